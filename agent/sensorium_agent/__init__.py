@@ -1,0 +1,1 @@
+"""The device: samples in, symbols out, by a deadline, with or without a cloud."""

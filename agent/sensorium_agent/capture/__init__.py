@@ -1,0 +1,1 @@
+"""One sensor each: every module turns a device into samples."""

@@ -1,0 +1,1 @@
+"""Perceivers: samples of one sense in, events out."""

@@ -1,0 +1,1 @@
+"""Hands: found, measured, named."""

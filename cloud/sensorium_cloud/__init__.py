@@ -1,0 +1,1 @@
+"""The cloud: windows in, refined symbols out."""

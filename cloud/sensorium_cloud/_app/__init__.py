@@ -1,0 +1,1 @@
+"""Building, running and watching the service."""
