@@ -193,7 +193,7 @@ class Event:
     features: Tensor | None = None
     text: str | None = None
     media: Media | None = None
-    metadata: Mapping[str, str] = field(default=NOTHING)
+    metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
 
 
 class EventStream:
