@@ -194,7 +194,7 @@ def decay(age_ns: int, half_life_ns: int) -> float:
 
     The sketch wrote exp(-age / 2 s) and called it a half-life of 2 s; that one's is 1.386 s.
     """
-    return 2.0 ** (-max(age_ns, 0) / half_life_ns)
+    return math.exp2(-max(age_ns, 0) / half_life_ns)
 
 
 def normalised(masses: Sequence[float]) -> tuple[float, ...]:
@@ -227,9 +227,7 @@ def softmax(logits: Sequence[float], temperature: float = 1.0) -> tuple[float, .
     return normalised([math.exp((logit - top) / temperature) for logit in logits])
 
 
-def entropy_of(
-    posterior: Sequence[float], attention: Sequence[float], disagreement: float, modalities: int
-) -> Entropy:
+def entropy_of(posterior: Sequence[float], attention: Sequence[float], disagreement: float, modalities: int) -> Entropy:
     """All of a symbol's information figures.
 
     ``posterior`` is over the vocabulary and "none of them"; ``attention`` over the modalities;
