@@ -23,7 +23,7 @@ def generate(into: Path = ROOT) -> None:
     Raises:
         RuntimeError: protoc refused a file; it has said why on stderr.
     """
-    from grpc_tools import protoc  # only developers have it
+    from grpc_tools import protoc  # type: ignore[import-untyped] # only developers have it
 
     with_service = [name for name in sources() if "\nservice " in (ROOT / name).read_text()]
     for options in (

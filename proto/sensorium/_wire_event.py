@@ -1,0 +1,141 @@
+"""Tensors, media and events as protobuf."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sensorium import limits
+from sensorium._wire_checks import at_least, at_most, inverse, label, member, name, numbers, part, text, unit
+from sensorium.errors import FieldError
+from sensorium.event import NOTHING, DType, Event, Media, Modality, Tensor
+from sensorium.v1 import event_pb2 as pb
+
+MODALITY_NUMBER = numbers("MODALITY", Modality, pb.Modality)
+MODALITY = inverse(MODALITY_NUMBER)
+_DTYPE_NUMBER = numbers("D_TYPE", DType, pb.DType)
+_DTYPE = inverse(_DTYPE_NUMBER)
+_ITEM_BYTES = {DType.F32: 4, DType.F16: 2, DType.I8: 1}
+_FLOAT: dict[DType, np.dtype[np.floating[Any]]] = {DType.F32: np.dtype("<f4"), DType.F16: np.dtype("<f2")}
+_LARGEST_F32 = float(np.finfo(np.float32).max)
+
+
+def tensor_to_proto(tensor: Tensor) -> pb.Tensor:
+    """The tensor's message."""
+    return pb.Tensor(data=tensor.data, shape=tensor.shape, dtype=_DTYPE_NUMBER[tensor.dtype], scale=tensor.scale)
+
+
+def tensor_from_proto(message: pb.Tensor) -> Tensor:
+    """The message's tensor, its numbers left packed.
+
+    Raises:
+        FieldError: too large, not as long as its shape says, or not finite as binary32.
+    """
+    dtype = member("dtype", message.dtype, _DTYPE)
+    shape = tuple(message.shape)
+    if len(shape) > limits.TENSOR_DIMENSIONS:
+        raise FieldError("shape", f"at most {limits.TENSOR_DIMENSIONS} dimensions, not {len(shape)}")
+    count = math.prod(shape)
+    if count > limits.TENSOR_NUMBERS:
+        raise FieldError("shape", f"at most {limits.TENSOR_NUMBERS} numbers, not {count}")
+    data = message.data
+    if len(data) != count * _ITEM_BYTES[dtype]:
+        raise FieldError("data", f"{count * _ITEM_BYTES[dtype]} bytes for {dtype} {list(shape)}, not {len(data)}")
+    scale = message.scale
+    if not 0.0 < scale <= _LARGEST_F32:
+        raise FieldError("scale", f"above 0 and finite as binary32, not {scale:g}")
+    if not _is_finite(data, dtype, scale):
+        raise FieldError("data", "only numbers that are finite as binary32, after scaling")
+    return Tensor(data, shape, dtype, scale)
+
+
+def _is_finite(data: bytes, dtype: DType, scale: float) -> bool:
+    """Whether every number is finite, stored and scaled."""
+    if dtype is DType.I8:
+        return scale * 128.0 <= _LARGEST_F32
+    stored: npt.NDArray[np.floating[Any]] = np.frombuffer(data, _FLOAT[dtype])
+    if scale > 1.0:
+        with np.errstate(over="ignore", invalid="ignore"):
+            stored = stored.astype(np.float32) * np.float32(scale)
+    return bool(np.isfinite(stored).all())
+
+
+def media_to_proto(media: Media) -> pb.Media:
+    """The media's message."""
+    return pb.Media(content_type=media.content_type, data=media.data)
+
+
+def media_from_proto(message: pb.Media) -> Media:
+    """The message's media.
+
+    Raises:
+        FieldError: no MIME type, or larger than may travel.
+    """
+    if len(message.data) > limits.MEDIA_BYTES:
+        raise FieldError("data", f"at most {limits.MEDIA_BYTES} bytes, not {len(message.data)}")
+    return Media(name("content_type", message.content_type), message.data)
+
+
+def event_to_proto(event: Event) -> pb.Event:
+    """The event's message."""
+    return pb.Event(
+        modality=MODALITY_NUMBER[event.modality],
+        stream_id=event.stream_id,
+        sequence=event.sequence,
+        session_id=event.session_id,
+        at_ns=event.at_ns,
+        at_error_ns=event.at_error_ns,
+        span_ns=event.span_ns,
+        label=event.label,
+        score=event.score + 0.0,  # -0.0 equals 0.0 and must give the same bytes
+        quality=event.quality + 0.0,
+        features=None if event.features is None else tensor_to_proto(event.features),
+        text=event.text,
+        media=None if event.media is None else media_to_proto(event.media),
+        metadata=event.metadata,
+    )
+
+
+def event_from_proto(message: pb.Event) -> Event:
+    """The message's event.
+
+    Raises:
+        FieldError: a value is not what the contract promises.
+    """
+    has = message.HasField
+    metadata = message.metadata
+    return Event(
+        modality=member("modality", message.modality, MODALITY),
+        stream_id=name("stream_id", message.stream_id),
+        sequence=message.sequence,
+        session_id=name("session_id", message.session_id),
+        at_ns=message.at_ns,
+        at_error_ns=at_least(0, "at_error_ns", message.at_error_ns),
+        span_ns=at_least(0, "span_ns", message.span_ns),
+        label=label("label", message.label) if has("label") else None,
+        score=unit("score", message.score),
+        quality=unit("quality", message.quality),
+        features=part("features", message, _vector) if has("features") else None,
+        text=text("text", message.text) if has("text") else None,
+        media=part("media", message, media_from_proto) if has("media") else None,
+        metadata=_metadata(dict(metadata)) if metadata else NOTHING,
+    )
+
+
+def _vector(message: pb.Tensor) -> Tensor:
+    """Features are a vector."""
+    if len(message.shape) != 1:
+        raise FieldError("shape", f"one dimension, not {list(message.shape)[: limits.TENSOR_DIMENSIONS + 1]}")
+    return tensor_from_proto(message)
+
+
+def _metadata(entries: dict[str, str]) -> dict[str, str]:
+    """Few and short entries; a key that is too long is not repeated in the error."""
+    at_most(limits.METADATA_ENTRIES, "metadata", entries)
+    for key, value in entries.items():
+        label("metadata", key)
+        text(f'metadata["{key}"]', value)
+    return entries

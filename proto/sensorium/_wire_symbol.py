@@ -1,0 +1,233 @@
+"""Symbols as protobuf."""
+
+from __future__ import annotations
+
+import re
+
+from sensorium import limits
+from sensorium._wire_checks import (
+    after,
+    at_least,
+    at_most,
+    each,
+    finite,
+    inverse,
+    label,
+    member,
+    name,
+    numbers,
+    part,
+    text,
+    unique,
+    unit,
+)
+from sensorium._wire_event import MODALITY, MODALITY_NUMBER
+from sensorium._wire_window import PRESENCE, PRESENCE_NUMBER
+from sensorium.errors import FieldError
+from sensorium.symbol import (
+    Entropy,
+    Evidence,
+    Hypothesis,
+    ModelRef,
+    Provenance,
+    Reason,
+    Revision,
+    Share,
+    Stage,
+    Symbol,
+)
+from sensorium.v1 import symbol_pb2 as pb
+
+_REVISION_NUMBER = numbers("REVISION", Revision, pb.Revision)
+_REVISION = inverse(_REVISION_NUMBER)
+_REASON_NUMBER = numbers("REASON", Reason, pb.Reason)
+_REASON = inverse(_REASON_NUMBER)
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+# --- to protobuf -----------------------------------------------------------------------
+
+
+def symbol_to_proto(symbol: Symbol) -> pb.Symbol:
+    """The symbol's message."""
+    return pb.Symbol(
+        id=symbol.id,
+        session_id=symbol.session_id,
+        revision=_REVISION_NUMBER[symbol.revision],
+        window_revision=symbol.window_revision,
+        start_ns=symbol.start_ns,
+        end_ns=symbol.end_ns,
+        concept=symbol.concept,
+        content=symbol.content,
+        abstained=pb.REASON_UNSPECIFIED if symbol.abstained is None else _REASON_NUMBER[symbol.abstained],
+        confidence=symbol.confidence,
+        alternatives=[pb.Hypothesis(concept=h.concept, probability=h.probability) for h in symbol.alternatives],
+        domains=symbol.domains,
+        shares=[_share_to_proto(share) for share in symbol.shares],
+        entropy=_entropy_to_proto(symbol.entropy),
+        latency=[pb.Stage(name=stage.name, ms=stage.ms) for stage in symbol.latency],
+        timeline=[_evidence_to_proto(evidence) for evidence in symbol.timeline],
+        provenance=_provenance_to_proto(symbol.provenance),
+    )
+
+
+def _share_to_proto(share: Share) -> pb.Share:
+    return pb.Share(
+        modality=MODALITY_NUMBER[share.modality],
+        presence=PRESENCE_NUMBER[share.presence],
+        label=share.label,
+        reliability=share.reliability,
+        weight=share.weight,
+        contribution=share.contribution,
+        attention=share.attention,
+        offset_ns=share.offset_ns,
+        age_ns=share.age_ns,
+    )
+
+
+def _entropy_to_proto(entropy: Entropy) -> pb.Entropy:
+    return pb.Entropy(
+        posterior=entropy.posterior,
+        information=entropy.information,
+        disagreement=entropy.disagreement,
+        attention=entropy.attention,
+        legacy_entropy_bits=entropy.legacy_entropy_bits,
+    )
+
+
+def _evidence_to_proto(evidence: Evidence) -> pb.Evidence:
+    return pb.Evidence(
+        modality=MODALITY_NUMBER[evidence.modality],
+        label=evidence.label,
+        score=evidence.score,
+        at_ns=evidence.at_ns,
+        span_ns=evidence.span_ns,
+        text=evidence.text,
+    )
+
+
+def _provenance_to_proto(provenance: Provenance) -> pb.Provenance:
+    return pb.Provenance(
+        processed_on=provenance.processed_on,
+        software=provenance.software,
+        models=[pb.ModelRef(name=model.name, sha256=model.sha256) for model in provenance.models],
+    )
+
+
+# --- from protobuf ---------------------------------------------------------------------
+
+
+def symbol_from_proto(message: pb.Symbol) -> Symbol:
+    """The message's symbol.
+
+    Raises:
+        FieldError: a value is not what the contract promises, or contradicts another.
+    """
+    _check_counts(message)
+    _check_names(message)
+    after(message.start_ns, message.end_ns)
+    shares = each("shares", message.shares, _share)
+    unique("shares", [share.modality for share in shares])
+    return Symbol(
+        id=message.id,
+        session_id=message.session_id,
+        revision=member("revision", message.revision, _REVISION),
+        window_revision=message.window_revision,
+        start_ns=message.start_ns,
+        end_ns=message.end_ns,
+        concept=name("concept", message.concept) if message.HasField("concept") else None,
+        content=text("content", message.content),
+        abstained=_abstained(message),
+        confidence=unit("confidence", message.confidence),
+        alternatives=each("alternatives", message.alternatives, _hypothesis),
+        domains=each("domains", message.domains, lambda domain: label("", domain)),
+        shares=shares,
+        entropy=part("entropy", message, _entropy),
+        latency=each("latency", message.latency, _stage),
+        timeline=each("timeline", message.timeline, _evidence),
+        provenance=part("provenance", message, _provenance),
+    )
+
+
+def _check_counts(message: pb.Symbol) -> None:
+    at_most(limits.ALTERNATIVES, "alternatives", message.alternatives)
+    at_most(limits.DOMAINS, "domains", message.domains)
+    at_most(limits.STAGES, "latency", message.latency)
+    at_most(limits.TIMELINE_ENTRIES, "timeline", message.timeline)
+
+
+def _check_names(message: pb.Symbol) -> None:
+    """A symbol has the id of a window of its session."""
+    name("session_id", message.session_id)
+    if not name("id", message.id).startswith(f"{message.session_id}."):
+        raise FieldError("id", "session_id and the window's index joined by a dot")
+
+
+def _abstained(message: pb.Symbol) -> Reason | None:
+    """Why no concept is named: there is a concept or a reason, never both or none."""
+    if message.HasField("concept"):
+        if message.abstained != pb.REASON_UNSPECIFIED:
+            raise FieldError("abstained", "unspecified where a concept is named")
+        return None
+    return member("abstained", message.abstained, _REASON)
+
+
+def _hypothesis(message: pb.Hypothesis) -> Hypothesis:
+    return Hypothesis(name("concept", message.concept), unit("probability", message.probability))
+
+
+def _share(message: pb.Share) -> Share:
+    has = message.HasField
+    return Share(
+        modality=member("modality", message.modality, MODALITY),
+        presence=member("presence", message.presence, PRESENCE),
+        label=label("label", message.label) if has("label") else None,
+        reliability=unit("reliability", message.reliability),
+        weight=unit("weight", message.weight),
+        contribution=finite("contribution", message.contribution),
+        attention=unit("attention", message.attention),
+        offset_ns=at_least(0, "offset_ns", message.offset_ns) if has("offset_ns") else None,
+        age_ns=at_least(0, "age_ns", message.age_ns) if has("age_ns") else None,
+    )
+
+
+def _entropy(message: pb.Entropy) -> Entropy:
+    return Entropy(
+        posterior=finite("posterior", message.posterior),
+        information=finite("information", message.information),
+        disagreement=finite("disagreement", message.disagreement),
+        attention=finite("attention", message.attention),
+        legacy_entropy_bits=finite("legacy_entropy_bits", message.legacy_entropy_bits),
+    )
+
+
+def _stage(message: pb.Stage) -> Stage:
+    if finite("ms", message.ms) < 0:
+        raise FieldError("ms", f"at least 0, not {message.ms:g}")
+    return Stage(name("name", message.name), message.ms)
+
+
+def _evidence(message: pb.Evidence) -> Evidence:
+    return Evidence(
+        modality=member("modality", message.modality, MODALITY),
+        label=label("label", message.label) if message.HasField("label") else None,
+        score=unit("score", message.score),
+        at_ns=message.at_ns,
+        span_ns=at_least(0, "span_ns", message.span_ns),
+        text=text("text", message.text) if message.HasField("text") else None,
+    )
+
+
+def _provenance(message: pb.Provenance) -> Provenance:
+    at_most(limits.MODELS, "models", message.models)
+    return Provenance(
+        processed_on=label("processed_on", message.processed_on),
+        software=label("software", message.software),
+        models=each("models", message.models, _model),
+    )
+
+
+def _model(message: pb.ModelRef) -> ModelRef:
+    if not _SHA256.fullmatch(message.sha256):
+        raise FieldError("sha256", "64 hex digits in lower case")
+    return ModelRef(name("name", message.name), message.sha256)
