@@ -1,0 +1,132 @@
+"""From settings to the parts of an agent: which sensors, which lanes, who answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from sensorium import concepts
+from sensorium.align import Aligner
+from sensorium.clock import Clock
+from sensorium.event import Modality
+from sensorium.symbol import ModelRef
+from sensorium.window import Window
+from sensorium_agent._app.settings import Settings, Windows
+from sensorium_agent.answer import Answerer, Identity, Listener
+from sensorium_agent.capture.sensor import Sensor
+from sensorium_agent.infer import lanes as perception
+from sensorium_agent.infer.lanes import MODELS, SENSED_BY, Lane
+from sensorium_agent.offload import DEFAULT_EGRESS, Ask, Egress, Policy
+
+_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What both drivers, live and playing, run on."""
+
+    lanes: tuple[Lane, ...]
+    aligner: Aligner
+    answerer: Answerer
+
+
+def software() -> str:
+    """Name and version, for provenance."""
+    return f"sensorium {version('sensorium')}"
+
+
+def assemble(
+    settings: Settings,
+    modalities: Collection[Modality],
+    session_id: str,
+    *,
+    clock: Clock,
+    listener: Listener,
+    offer: Callable[[Window], None] | None = None,
+) -> Parts:
+    """Load the models of ``modalities`` and put the pipeline together.
+
+    Raises:
+        SensoriumError: a model or the concepts file cannot be used; one line.
+    """
+    lanes = perception.build(
+        modalities,
+        session_id,
+        threads=settings.models.threads,
+        keyframe_every_s=settings.camera.keyframe_every_s if settings.camera else 5.0,
+    )
+    vocabulary = concepts.load(Path(settings.fusion.concepts) if settings.fusion.concepts else None)
+    identity = Identity(settings.device_name, software(), models_of(modalities))
+    return Parts(
+        lanes,
+        aligner(session_id, modalities, settings.windows),
+        Answerer(vocabulary, identity, clock, listener, policy=policy(settings), offer=offer),
+    )
+
+
+def aligner(session_id: str, modalities: Collection[Modality], windows: Windows) -> Aligner:
+    """An aligner as the settings want it."""
+    return Aligner(
+        session_id,
+        modalities,
+        span_ns=windows.span_ms * _MS,
+        hop_ns=windows.hop_ms * _MS or None,
+        cap_ns=windows.cap_ms * _MS,
+        lateness_ns=windows.lateness_ms * _MS,
+        stale_ns=windows.stale_ms * _MS,
+        idle_ns=windows.idle_ms * _MS,
+    )
+
+
+def models_of(modalities: Collection[Modality]) -> tuple[ModelRef, ...]:
+    """The models behind ``modalities``, by hash."""
+    from sensorium_models import store
+
+    names = [name for m in Modality if m in modalities for name in MODELS.get(m, ())]
+    return tuple(ModelRef(name, store.digest(name)) for name in names)
+
+
+def policy(settings: Settings) -> Policy:
+    """Which windows go to the cloud."""
+    if settings.cloud is None:
+        return Policy(Ask.NEVER)
+    return Policy(Ask(settings.cloud.policy), floor=settings.cloud.floor)
+
+
+def egress(settings: Settings) -> Mapping[Modality, Egress]:
+    """What may leave, by modality: the defaults and what the settings change of them."""
+    return {**DEFAULT_EGRESS, **settings.egress}
+
+
+def told_by(sensed: Iterable[Modality]) -> tuple[Modality, ...]:
+    """The modalities that sensors of the modalities ``sensed`` can tell of."""
+    known = frozenset(sensed)
+    return tuple(m for m in Modality if SENSED_BY[m] in known)
+
+
+def sensors(settings: Settings) -> list[Sensor]:
+    """The configured sensors; each module is imported only if it is used."""
+    found: list[Sensor] = []
+    if settings.camera is not None:
+        from sensorium_agent.capture.camera import Camera
+
+        found.append(Camera(settings.camera.source, max_fps=settings.camera.fps))
+    if settings.microphone is not None:
+        from sensorium_agent.capture.microphone import Microphone
+
+        found.append(Microphone(settings.microphone.source))
+    if settings.text is not None:
+        from sensorium_agent.capture.text import TextSource
+
+        found.append(TextSource(settings.text.source))
+    if settings.touch is not None:
+        from sensorium_agent.capture.touch import TouchPad
+
+        found.append(TouchPad(settings.touch.source))
+    if settings.pulse is not None:
+        from sensorium_agent.capture.pulse import PulseSource
+
+        found.append(PulseSource(settings.pulse.source, rate_hz=settings.pulse.rate_hz))
+    return found

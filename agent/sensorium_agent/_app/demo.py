@@ -1,0 +1,256 @@
+"""`sensorium demo`: the cloud service and the agent as two processes, and a window on what they do.
+
+The timeline is fed by the agent's own JSON lines: what it shows, any script can read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import queue
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from rich.console import Console
+from rich.live import Live
+
+from sensorium.errors import SensoriumError
+from sensorium_agent._app.timeline import Timeline, closing, spoken
+
+Line = dict[str, Any]
+
+RECORDING = Path(__file__).parent.parent / "demo" / "recording.toml"
+_READY = re.compile(r"ready on (\S+)")
+_START_S = 30.0
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Run the demo; returns the exit code."""
+    outage = _outage(args.outage)
+    with tempfile.TemporaryDirectory(prefix="sensorium-demo-") as scratch, contextlib.ExitStack() as stack:
+        cloud = None if args.no_cloud else stack.enter_context(CloudProcess(Path(scratch)))
+        command = _agent_command(args, cloud.target if cloud else None, Path(scratch))
+        agent = stack.enter_context(_process(command))
+        timeline = Timeline("Sensorium demo" if args.camera or args.microphone else "Sensorium · playing a recording")
+        lines = _watch(agent, timeline, cloud, outage, Console(), plain=args.plain)
+        _conclude(lines, timeline, args)
+        if agent.wait() != 0:
+            raise SensoriumError("the agent stopped early; what it said stands above")
+    return 0
+
+
+def _outage(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)", text)
+    if not found or float(found[1]) >= float(found[2]):
+        raise SensoriumError(f"--outage {text}: write FROM-TO in seconds, for example 10-20")
+    return float(found[1]), float(found[2])
+
+
+# --- the two processes -----------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _process(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own commands
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+class CloudProcess:
+    """The fusion service on a free port, which it keeps when it is killed and brought back."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._state = scratch / "cloud"
+        self._log = (scratch / "cloud.log").open("a")
+        self._process: subprocess.Popen[str] | None = None
+        self.target = "127.0.0.1:0"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+        self._log.close()
+
+    def start(self) -> None:
+        """Start it and wait until it says that it is ready."""
+        port = self.target.rpartition(":")[2]
+        command = [sys.executable, "-m", "sensorium_cloud", "serve", "--port", port, "--state", str(self._state)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log, text=True)  # noqa: S603
+        assert self._process.stdout is not None
+        found = _READY.search(self._process.stdout.readline())
+        if not found:
+            self._process.wait(_START_S)
+            raise SensoriumError(f"the cloud service did not start: {_last_line(Path(self._log.name))}")
+        self.target = found[1]
+
+    def kill(self) -> None:
+        """End it without a word, as a power cut would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text().strip().splitlines()
+    return lines[-1] if lines else "it said nothing; try: sensorium-cloud serve"
+
+
+def _agent_command(args: argparse.Namespace, target: str | None, scratch: Path) -> list[str]:
+    command = [sys.executable, "-m", "sensorium_agent", "run", "--jsonl", "--status", "--spool", str(scratch / "spool")]
+    live = [f"--{name}={value}" for name in ("camera", "microphone", "text") if (value := getattr(args, name))]
+    command += live or ["--live", "--play", str(args.recording or RECORDING)]
+    return command + ([f"--cloud={target}"] if target else [])
+
+
+# --- watching --------------------------------------------------------------------------
+
+
+def _watch(
+    agent: subprocess.Popen[str],
+    timeline: Timeline,
+    cloud: CloudProcess | None,
+    outage: tuple[float, float] | None,
+    console: Console,
+    *,
+    plain: bool,
+) -> list[Line]:
+    """Show the agent's lines as they come; returns them all."""
+    lines: list[Line] = []
+    with contextlib.ExitStack() as stack:
+        draw = None
+        if console.is_terminal and not plain:
+            draw = stack.enter_context(Live(console=console, auto_refresh=False))
+        for line in _with_outage(_lines(agent), timeline, cloud, outage):
+            if line is not None:
+                lines.append(line)
+                timeline.tell(line)
+            if draw is not None:
+                draw.update(timeline.render(), refresh=True)
+            elif line is not None and (text := _plain(line, timeline)):
+                console.print(text, highlight=False)
+    return lines
+
+
+def _lines(agent: subprocess.Popen[str]) -> Iterator[Line | None]:
+    """The agent's lines; None every eighth of a second without one."""
+    assert agent.stdout is not None
+    arrived: queue.Queue[str | None] = queue.Queue()
+
+    def read(stream: Any) -> None:
+        for text in stream:
+            arrived.put(text)
+        arrived.put(None)
+
+    threading.Thread(target=read, args=(agent.stdout,), daemon=True).start()
+    while True:
+        try:
+            text = arrived.get(timeout=0.125)
+        except queue.Empty:
+            yield None
+            continue
+        if text is None:
+            return
+        yield json.loads(text)
+
+
+def _with_outage(
+    lines: Iterator[Line | None], timeline: Timeline, cloud: CloudProcess | None, outage: tuple[float, float] | None
+) -> Iterator[Line | None]:
+    """The same lines, with the cloud pulled down and brought back on the way."""
+    began: float | None = None
+    ahead = list(outage) if outage and cloud else []
+    for line in lines:
+        if line is not None and line["type"] == "start":
+            began = time.monotonic()
+        if cloud and ahead and began is not None and time.monotonic() - began >= ahead[0]:
+            ahead.pop(0)
+            if ahead:
+                cloud.kill()
+                timeline.note("the cloud service was killed")
+            else:
+                cloud.start()
+                timeline.note("the cloud service is back")
+        yield line
+
+
+def _plain(line: Line, timeline: Timeline) -> str | None:
+    """One line of text for what a person would want to read."""
+    at = (line["at_ns"] - (timeline.start_ns or 0)) / 1e9 if line["at_ns"] is not None else 0.0
+    match line["type"]:
+        case "event" if line["label"] or line["text"]:
+            return f"{at:6.1f}s  {line['modality']:<9} {spoken(line)}"
+        case "symbol" if line["label"] is not None:
+            answer = f"{line['label']} {line['score']:.0%}  ({line['after_close_ms']} ms)"
+            return f"{at:6.1f}s  {line['revision']:>5} => {answer}"
+        case "link":
+            return f"         {timeline.link}"
+        case _:
+            return None
+
+
+# --- the end ---------------------------------------------------------------------------
+
+
+def _conclude(lines: list[Line], timeline: Timeline, args: argparse.Namespace) -> None:
+    summary = next((line for line in reversed(lines) if line["type"] == "summary"), None)
+    if summary is None:
+        return
+    console = Console(record=args.svg is not None)
+    if args.svg is not None:
+        console.print(timeline.render())
+    met = (
+        []
+        if args.camera or args.microphone
+        else expectations(args.recording or RECORDING, lines, timeline.start_ns or 0)
+    )
+    console.print(closing(summary, met))
+    if args.svg is not None:
+        console.save_svg(str(args.svg), title="sensorium demo")
+
+
+def expectations(recording: Path, lines: Sequence[Line], start_ns: int) -> list[Line]:
+    """What the recording says a person would see, each with what was understood meanwhile."""
+    import tomllib
+
+    if recording.suffix != ".toml":
+        return []
+    expected = tomllib.loads(recording.read_text()).get("expect", [])
+    return [_met(e, lines, start_ns) for e in expected]
+
+
+def _met(expected: Line, lines: Sequence[Line], start_ns: int) -> Line:
+    since = start_ns + expected["at_s"] * 1e9
+    until = since + expected.get("for_s", 2.0) * 1e9
+    kind = "symbol" if expected["modality"] == "symbol" else "event"
+    heard = [
+        line["text"] or line["label"] if kind == "event" else line["label"]
+        for line in lines
+        if line["type"] == kind
+        and since <= line["at_ns"] <= until
+        and (kind == "symbol" or line["modality"] == expected["modality"])
+    ]
+    heard = [h for h in heard if h]
+    met = expected["label"] in heard or (expected["label"] == "nothing" and not heard)
+    most = max(set(heard), key=heard.count) if heard else None
+    return expected | {"met": met, "understood": expected["label"] if met and heard else most}

@@ -1,0 +1,153 @@
+"""`sensorium run`: live sensors, or files played at once or in their own time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sensorium.clock import Clock, DeviceClock, ManualClock
+from sensorium.errors import SensoriumError
+from sensorium.event import Modality
+from sensorium_agent._app import compose, daemon
+from sensorium_agent._app.cloud_link import CloudLink
+from sensorium_agent._app.lines import Line, writer
+from sensorium_agent._app.listeners import Everyone, LineListener, LogListener, TelemetryListener
+from sensorium_agent._app.play import play
+from sensorium_agent._app.settings import Settings
+from sensorium_agent.answer import Listener
+from sensorium_agent.capture.recording import Recording, open_recording
+from sensorium_agent.capture.sensor import Sensor
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a run prints: JSON lines, with status lines among them if asked for."""
+
+    jsonl: bool = False
+    status: bool = False
+
+    def listener(self, file: str | None) -> LineListener:
+        """A listener that prints to standard output, or only counts."""
+        return LineListener(_to_stdout() if self.jsonl else None, file, status=self.status)
+
+
+def _to_stdout() -> Callable[[Line], None]:
+    def write(line: bytes) -> None:
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+
+    return writer(write)
+
+
+async def run_live(settings: Settings, output: Output) -> None:
+    """Run the configured sensors until told to stop."""
+    found = compose.sensors(settings)
+    if not found:
+        raise SensoriumError("no sensor is configured: add a [camera], [microphone], ... table, or use --play FILE")
+    await _run(settings, found, settings.modalities, output.listener(None), DeviceClock())
+
+
+async def play_live(settings: Settings, file: Path, output: Output) -> None:
+    """Play a recording in its own time, as if its sensors were here."""
+    recording = open_recording(file)
+    clock = DeviceClock()
+    sensors = recording.sensors(clock.now_ns())
+    await _run(settings, sensors, compose.told_by(recording.modalities), output.listener(str(file)), clock)
+
+
+async def _run(
+    settings: Settings, sensors: Sequence[Sensor], modalities: Sequence[Modality], lines: LineListener, clock: Clock
+) -> None:
+    listeners: list[Listener] = [lines, LogListener()]
+    telemetry = _telemetry(settings)
+    if telemetry is not None:
+        listeners.append(TelemetryListener(telemetry))
+        telemetry.start()
+    everyone = Everyone(listeners)
+    link = CloudLink.of(settings, clock, everyone)
+    offer = link.offer if link else None
+    parts = compose.assemble(settings, modalities, str(uuid.uuid4()), clock=clock, listener=everyone, offer=offer)
+    stop = _stop_on_signals()
+    everyone.on_status("start", start_ns=clock.now_ns(), modalities=list(modalities), models=len(parts.lanes))
+    try:
+        await daemon.run(
+            sensors, parts.lanes, parts.aligner, parts.answerer, clock=clock, listener=everyone, stop=stop, link=link
+        )
+    finally:
+        everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
+        if telemetry is not None:
+            telemetry.stop()
+
+
+def _telemetry(settings: Settings):  # noqa: ANN202 - its type is imported only where a broker is configured
+    if settings.mqtt is None:
+        return None
+    from sensorium_agent._app.telemetry import Telemetry
+
+    m = settings.mqtt
+    return Telemetry(
+        settings.device_name,
+        host=m.host,
+        port=m.port,
+        username=m.username,
+        password=m.password,
+        tls=m.tls,
+        discovery_prefix=m.discovery_prefix,
+    )
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def play_files(settings: Settings, files: Sequence[Path], output: Output) -> int:
+    """Play each file by itself, as fast as it goes; returns how many could not be played."""
+    failed = 0
+    for number, file in enumerate(files):
+        try:
+            await _play_file(settings, file, number, output)
+        except SensoriumError as error:
+            failed += 1
+            sys.stderr.write(f"sensorium: {error}\n")
+    return failed
+
+
+async def _play_file(settings: Settings, file: Path, number: int, output: Output) -> None:
+    recording: Recording = open_recording(file)
+    clock = ManualClock()
+    lines = output.listener(str(file))
+    link = CloudLink.of(settings, clock, lines)
+    parts = compose.assemble(
+        settings,
+        compose.told_by(recording.modalities),
+        _session(file, number),
+        clock=clock,
+        listener=lines,
+        offer=link.offer if link else None,
+    )
+    ends_ns = round(recording.duration_s * 1e9)
+    playing = play(
+        recording.samples(), parts.lanes, parts.aligner, parts.answerer, clock=clock, listener=lines, ends_ns=ends_ns
+    )
+    if link is None:
+        await playing
+    else:
+        async with link:
+            await playing
+    lines.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
+
+
+def _session(file: Path, number: int) -> str:
+    """The same file at the same place of the command line gives the same session, so the same windows."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{number}:{file.name}"))

@@ -1,0 +1,79 @@
+"""Every window is answered here and now; then it may go to the cloud for a second opinion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sensorium.clock import Clock
+from sensorium.concepts import Vocabulary
+from sensorium.event import Event, Sample
+from sensorium.symbol import ModelRef, Symbol
+from sensorium.window import Window
+from sensorium_agent import local_fusion
+from sensorium_agent.offload import Policy, Route, route
+
+
+class Listener(Protocol):
+    """Whoever wants to know what the agent understands; each call must return at once."""
+
+    def on_sample(self, sample: Sample) -> None:
+        """A sensor gave something."""
+
+    def on_event(self, event: Event) -> None:
+        """A perceiver understood something."""
+
+    def on_window(self, window: Window) -> None:
+        """A window closed, or was amended."""
+
+    def on_symbol(self, symbol: Symbol) -> None:
+        """A window was answered, here or in the cloud."""
+
+    def on_status(self, kind: str, **what: object) -> None:
+        """Something happened to the agent itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who answers, with what: the provenance of every symbol made here."""
+
+    device: str
+    software: str
+    models: tuple[ModelRef, ...] = ()
+
+
+class Answerer:
+    """Answers windows from the events alone, tells the listener, then offers them to the cloud."""
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        identity: Identity,
+        clock: Clock,
+        listener: Listener,
+        *,
+        policy: Policy,
+        offer: Callable[[Window], None] | None = None,
+    ) -> None:
+        self._vocabulary = vocabulary
+        self._identity = identity
+        self._clock = clock
+        self._listener = listener
+        self._policy = policy
+        self._offer = offer
+
+    def answer(self, window: Window) -> None:
+        """The device's own symbol first; nothing before it waits on a disk or a link."""
+        self._listener.on_window(window)
+        symbol = local_fusion.fuse(
+            window,
+            self._vocabulary,
+            now_ns=self._clock.now_ns(),
+            device=self._identity.device,
+            software=self._identity.software,
+            models=self._identity.models,
+        )
+        self._listener.on_symbol(symbol)
+        if self._offer is not None and route(window, symbol, policy=self._policy) is Route.CLOUD:
+            self._offer(window)

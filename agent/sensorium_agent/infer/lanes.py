@@ -1,0 +1,108 @@
+"""Which perceiver listens to which sensor; each loads its models, and only its own."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sensorium.event import Event, EventStream, Modality, Sample
+from sensorium_agent.infer.model import Model, load
+from sensorium_agent.infer.perceiver import Patient, Perceiver
+
+WAKE_WORDS = ("okay_nabu", "hey_jarvis", "hey_mycroft", "alexa")
+
+SENSED_BY: Mapping[Modality, Modality] = {m: m for m in Modality} | {Modality.GESTURE: Modality.VIDEO}
+"""For each modality the one of the sensor behind it: hands are seen by the camera."""
+
+MODELS: Mapping[Modality, tuple[str, ...]] = {
+    Modality.GESTURE: ("palm_detection", "hand_landmark", "gesture_classifier"),
+    Modality.AUDIO: ("voice_activity", *WAKE_WORDS),
+}
+"""The models a modality needs; the others need none on the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One perceiver, the modality it speaks for, and the samples it wants."""
+
+    modality: Modality
+    takes: Modality
+    perceiver: Perceiver
+
+    def perceive(self, samples: Sequence[Sample]) -> list[Event]:
+        """What the samples say, in order."""
+        return [event for sample in samples for event in self.perceiver.perceive(sample)]
+
+    def next_due_ns(self) -> int | None:
+        """When the passing of time alone may say something."""
+        return self.perceiver.next_due_ns() if isinstance(self.perceiver, Patient) else None
+
+    def tick(self, now_ns: int) -> list[Event]:
+        """What the passing of time says."""
+        return list(self.perceiver.tick(now_ns)) if isinstance(self.perceiver, Patient) else []
+
+
+def build(
+    modalities: Collection[Modality], session_id: str, *, threads: int = 1, keyframe_every_s: float = 5.0
+) -> tuple[Lane, ...]:
+    """A lane for each modality, in their order.
+
+    Raises:
+        SensoriumError: a model is missing or damaged, or its runtime is not installed.
+    """
+    makers: Mapping[Modality, Callable[[EventStream], Perceiver]] = {
+        Modality.VIDEO: lambda stream: _keyframes(stream, keyframe_every_s),
+        Modality.AUDIO: lambda stream: _speech(stream, threads),
+        Modality.TEXT: _text,
+        Modality.GESTURE: lambda stream: _hands(stream, threads),
+        Modality.HAPTIC: _touch,
+        Modality.BIOMETRIC: _heart,
+    }
+    return tuple(Lane(m, SENSED_BY[m], makers[m](EventStream(session_id, m))) for m in Modality if m in modalities)
+
+
+@functools.cache
+def _model(name: str, threads: int) -> Model:
+    """Loaded once, for all the files that are played; streaming ones are reset by who uses them."""
+    from sensorium_models import store
+
+    return load(store.path(name), threads=threads)
+
+
+def _keyframes(stream: EventStream, every_s: float) -> Perceiver:
+    from sensorium_agent.infer.video import KeyframePerceiver
+
+    return KeyframePerceiver(stream, every_s=every_s)
+
+
+def _hands(stream: EventStream, threads: int) -> Perceiver:
+    from sensorium_agent.infer.gesture.perceive import GesturePerceiver
+
+    palm, landmark, classifier = (_model(name, threads) for name in MODELS[Modality.GESTURE])
+    return GesturePerceiver(stream, palm=palm, landmark=landmark, classifier=classifier)
+
+
+def _speech(stream: EventStream, threads: int) -> Perceiver:
+    from sensorium_agent.infer.speech import SpeechPerceiver
+
+    wake_words = {name: _model(name, threads) for name in WAKE_WORDS}
+    return SpeechPerceiver(stream, voice=_model("voice_activity", threads), wake_words=wake_words)
+
+
+def _text(stream: EventStream) -> Perceiver:
+    from sensorium_agent.infer.text import TextPerceiver
+
+    return TextPerceiver(stream)
+
+
+def _touch(stream: EventStream) -> Perceiver:
+    from sensorium_agent.infer.touch import TouchPerceiver
+
+    return TouchPerceiver(stream)
+
+
+def _heart(stream: EventStream) -> Perceiver:
+    from sensorium_agent.infer.biometric import HeartPerceiver
+
+    return HeartPerceiver(stream)
