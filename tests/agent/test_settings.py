@@ -1,0 +1,107 @@
+"""Settings: every key documented, every mistake one line with the way out."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+
+from sensorium.event import Modality
+from sensorium.settings import SettingsError, decode, schema
+from sensorium_agent._app import settings as s
+from sensorium_agent._app.compose import egress, policy, told_by
+from sensorium_agent.offload import DEFAULT_EGRESS, Ask, Egress
+
+EXAMPLE = Path(__file__).parents[2] / "systemd" / "agent.toml"
+
+
+def read(tmp_path: Path, text: str, **environment: str) -> s.Settings:
+    (file := tmp_path / "agent.toml").write_text(text)
+    return s.read(file, environment)
+
+
+def test_the_example_has_every_key_at_its_default() -> None:
+    shown = tomllib.loads(EXAMPLE.read_text())
+    for table in s.Settings.__struct_fields__:
+        if table == "egress":
+            assert shown[table] == DEFAULT_EGRESS
+            continue
+        kind = type(getattr(decode(EXAMPLE.read_text(), s.Settings, where="example"), table))
+        defaults = {f.name: f.default for f in msgspec.structs.fields(kind)}
+        assert set(shown[table]) == set(defaults)
+        for key, value in defaults.items():
+            assert value is msgspec.NODEFAULT or shown[table][key] == value, f"{table}.{key}"
+
+
+def test_the_published_schema_accepts_the_example_and_refuses_a_stranger() -> None:
+    example = tomllib.loads(EXAMPLE.read_text())
+    jsonschema.validate(example, schema(s.Settings))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"cammera": {}}, schema(s.Settings))
+
+
+def test_an_empty_file_is_an_agent_without_sensors(tmp_path: Path) -> None:
+    settings = read(tmp_path, "")
+
+    assert settings.modalities == ()
+    assert settings.cloud is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[cammera]\n", "camera"),
+        ("[camera]\nsorce = '1'\n", "source"),
+        ("[camera]\nfps = 0\n", "camera.fps"),
+        ("[mqtt]\nhost = 'b'\nport = 70000\n", "mqtt.port"),
+        ("[cloud]\n", "target"),
+        ("[cloud]\ntarget = 'a:1'\npolicy = 'sometimes'\n", "cloud.policy"),
+        ("[egress]\nvideo = 'all'\n", "egress"),
+        ("not toml", "not TOML"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_it(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(tmp_path, text)
+
+    assert said in str(refused.value)
+    assert str(tmp_path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="No such file"):
+        s.read(tmp_path / "nothing.toml", {})
+
+
+def test_secrets_come_from_the_environment_only_for_tables_in_use(tmp_path: Path) -> None:
+    secret = {"SENSORIUM_MQTT_PASSWORD": "hush"}
+
+    assert read(tmp_path, "", **secret).mqtt is None
+    settings = read(tmp_path, "[mqtt]\nhost = 'b'\npassword = 'old'\n", **secret)
+    assert settings.mqtt is not None
+    assert settings.mqtt.password == "hush"
+
+
+def test_what_leaves_the_device_is_the_defaults_and_what_the_file_changes(tmp_path: Path) -> None:
+    settings = read(tmp_path, "[egress]\nvideo = 'none'\n")
+
+    assert egress(settings)[Modality.VIDEO] is Egress.NONE
+    assert egress(settings)[Modality.BIOMETRIC] is Egress.NONE
+    assert egress(settings)[Modality.AUDIO] is Egress.FEATURES
+
+
+def test_without_a_cloud_nothing_is_offered(tmp_path: Path) -> None:
+    assert policy(read(tmp_path, "")).ask is Ask.NEVER
+    assert policy(read(tmp_path, "[cloud]\ntarget = 'a:1'\n")).ask is Ask.ALWAYS
+
+
+def test_a_camera_tells_of_pictures_and_hands() -> None:
+    assert told_by([Modality.VIDEO]) == (Modality.VIDEO, Modality.GESTURE)
+
+
+def test_a_device_name_is_fit_for_topics(tmp_path: Path) -> None:
+    assert read(tmp_path, "[device]\nname = 'living room/1'\n").device_name == "living-room-1"
