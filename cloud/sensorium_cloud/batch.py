@@ -1,0 +1,225 @@
+"""Greedy batches: run whatever is queued, the moment the engine is free.
+
+No timer decides when a batch is full: on one core this beat 2 ms and 5 ms timers on throughput, p50 and
+p99 at every rate tried. `Backlog` decides and is told the time; `Lane` gives it a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, Generic, NoReturn, TypeVar
+
+from sensorium.errors import SensoriumError
+
+log = logging.getLogger(__name__)
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+_LEARNING: Final = 0.2
+"""How much the newest batch counts in the expected cost of an item."""
+_RETRY_MS: Final = (20, 5_000)
+"""Sooner than the first only adds load; later than the second, the load is another one."""
+
+
+class Overloaded(SensoriumError):
+    """More is waiting than can be done in time; the same may be tried again.
+
+    Attributes:
+        retry_after_ms: when the queue should be empty.
+    """
+
+    def __init__(self, name: str, reason: str, retry_after_ms: int) -> None:
+        super().__init__(f"{name}: {reason}; try again in {retry_after_ms} ms")
+        self.retry_after_ms = retry_after_ms
+
+
+# --- deciding --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(Generic[A]):
+    """Something queued: since when, and until when it is of use."""
+
+    item: A
+    since_ns: int
+    deadline_ns: int | None = None
+
+    def expired(self, now_ns: int) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self.deadline_ns is not None and now_ns >= self.deadline_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[A]):
+    """What to run now, and what came too late to be run."""
+
+    ready: tuple[Waiting[A], ...]
+    expired: tuple[Waiting[A], ...]
+
+
+class Backlog(Generic[A]):
+    """What waits for an engine: bounded, first come first served, told the time."""
+
+    def __init__(self, name: str, *, max_waiting: int, max_batch: int) -> None:
+        self.name = name
+        self.refused = 0
+        self.expired = 0
+        self._max_waiting = max_waiting
+        self._max_batch = max_batch
+        self._queue: deque[Waiting[A]] = deque()
+        self._cost_ns = 0.0
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def offer(self, item: A, now_ns: int, deadline_ns: int | None = None) -> None:
+        """Queue ``item``.
+
+        Raises:
+            Overloaded: the queue is full.
+        """
+        if len(self._queue) >= self._max_waiting:
+            self.refused += 1
+            raise self.overloaded(f"{len(self._queue)} are waiting already")
+        self._queue.append(Waiting(item, now_ns, deadline_ns))
+
+    def take(self, now_ns: int) -> Batch[A]:
+        """The oldest items that still have somebody waiting for them, at most a batch."""
+        ready: list[Waiting[A]] = []
+        expired: list[Waiting[A]] = []
+        while self._queue and len(ready) < self._max_batch:
+            waiting = self._queue.popleft()
+            (expired if waiting.expired(now_ns) else ready).append(waiting)
+        self.expired += len(expired)
+        return Batch(tuple(ready), tuple(expired))
+
+    def ran(self, count: int, took_ns: int) -> None:
+        """Learn what an item costs."""
+        cost = took_ns / count
+        self._cost_ns = cost if self._cost_ns == 0.0 else self._cost_ns + _LEARNING * (cost - self._cost_ns)
+
+    def overloaded(self, reason: str) -> Overloaded:
+        """The error that tells a client when to come back: when what waits now should be done."""
+        low, high = _RETRY_MS
+        wait_ms = round(len(self._queue) * self._cost_ns * 1e-6)
+        return Overloaded(self.name, reason, min(max(wait_ms, low), high))
+
+
+# --- doing -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[B]):
+    """A result, how long its item waited, how long its batch ran, and how many ran together."""
+
+    value: B
+    waited_ns: int
+    ran_ns: int
+    together: int
+
+
+class WorkFailed(SensoriumError):
+    """The engine could not do this item; the others of its batch are done."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Order(Generic[A, B]):
+    item: A
+    done: asyncio.Future[Done[B]]
+
+
+class Lane(Generic[A, B]):
+    """A backlog with one thread that works it off in greedy batches.
+
+    ``work`` gets a batch and returns one result for each item, in order; only ever in this lane's own thread.
+    Nothing is done before `run` is running.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[Sequence[A]], Sequence[B]],
+        *,
+        max_waiting: int,
+        max_batch: int,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.backlog: Backlog[_Order[A, B]] = Backlog(name, max_waiting=max_waiting, max_batch=max_batch)
+        self._work = work
+        self._now_ns = now_ns
+        self._filled = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+
+    async def do(self, item: A, *, deadline_ns: int | None = None) -> Done[B]:
+        """The result for ``item``.
+
+        Raises:
+            Overloaded: the queue is full, or the deadline passed before the item's turn.
+            WorkFailed: ``work`` raised for this item, whichever batch it was in.
+            SensoriumError: what ``work`` refused this item with.
+        """
+        done: asyncio.Future[Done[B]] = asyncio.get_running_loop().create_future()
+        self.backlog.offer(_Order(item, done), self._now_ns(), deadline_ns)
+        self._filled.set()
+        return await done
+
+    async def run(self) -> NoReturn:
+        """Work off the backlog until cancelled; the batch that is running is waited for."""
+        try:
+            while True:
+                await self._filled.wait()
+                await self._step()
+        finally:
+            self._thread.shutdown()
+
+    async def _step(self) -> None:
+        batch = self.backlog.take(self._now_ns())
+        if not self.backlog:
+            self._filled.clear()
+        for late in batch.expired:
+            _refuse(late.item.done, self.backlog.overloaded("its deadline passed before its turn"))
+        if batch.ready:
+            await self._run(batch.ready)
+
+    async def _run(self, ready: Sequence[Waiting[_Order[A, B]]]) -> None:
+        loop = asyncio.get_running_loop()
+        started_ns = self._now_ns()
+        items = [waiting.item.item for waiting in ready]
+        results = await loop.run_in_executor(self._thread, self._attempt, items)
+        ran_ns = self._now_ns() - started_ns
+        self.backlog.ran(len(ready), ran_ns)
+        for waiting, result in zip(ready, results, strict=True):
+            if isinstance(result, SensoriumError):
+                _refuse(waiting.item.done, result)
+            else:
+                _finish(waiting.item.done, Done(result, started_ns - waiting.since_ns, ran_ns, len(ready)))
+
+    def _attempt(self, items: Sequence[A]) -> Sequence[B | SensoriumError]:
+        """Results, or for each item alone where the batch fails: one bad window must not take others with it."""
+        try:
+            return self._work(items)
+        except Exception as error:  # noqa: BLE001 - whatever one client's item did, the others go on
+            if len(items) > 1:
+                return [self._attempt([item])[0] for item in items]
+            return [error if isinstance(error, SensoriumError) else self._failure(error)]
+
+    def _failure(self, error: Exception) -> WorkFailed:
+        log.error("lane.failed name=%s", self.backlog.name, exc_info=error)
+        return WorkFailed(f"{self.backlog.name}: {type(error).__name__} inside the service; its log says more")
+
+
+def _refuse(done: asyncio.Future[Done[B]], error: SensoriumError) -> None:
+    if not done.done():  # whoever asked may have been cancelled
+        done.set_exception(error)
+
+
+def _finish(done: asyncio.Future[Done[B]], result: Done[B]) -> None:
+    if not done.done():
+        done.set_result(result)

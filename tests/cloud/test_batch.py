@@ -1,0 +1,178 @@
+"""Whatever waits runs together, the moment the engine is free; what is too much is refused with a time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from sensorium.errors import FieldError
+from sensorium_cloud.batch import Backlog, Lane, Overloaded, WorkFailed
+
+
+def backlog(*items: str, max_waiting: int = 10, max_batch: int = 3) -> Backlog[str]:
+    queue: Backlog[str] = Backlog("fusion", max_waiting=max_waiting, max_batch=max_batch)
+    for item in items:
+        queue.offer(item, now_ns=0)
+    return queue
+
+
+def ready(queue: Backlog[str], now_ns: int = 0) -> list[str]:
+    return [waiting.item for waiting in queue.take(now_ns).ready]
+
+
+def test_takes_what_is_there_at_once_and_at_most_a_batch() -> None:
+    queue = backlog("a", "b", "c", "d")
+
+    assert ready(queue) == ["a", "b", "c"]
+    assert ready(queue) == ["d"]
+    assert ready(queue) == []
+
+
+def test_refuses_what_does_not_fit_and_counts_it() -> None:
+    queue = backlog("a", max_waiting=1)
+
+    with pytest.raises(Overloaded, match="fusion: 1 are waiting already; try again in 20 ms"):
+        queue.offer("b", now_ns=0)
+
+    assert queue.refused == 1
+    assert ready(queue) == ["a"]
+
+
+def test_says_when_the_queue_should_be_empty() -> None:
+    queue = backlog("a", "b", max_waiting=2)
+    queue.ran(count=10, took_ns=1_000_000_000)
+
+    assert queue.overloaded("full").retry_after_ms == 200
+
+
+def test_the_expected_cost_follows_what_items_cost_now() -> None:
+    queue = backlog("a", max_waiting=1)
+    queue.ran(count=1, took_ns=100_000_000)
+    for _ in range(50):
+        queue.ran(count=1, took_ns=1_000_000_000)
+
+    assert queue.overloaded("full").retry_after_ms == pytest.approx(1000, rel=0.01)
+
+
+def test_does_not_run_what_nobody_waits_for_any_more() -> None:
+    queue = backlog()
+    queue.offer("late", now_ns=0, deadline_ns=5)
+    queue.offer("in time", now_ns=0, deadline_ns=6)
+
+    batch = queue.take(now_ns=5)
+
+    assert [w.item for w in batch.ready] == ["in time"]
+    assert [w.item for w in batch.expired] == ["late"]
+    assert queue.expired == 1
+
+
+# --- the lane --------------------------------------------------------------------------
+
+
+class Engine:
+    """Doubles numbers when it is let; remembers its batches and threads."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.threads: set[int] = set()
+        self.go = threading.Event()
+        self.go.set()
+        self.busy = threading.Event()
+
+    def __call__(self, items: Sequence[int]) -> list[int]:
+        self.busy.set()
+        assert self.go.wait(10)
+        self.batches.append(list(items))
+        self.threads.add(threading.get_ident())
+        if 13 in items:
+            raise FieldError("number", "is unlucky")
+        if 0 in items:
+            raise ZeroDivisionError
+        return [2 * item for item in items]
+
+
+@asynccontextmanager
+async def running(engine: Engine, *, max_waiting: int = 100) -> AsyncIterator[Lane[int, int]]:
+    lane = Lane("double", engine, max_waiting=max_waiting, max_batch=8)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(lane.run())
+        yield lane
+        engine.go.set()
+        task.cancel()
+
+
+async def while_busy(lane: Lane[int, int], engine: Engine, *items: int) -> list[int | BaseException]:
+    """Hold the engine on item 1 until all of ``items`` are queued."""
+    engine.go.clear()
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(lane.do(1))
+        await asyncio.to_thread(engine.busy.wait, 10)
+        rest = asyncio.gather(*(lane.do(item) for item in items), return_exceptions=True)
+        await asyncio.sleep(0)  # each of them runs until it waits
+        assert len(lane.backlog) == len(items)
+        engine.go.set()
+        await first
+        return [r if isinstance(r, BaseException) else r.value for r in await rest]
+
+
+async def test_what_came_while_the_engine_was_busy_runs_together_in_one_other_thread() -> None:
+    engine = Engine()
+    async with running(engine) as lane:
+        assert await while_busy(lane, engine, 2, 3, 4) == [4, 6, 8]
+
+    assert engine.batches == [[1], [2, 3, 4]]
+    assert len(engine.threads) == 1
+    assert threading.get_ident() not in engine.threads
+
+
+async def test_a_result_tells_how_many_ran_together() -> None:
+    async with running(Engine()) as lane:
+        done = await lane.do(21)
+
+    assert (done.value, done.together) == (42, 1)
+    assert done.waited_ns >= 0
+    assert done.ran_ns > 0
+
+
+async def test_one_bad_item_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
+    engine = Engine()
+    async with running(engine) as lane:
+        good, refused, failed, other = await while_busy(lane, engine, 2, 13, 0, 4)
+
+    assert (good, other) == (4, 8)
+    assert isinstance(refused, FieldError)
+    assert isinstance(failed, WorkFailed)
+    assert str(failed) == "double: ZeroDivisionError inside the service; its log says more"
+    assert "lane.failed name=double" in caplog.text
+
+
+async def test_a_full_lane_refuses_at_once() -> None:
+    engine = Engine()
+    async with running(engine, max_waiting=0) as lane:
+        with pytest.raises(Overloaded):
+            await lane.do(2)
+
+
+async def test_a_passed_deadline_is_told_to_whoever_asked() -> None:
+    async with running(Engine()) as lane:
+        with pytest.raises(Overloaded, match="its deadline passed before its turn"):
+            await lane.do(2, deadline_ns=0)
+
+
+async def test_a_lane_goes_on_when_somebody_stops_waiting() -> None:
+    engine = Engine()
+    async with running(engine) as lane:
+        engine.go.clear()
+        async with asyncio.TaskGroup() as group:
+            impatient = group.create_task(lane.do(3))
+            await asyncio.to_thread(engine.busy.wait, 10)
+            impatient.cancel()
+        engine.go.set()
+        with suppress(asyncio.CancelledError):
+            await impatient
+
+        assert (await lane.do(4)).value == 8
