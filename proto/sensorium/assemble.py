@@ -1,0 +1,206 @@
+"""From an answer to a symbol: what device and cloud do alike once they know what they think.
+
+Each side finds, for a window, a posterior over the vocabulary and a voice per modality; whether that
+is enough to name a concept, and every other figure of the symbol, is decided here, once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+from sensorium import symbol as formulas
+from sensorium.concepts import Vocabulary
+from sensorium.event import Event, Modality
+from sensorium.symbol import Evidence, Hypothesis, Provenance, Reason, Revision, Share, Stage, Symbol
+from sensorium.window import Slot, Window
+
+Distribution = Sequence[float]
+"""K + 1 probabilities: the vocabulary's concepts in order, then "none of them"."""
+
+_ALTERNATIVES: Final = 5
+_NS_PER_MS: Final = 1e6
+_SAID: Final[Mapping[Reason, str]] = MappingProxyType(
+    {
+        Reason.NOTHING: "Nothing that says anything was perceived.",
+        Reason.UNKNOWN: "Something was perceived that fits no known concept.",
+        Reason.UNSURE: "Perhaps {best}, but not surely enough.",
+        Reason.CONFLICT: "The senses contradict each other; most probably {best}.",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """When to name a concept.
+
+    Attributes:
+        confident: least calibrated probability.
+        conflict_bits: disagreement (Jensen-Shannon) from which the modalities contradict each other.
+        outvoted: a contradiction is overruled from this probability on: two against one.
+    """
+
+    confident: float = 0.5
+    conflict_bits: float = 0.35
+    outvoted: float = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One modality's part in an answer.
+
+    Attributes:
+        reliability: 0 to 1, from its signal's quality.
+        trust: reliability x decay, 0 to 1.
+        answer: what it says alone; None if it has no say.
+        contribution: log p(best) with it minus without it, nats.
+        attention: at least 0; normalised over the modalities here.
+        label: what it recognised, if anything.
+    """
+
+    reliability: float = 0.0
+    trust: float = 0.0
+    answer: Distribution | None = None
+    contribution: float = 0.0
+    attention: float = 0.0
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one side thinks of a window.
+
+    Attributes:
+        posterior: over the vocabulary and "none of them"; sums to 1.
+        voices: by modality; those without an entry have no part.
+    """
+
+    posterior: Distribution
+    voices: Mapping[Modality, Voice]
+
+
+def assemble(
+    window: Window,
+    vocabulary: Vocabulary,
+    answer: Answer,
+    *,
+    revision: Revision,
+    thresholds: Thresholds,
+    latency: Sequence[Stage],
+    provenance: Provenance,
+) -> Symbol:
+    """The symbol for ``window``; it names a concept only where ``thresholds`` allow it."""
+    disagreement = _disagreement(window, answer.voices)
+    reason = verdict(window, answer, disagreement, thresholds)
+    order = sorted(range(len(vocabulary)), key=lambda k: (-answer.posterior[k], k))
+    best = vocabulary.concepts[order[0]]
+    shares = _shares(window, answer.voices)
+    present = [slot.modality for slot in window.slots if slot.here]
+    nothing = reason is Reason.NOTHING
+    return Symbol(
+        id=window.id,
+        session_id=window.session_id,
+        revision=revision,
+        window_revision=window.revision,
+        start_ns=window.start_ns,
+        end_ns=window.end_ns,
+        concept=None if reason else best.name,
+        content=_SAID[reason].format(best=best.name.replace("_", " ")) if reason else best.description,
+        abstained=reason,
+        confidence=0.0 if nothing else answer.posterior[order[0]],
+        alternatives=() if nothing else _alternatives(vocabulary, answer.posterior, order),
+        domains=formulas.domains_of(present, () if reason else best.domains),
+        shares=shares,
+        entropy=formulas.entropy_of(answer.posterior, [s.attention for s in shares], disagreement, len(present)),
+        latency=tuple(latency),
+        timeline=timeline(window),
+        provenance=provenance,
+    )
+
+
+def verdict(window: Window, answer: Answer, disagreement_bits: float, thresholds: Thresholds) -> Reason | None:
+    """Why to abstain, or None. What is only stale says nothing new, so it never speaks alone."""
+    if not any(_speaks(slot, answer.voices) for slot in window.slots if slot.here):
+        return Reason.NOTHING
+    best = max(answer.posterior[:-1])
+    if disagreement_bits >= thresholds.conflict_bits and best < thresholds.outvoted:
+        return Reason.CONFLICT
+    if answer.posterior[-1] >= best:
+        return Reason.UNKNOWN
+    return Reason.UNSURE if best < thresholds.confident else None
+
+
+def with_stage(symbol: Symbol, name: str, ms: float) -> Symbol:
+    """``symbol`` with one more stage's time, measured by whoever ran it."""
+    return replace(symbol, latency=(*symbol.latency, Stage(name, ms)))
+
+
+def waited(window: Window) -> Stage:
+    """How long after its end the window was given out: the alignment delay."""
+    return Stage("align", max(window.closed_at_ns - window.end_ns, 0) / _NS_PER_MS)
+
+
+def trust(events: Sequence[Event], end_ns: int, half_life_ns: int) -> tuple[float, float]:
+    """Reliability, and reliability x decay, of a modality by ``events``, those that say something; 0 without any.
+
+    Reliability is their mean quality; the decay is each event's own: 2^(-age / half-life).
+    """
+    if not events:
+        return 0.0, 0.0
+    qualities = [unit(e.quality) for e in events]
+    decayed = [q * formulas.decay(end_ns - e.at_ns, half_life_ns) for q, e in zip(qualities, events, strict=True)]
+    return math.fsum(qualities) / len(events), math.fsum(decayed) / len(events)
+
+
+def unit(value: float) -> float:
+    """``value`` in [0, 1]; 0 for what is not a number."""
+    return min(max(value, 0.0), 1.0) if math.isfinite(value) else 0.0
+
+
+def timeline(window: Window) -> tuple[Evidence, ...]:
+    """Every event of the window, stale ones included, in order of event time."""
+    events = [event for slot in window.slots for event in slot.events]
+    events.sort(key=lambda e: (e.at_ns, list(Modality).index(e.modality), e.stream_id, e.sequence))
+    return tuple(Evidence(e.modality, e.label, e.score, e.at_ns, e.span_ns, e.text) for e in events)
+
+
+# --- the parts -------------------------------------------------------------------------
+
+
+def _speaks(slot: Slot, voices: Mapping[Modality, Voice]) -> bool:
+    voice = voices.get(slot.modality)
+    return voice is not None and voice.answer is not None
+
+
+def _disagreement(window: Window, voices: Mapping[Modality, Voice]) -> float:
+    """Between what is here: what a hand said two seconds ago does not contradict what it says now."""
+    here = [voices[s.modality] for s in window.slots if s.here and _speaks(s, voices)]
+    answers = [v.answer for v in here if v.answer is not None]
+    return formulas.disagreement_bits(answers, [v.trust for v in here])
+
+
+def _shares(window: Window, voices: Mapping[Modality, Voice]) -> tuple[Share, ...]:
+    own = [voices.get(slot.modality, Voice()) for slot in window.slots]
+    weights = formulas.normalised([v.trust for v in own])
+    attention = formulas.normalised([v.attention for v in own])
+    return tuple(
+        Share(
+            modality=slot.modality,
+            presence=slot.presence,
+            label=voice.label,
+            reliability=voice.reliability,
+            weight=weight,
+            contribution=voice.contribution,
+            attention=looked,
+            offset_ns=slot.offset_ns,
+            age_ns=slot.age_ns,
+        )
+        for slot, voice, weight, looked in zip(window.slots, own, weights, attention, strict=True)
+    )
+
+
+def _alternatives(vocabulary: Vocabulary, posterior: Distribution, order: Sequence[int]) -> tuple[Hypothesis, ...]:
+    return tuple(Hypothesis(vocabulary.concepts[k].name, posterior[k]) for k in order[:_ALTERNATIVES])
