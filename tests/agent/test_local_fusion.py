@@ -131,7 +131,7 @@ def test_nothing_perceived_is_nothing_said() -> None:
     symbol = understood()
 
     assert (symbol.concept, symbol.abstained, symbol.confidence) == (None, Reason.NOTHING, 0.0)
-    assert not (symbol.alternatives or symbol.domains or symbol.timeline)
+    assert [len(some) for some in (symbol.alternatives, symbol.timeline, symbol.domains)] == [0, 0, 0]
     assert symbol.entropy.information == pytest.approx(0, abs=1e-9)
 
 
