@@ -19,7 +19,7 @@ from sensorium.event import Event, Modality, Sample
 from sensorium_agent._app.cloud_link import CloudLink
 from sensorium_agent._app.health import watch_loop
 from sensorium_agent.answer import Answerer, Listener
-from sensorium_agent.capture.sensor import Sensor, supervise
+from sensorium_agent.capture.sensor import Sensor, SensorState, supervise
 from sensorium_agent.infer.inlet import ROOM, Inlet
 from sensorium_agent.infer.lanes import Lane
 from sensorium_agent.join import Heard, join
@@ -87,8 +87,8 @@ async def _sense(
             if lane.takes is sample.modality:
                 inlet.put(sample)
 
-    def on_state(name: str, state: str, detail: str = "") -> None:
-        listener.on_status("sensor", name=name, state=state, detail=detail)
+    def on_state(state: SensorState) -> None:
+        listener.on_status("sensor", name=state.name, state=state.health, detail=state.reason)
 
     async with asyncio.TaskGroup() as group:
         sensing = [group.create_task(supervise(s, clock, emit, on_state=on_state)) for s in sensors]

@@ -50,8 +50,8 @@ class Timeline:
             case "link":
                 self.link = "cloud up" if line["up"] else "cloud away: answering alone"
                 self.note(self.link)
-            case "sensor" if line["state"] not in ("running", "ended"):
-                self.note(f"{line['name']}: {line['state']} {line['detail']}")
+            case "sensor" if line["state"] == "down":
+                self.note(f"{line['name']} is down: {line['detail']}")
             case "start":
                 self.start_ns = line["start_ns"]
 
