@@ -1,0 +1,115 @@
+"""How much of the bare models' speed the whole pipeline keeps on recorded video.
+
+The bare loop runs exactly the model calls the pipeline makes on the same video, with the same inputs, and
+nothing else. Both are timed in turns in one run; the ratio of the medians is the figure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+from sensorium_agent.capture.recording import open_recording
+from sensorium_agent.infer.gesture.perceive import GesturePerceiver
+
+from sensorium.clock import ManualClock
+from sensorium.event import EventStream, Modality
+from sensorium_agent._app import compose
+from sensorium_agent._app.health import watch_loop
+from sensorium_agent._app.listeners import LineListener
+from sensorium_agent._app.play import play
+from sensorium_agent._app.settings import Settings
+from sensorium_agent.infer.lanes import MODELS
+from sensorium_agent.infer.model import load
+from sensorium_models import media, store
+
+_ROUNDS = 5
+_SHOTS = ("opencv-doc/handSrc.jpg", "opencv-doc/handDst.jpg", "opencv-doc/Histogram_Comparison_Source_0.jpg")
+
+
+def write_video(path: Path, frames: int = 150) -> None:
+    """A slow move over photos of hands, 640x480."""
+    photos = [cv2.imread(str(media.path(shot))) for shot in _SHOTS]
+    out = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (640, 480))
+    for n in range(frames):
+        photo = photos[n * len(photos) // frames]
+        height, width = photo.shape[:2]
+        scale = min(480 / height, 640 / width) * (1 + 0.1 * np.sin(n / 20))
+        move = np.float32([[scale, 0, 320 - scale * width / 2], [0, scale, 240 - scale * height / 2]])
+        out.write(cv2.warpAffine(photo, move, (640, 480), borderMode=cv2.BORDER_REPLICATE))
+    out.release()
+
+
+class Recorder:
+    """A model that remembers what it was asked."""
+
+    def __init__(self, name: str, calls: list[tuple[str, tuple]]) -> None:
+        self.model = load(store.path(name))
+        self._name, self._calls = name, calls
+
+    def run(self, *inputs):
+        self._calls.append((self._name, tuple(np.array(i) for i in inputs)))
+        return self.model.run(*inputs)
+
+    def reset(self) -> None:
+        self.model.reset()
+
+
+def recorded_calls(video: Path) -> list[tuple[str, tuple]]:
+    calls: list[tuple[str, tuple]] = []
+    palm, landmark, classifier = (Recorder(name, calls) for name in MODELS[Modality.GESTURE])
+    stream = EventStream("bench", Modality.GESTURE)
+    perceiver = GesturePerceiver(stream, palm=palm, landmark=landmark, classifier=classifier)
+    for sample in open_recording(video).samples():
+        perceiver.perceive(sample)
+    return calls
+
+
+def time_bare(calls: list[tuple[str, tuple]]) -> float:
+    models = {name: load(store.path(name)) for name in MODELS[Modality.GESTURE]}
+    began = time.perf_counter()
+    for name, inputs in calls:
+        models[name].run(*inputs)
+    return time.perf_counter() - began
+
+
+async def time_pipeline(video: Path) -> tuple[float, int, dict[str, float]]:
+    clock, listener = ManualClock(), LineListener(None, None)
+    modalities = (Modality.VIDEO, Modality.GESTURE)
+    parts = compose.assemble(Settings(), modalities, "bench", clock=clock, listener=listener)
+    samples = open_recording(video).samples()
+    async with watch_loop() as watch:
+        began = time.perf_counter()
+        await play(samples, parts.lanes, parts.aligner, parts.answerer, clock=clock, listener=listener)
+        spent = time.perf_counter() - began
+    return spent, listener.tally.samples["video"], watch.summary()
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        video = Path(scratch) / "hands.avi"
+        write_video(video)
+        calls = recorded_calls(video)
+        bare, whole, lags = [], [], []
+        for _ in range(_ROUNDS):
+            bare.append(time_bare(calls))
+            spent, frames, lag = asyncio.run(time_pipeline(video))
+            whole.append(spent)
+            lags.append(lag["max"])
+    kinds = {name: sum(n == name for n, _ in calls) for name in MODELS[Modality.GESTURE]}
+    ratio = statistics.median(bare) / statistics.median(whole)
+    print(f"{frames} frames, model calls {kinds}")
+    print(
+        f"bare models {frames / statistics.median(bare):.1f} frames/s, pipeline {frames / statistics.median(whole):.1f}"
+    )
+    print(f"pipeline / bare = {ratio:.3f}   (to reach: 0.95)")
+    print(f"longest stall of the event loop, by round: {[round(x, 1) for x in lags]} ms   (to stay under: 20)")
+
+
+if __name__ == "__main__":
+    main()
