@@ -1,15 +1,41 @@
-"""Encoders: the words and pictures of a window become vectors."""
+"""Encoders: the words and pictures of a window become vectors.
+
+Sentences and pictures run through their nets one at a time: a row never depends on what else was
+waiting. What was encoded lately is remembered, because a stale slot repeats its last event in every
+window until it is forgotten.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from sensorium.event import Event, Modality
 from sensorium.window import Window
+from sensorium_cloud.runtime import ModelError, Net
+
+log = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float32]
+K = TypeVar("K", bound=Hashable)
+
+SENTENCE_WIDTH: Final = 384
+FRAME_WIDTH: Final = 1280
+_MAX_TOKENS: Final = 128
+_FRAME_SIDE: Final = 224
+_MAX_PIXELS: Final = 4096 * 4096
+"""A small file may unfold to gigabytes: its header is read before it is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,3 +59,241 @@ class EncodedWindow:
     encode_ms: float
     text_events: tuple[int, ...] = ()
     frame_events: tuple[int, ...] = ()
+
+
+# --- what there is to encode -----------------------------------------------------------
+
+
+def words_in(window: Window, limit: int) -> tuple[int, ...]:
+    """Indices of the newest ``limit`` events of the text slot that have words."""
+    return _newest(window, Modality.TEXT, lambda event: bool(event.text and event.text.strip()), limit)
+
+
+def pictures_in(window: Window, limit: int) -> tuple[int, ...]:
+    """Indices of the newest ``limit`` events of the video slot that have a picture."""
+    return _newest(window, Modality.VIDEO, lambda event: event.media is not None, limit)
+
+
+def _newest(window: Window, modality: Modality, wanted: Callable[[Event], bool], limit: int) -> tuple[int, ...]:
+    events = window.slot(modality).events
+    return tuple(i for i, event in enumerate(events) if wanted(event))[-limit:]
+
+
+# --- what was encoded before -----------------------------------------------------------
+
+
+class Remembered(Generic[K]):
+    """The rows used last, at most ``size``; two threads may ask at once."""
+
+    def __init__(self, size: int) -> None:
+        self.hits = 0
+        self.misses = 0
+        self._size = size
+        self._rows: OrderedDict[K, Floats] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, key: K, compute: Callable[[], Floats]) -> Floats:
+        """The row of ``key``, computed if nobody remembers it."""
+        with self._lock:
+            row = self._rows.get(key)
+            if row is not None:
+                self.hits += 1
+                self._rows.move_to_end(key)
+                return row
+            self.misses += 1
+        row = compute()  # outside the lock: two threads may both compute it, and agree
+        with self._lock:
+            self._rows[key] = row
+            while len(self._rows) > self._size:
+                self._rows.popitem(last=False)
+        return row
+
+
+# --- words -----------------------------------------------------------------------------
+
+
+class SentenceEncoder:
+    """Sentences to unit vectors: MiniLM's token vectors, averaged over the tokens (Reimers and Gurevych 2019).
+
+    Raises:
+        ModelError: a file cannot be loaded, or is another kind of model.
+    """
+
+    def __init__(self, model: Path, tokenizer: Path, *, remember: int = 4096, threads: int = 1) -> None:
+        self.remembered: Remembered[str] = Remembered(remember)
+        self._net = Net(model, threads=threads)
+        self._tokenizer = _tokenizer(tokenizer)
+        try:
+            width = self._tokens("hello").shape[-1]
+        except Exception as error:
+            raise ModelError(f"{model}: not a sentence embedding; run: sensorium-cloud models fetch") from error
+        if width != SENTENCE_WIDTH:
+            raise ModelError(f"{model}: vectors of {width}, where {SENTENCE_WIDTH} are needed")
+
+    def encode(self, sentences: Sequence[str]) -> Floats:
+        """float32 [n, 384] of unit length, for n sentences; what is beyond 128 tokens is not read."""
+        rows = [self.remembered(text, partial(self._row, text)) for text in map(str.strip, sentences)]
+        return np.stack(rows) if rows else np.zeros((0, SENTENCE_WIDTH), np.float32)
+
+    def _row(self, sentence: str) -> Floats:
+        mean = self._tokens(sentence).mean(axis=0)
+        return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
+
+    def _tokens(self, sentence: str) -> Floats:
+        """Token vectors [t, width]; alone in its batch, so there is no padding to mask."""
+        ids = np.asarray([self._tokenizer.encode(sentence).ids], np.int64)
+        named = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        out: Floats = self._net.run({name: named[name] for name in self._net.inputs})[0][0]
+        return out
+
+
+def _tokenizer(path: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception
+        raise ModelError(f"{path}: not a tokenizer ({error}); run: sensorium-cloud models fetch") from error
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(_MAX_TOKENS)
+    return tokenizer
+
+
+def add_words(encoder: SentenceEncoder, batch: Sequence[EncodedWindow], *, limit: int) -> list[EncodedWindow]:
+    """Each window with the vectors of its newest ``limit`` texts."""
+    return [_with_words(encoder, encoded, limit) for encoded in batch]
+
+
+def _with_words(encoder: SentenceEncoder, encoded: EncodedWindow, limit: int) -> EncodedWindow:
+    began = time.perf_counter()
+    chosen = words_in(encoded.window, limit)
+    if not chosen:
+        return encoded
+    events = encoded.window.slot(Modality.TEXT).events
+    rows = encoder.encode([events[i].text or "" for i in chosen])
+    return replace(encoded, text=rows, text_events=chosen, encode_ms=encoded.encode_ms + _ms_since(began))
+
+
+# --- pictures --------------------------------------------------------------------------
+
+
+class FrameEncoder:
+    """JPEG pictures to vectors: EfficientNet-Lite0 (Liu 2020) before its classifier.
+
+    Attributes:
+        undecodable: how many pictures could not be used; their windows went on without them.
+
+    Raises:
+        ModelError: the file cannot be loaded, or is another kind of model.
+    """
+
+    def __init__(self, model: Path, *, remember: int = 1024, threads: int = 1) -> None:
+        self.remembered: Remembered[bytes] = Remembered(remember)
+        self.undecodable = 0
+        self._net = Net(model, threads=threads)
+        try:
+            shape = self._row(np.zeros((_FRAME_SIDE, _FRAME_SIDE, 3), np.uint8)).shape
+        except Exception as error:
+            raise ModelError(f"{model}: not a frame embedding; run: sensorium-cloud models fetch") from error
+        if shape != (FRAME_WIDTH,):
+            raise ModelError(f"{model}: vectors of {list(shape)}, where [{FRAME_WIDTH}] is needed")
+
+    def encode(self, jpegs: Sequence[bytes]) -> list[Floats | None]:
+        """float32 [1280] for each picture; None, and counted, where it is not a JPEG of at most 16 megapixels."""
+        return [self._encode_one(jpeg) for jpeg in jpegs]
+
+    def _encode_one(self, jpeg: bytes) -> Floats | None:
+        try:
+            return self.remembered(blake2b(jpeg, digest_size=16).digest(), lambda: self._row(decode(jpeg)))
+        except UndecodablePicture as error:
+            self.undecodable += 1
+            log.debug("encode.picture_dropped reason=%s", error)
+            return None
+
+    def _row(self, pixels: npt.NDArray[np.uint8]) -> Floats:
+        # The net was trained on (x - 127) / 128.
+        scaled = (pixels.astype(np.float32) - 127.0) / 128.0
+        batch = np.ascontiguousarray(scaled.transpose(2, 0, 1)[None])
+        out: Floats = self._net.run({self._net.inputs[0]: batch})[0][0]
+        return out
+
+
+class UndecodablePicture(ValueError):
+    """Bytes that are not a JPEG of a reasonable size."""
+
+
+def decode(jpeg: bytes) -> npt.NDArray[np.uint8]:
+    """The picture as uint8 [224, 224, 3], RGB, scaled without regard to its proportions.
+
+    Raises:
+        UndecodablePicture: not a JPEG, or one of more than 16 megapixels.
+    """
+    import cv2
+
+    size = jpeg_size(jpeg)
+    if size is None:
+        raise UndecodablePicture("no JPEG header")
+    if not 0 < size[0] * size[1] <= _MAX_PIXELS:
+        raise UndecodablePicture(f"{size[0]} x {size[1]} pixels")
+    try:
+        pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), _reduction(min(size)))
+    except cv2.error as error:
+        raise UndecodablePicture("damaged") from error
+    if pixels is None:
+        raise UndecodablePicture("damaged")
+    square = cv2.resize(pixels, (_FRAME_SIDE, _FRAME_SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(square, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _reduction(shorter_side: int) -> int:
+    """How coarsely to decode: the JPEG decoder halves for free what would be scaled down anyway."""
+    import cv2
+
+    for factor, flag in (
+        (8, cv2.IMREAD_REDUCED_COLOR_8),
+        (4, cv2.IMREAD_REDUCED_COLOR_4),
+        (2, cv2.IMREAD_REDUCED_COLOR_2),
+    ):
+        if shorter_side >= factor * _FRAME_SIDE:
+            return int(flag)
+    return int(cv2.IMREAD_COLOR)
+
+
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Height and width by the frame header (ITU-T T.81, B.2.2); None if these are not the bytes of a JPEG."""
+    if data[:2] != b"\xff\xd8":
+        return None
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        # 0xC0 to 0xCF start a frame, but for Huffman tables, extensions and arithmetic conditioning.
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 7 : at + 9], "big")
+        at += 2 + length
+    return None
+
+
+def add_pictures(encoder: FrameEncoder, batch: Sequence[EncodedWindow], *, limit: int) -> list[EncodedWindow]:
+    """Each window with the vectors of its newest ``limit`` pictures, as far as they can be decoded."""
+    return [_with_pictures(encoder, encoded, limit) for encoded in batch]
+
+
+def _with_pictures(encoder: FrameEncoder, encoded: EncodedWindow, limit: int) -> EncodedWindow:
+    began = time.perf_counter()
+    chosen = pictures_in(encoded.window, limit)
+    events = encoded.window.slot(Modality.VIDEO).events
+    media = [(i, events[i].media) for i in chosen]
+    rows = encoder.encode([m.data for _, m in media if m is not None])
+    seen = [(i, row) for i, row in zip(chosen, rows, strict=True) if row is not None]
+    if not seen:
+        return replace(encoded, encode_ms=encoded.encode_ms + _ms_since(began))
+    return replace(
+        encoded,
+        frames=np.stack([row for _, row in seen]),
+        frame_events=tuple(i for i, _ in seen),
+        encode_ms=encoded.encode_ms + _ms_since(began),
+    )
+
+
+def _ms_since(began: float) -> float:
+    return (time.perf_counter() - began) * 1e3
