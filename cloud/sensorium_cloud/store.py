@@ -1,0 +1,186 @@
+"""What the service must not forget: how far each spool has come, and the answers of the last hour.
+
+One SQLite file, or memory. Everything here is synchronous and belongs to one thread; `service` queues
+operations, and what has queued up is one transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sensorium.errors import SensoriumError
+
+log = logging.getLogger(__name__)
+
+_FILE: Final = "sensorium-cloud.sqlite3"
+_FORMAT: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS spools (
+    device TEXT NOT NULL, spool TEXT NOT NULL, through INTEGER NOT NULL, at_s INTEGER NOT NULL,
+    PRIMARY KEY (device, spool)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (
+    number INTEGER PRIMARY KEY,
+    device TEXT NOT NULL, spool TEXT NOT NULL, sequence INTEGER NOT NULL,
+    window TEXT NOT NULL, content TEXT NOT NULL, at_s INTEGER NOT NULL, symbol BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS answers_by_content ON answers (device, content);
+CREATE INDEX IF NOT EXISTS answers_by_sequence ON answers (device, spool, sequence);
+CREATE INDEX IF NOT EXISTS answers_by_age ON answers (at_s);
+"""
+_FORGET_EVERY: Final = 256
+_SPOOL_RETENTION_S: Final = 30 * 86_400
+_MAX_SPOOLS: Final = 100_000
+# SQLite's integers are signed; a spool that has written one window a nanosecond for 292 years may complain.
+_MAX_SEQUENCE: Final = (1 << 63) - 1
+
+
+class StoreError(SensoriumError):
+    """The state on disk cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a window comes from, and what it is: enough to know it again.
+
+    Attributes:
+        device: name of the device.
+        spool: name of its spool.
+        sequence: the window's place in the spool.
+        window: the window's id and revision.
+        content: the window's content hash.
+    """
+
+    device: str
+    spool: str
+    sequence: int
+    window: str
+    content: str
+
+
+class Store:
+    """Resume points and answers, bounded in age and number.
+
+    Args:
+        folder: where the file lives, made if need be; None keeps everything in memory.
+        retention_s: how long an answer is remembered.
+        max_answers: how many are remembered at most; the oldest go first.
+
+    Raises:
+        StoreError: the folder or file cannot be used.
+    """
+
+    def __init__(self, folder: Path | None = None, *, retention_s: int = 3600, max_answers: int = 50_000) -> None:
+        self._retention_s = retention_s
+        self._max_answers = max_answers
+        self._saved = 0
+        self._db = _opened(folder)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside becomes durable together, or, if it raises, not at all."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def resume_after(self, device: str, spool: str) -> int:
+        """Every window of the spool up to this sequence is answered; 0 if none is."""
+        row = self._db.execute("SELECT through FROM spools WHERE device = ? AND spool = ?", (device, spool)).fetchone()
+        return int(row[0]) if row else 0
+
+    def advance(self, device: str, spool: str, through: int, *, now_s: int) -> None:
+        """Every window of the spool up to ``through`` is answered; never moves back."""
+        self._db.execute(
+            "INSERT INTO spools VALUES (?, ?, ?, ?) ON CONFLICT (device, spool) "
+            "DO UPDATE SET through = max(through, excluded.through), at_s = excluded.at_s",
+            (device, spool, min(through, _MAX_SEQUENCE), now_s),
+        )
+
+    def find(self, place: Place) -> bytes | None:
+        """The symbol this window got before: by its content, or by its place in the spool and its id.
+
+        A place alone is not enough: a device that was set up anew may count its spool from 1 again.
+        """
+        row = self._db.execute(
+            "SELECT symbol FROM answers WHERE device = ? AND content = ? UNION ALL "
+            "SELECT symbol FROM answers WHERE device = ? AND spool = ? AND sequence = ? AND window = ? LIMIT 1",
+            (place.device, place.content, place.device, place.spool, min(place.sequence, _MAX_SEQUENCE), place.window),
+        ).fetchone()
+        return bytes(row[0]) if row else None
+
+    def save(self, place: Place, symbol: bytes, *, now_s: int) -> None:
+        """Remember the answer of a window, and forget what is too old or too much."""
+        sequence = min(place.sequence, _MAX_SEQUENCE)
+        self._db.execute(
+            "INSERT INTO answers (device, spool, sequence, window, content, at_s, symbol) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (place.device, place.spool, sequence, place.window, place.content, now_s, symbol),
+        )
+        self._saved += 1
+        if self._saved % _FORGET_EVERY == 0:
+            self.forget(now_s=now_s)
+
+    def forget(self, *, now_s: int) -> None:
+        """Drop what is older than it need be remembered, and the oldest of what is too many."""
+        self._db.execute("DELETE FROM answers WHERE at_s < ?", (now_s - self._retention_s,))
+        self._db.execute(
+            "DELETE FROM answers WHERE number <= (SELECT max(number) FROM answers) - ?", (self._max_answers,)
+        )
+        self._db.execute("DELETE FROM spools WHERE at_s < ?", (now_s - _SPOOL_RETENTION_S,))
+        self._db.execute(
+            "DELETE FROM spools WHERE (device, spool) IN "
+            "(SELECT device, spool FROM spools ORDER BY at_s DESC LIMIT -1 OFFSET ?)",
+            (_MAX_SPOOLS,),
+        )
+
+    def __len__(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM answers").fetchone()[0])
+
+    def close(self) -> None:
+        """Nothing may be asked afterwards."""
+        self._db.close()
+
+
+Operation = Callable[[Store], object]
+
+
+def run_together(store: Store, operations: Sequence[Operation]) -> list[object]:
+    """The results of ``operations``, all in one transaction."""
+    with store.transaction():
+        return [operation(store) for operation in operations]
+
+
+def _opened(folder: Path | None) -> sqlite3.Connection:
+    where = ":memory:" if folder is None else str(folder / _FILE)
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(db, where)
+        except BaseException:
+            db.close()
+            raise
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"{where}: the state cannot be opened ({error}); give another folder with --state") from error
+    return db
+
+
+def _prepare(db: sqlite3.Connection, where: str) -> None:
+    # Without a sync at every commit a power cut may lose the newest answers: then a window that is sent
+    # again is fused again. A crash of the service loses nothing.
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = NORMAL")
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version not in (0, _FORMAT):
+        raise StoreError(f"{where}: written by another version of sensorium-cloud; move it away to start anew")
+    db.executescript(f"{_SCHEMA}PRAGMA user_version = {_FORMAT};")
