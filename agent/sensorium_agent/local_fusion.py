@@ -24,13 +24,12 @@ from typing import Final
 from sensorium import assemble
 from sensorium import symbol as formulas
 from sensorium.assemble import Answer, Thresholds, Voice
-from sensorium.concepts import Precedence, Vocabulary
+from sensorium.concepts import Vocabulary
 from sensorium.event import Event, Modality
 from sensorium.symbol import ModelRef, Provenance, Revision, Stage, Symbol
 from sensorium.window import Slot, Window
 from sensorium_agent import phrases
 
-_UNKNOWN_RANK: Final = len(Precedence)
 _UNKNOWN_MASS: Final = 0.6
 """What evidence that nobody understands says for "none of them"; the rest is spread evenly."""
 _SUREST: Final = 0.99
@@ -101,7 +100,7 @@ def answer(window: Window, vocabulary: Vocabulary, settings: FusionSettings) -> 
         events = [r.event for r in heard] or slot.events
         reliability, trust = assemble.trust(events, window.end_ns, half_life_ns)
         said = _discounted(heard, trust, len(vocabulary)) if heard and trust > 0 else None
-        voices[slot.modality] = Voice(reliability, trust, said, label=_label(own))
+        voices[slot.modality] = Voice(reliability, trust, said, label=assemble.label(slot, vocabulary))
     return _pooled(voices, len(vocabulary), settings.temperature)
 
 
@@ -133,7 +132,7 @@ def _read(event: Event, vocabulary: Vocabulary) -> _Reading:
         score = min(assemble.unit(event.score), _SUREST)
         says = {m.index: score * m.strength for m in vocabulary.meanings(event.modality, event.label)}
     if not says:
-        return _Reading(event, {len(vocabulary): _UNKNOWN_MASS}, _UNKNOWN_RANK)
+        return _Reading(event, {len(vocabulary): _UNKNOWN_MASS}, assemble.UNKNOWN_RANK)
     best = max(says, key=says.__getitem__)
     return _Reading(event, says, vocabulary.concepts[best].precedence.rank)
 
@@ -173,9 +172,3 @@ def _credited(voice: Voice, contribution: float) -> Voice:
     assert voice.answer is not None
     told = math.log2(len(voice.answer)) - formulas.entropy_bits(voice.answer)
     return replace(voice, contribution=contribution, attention=max(told, 0.0))
-
-
-def _label(readings: Sequence[_Reading]) -> str | None:
-    """The label seen most surely, those that speak first before those that yield."""
-    labelled = [(r.rank, -assemble.unit(r.event.score), r.event.label) for r in readings if r.event.label]
-    return min(labelled)[2] if labelled else None

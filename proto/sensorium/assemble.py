@@ -13,13 +13,16 @@ from types import MappingProxyType
 from typing import Final
 
 from sensorium import symbol as formulas
-from sensorium.concepts import Vocabulary
+from sensorium.concepts import Precedence, Vocabulary
 from sensorium.event import Event, Modality
 from sensorium.symbol import Evidence, Hypothesis, Provenance, Reason, Revision, Share, Stage, Symbol
 from sensorium.window import Slot, Window
 
 Distribution = Sequence[float]
 """K + 1 probabilities: the vocabulary's concepts in order, then "none of them"."""
+
+UNKNOWN_RANK: Final = len(Precedence)
+"""What nobody understands yields to everything."""
 
 _ALTERNATIVES: Final = 5
 _NS_PER_MS: Final = 1e6
@@ -153,6 +156,22 @@ def trust(events: Sequence[Event], end_ns: int, half_life_ns: int) -> tuple[floa
     qualities = [unit(e.quality) for e in events]
     decayed = [q * formulas.decay(end_ns - e.at_ns, half_life_ns) for q, e in zip(qualities, events, strict=True)]
     return math.fsum(qualities) / len(events), math.fsum(decayed) / len(events)
+
+
+def label(slot: Slot, vocabulary: Vocabulary) -> str | None:
+    """The label seen most surely; those that stand for a concept of higher precedence first."""
+
+    def order(event: Event) -> tuple[int, float, str]:
+        return rank(vocabulary, event), -unit(event.score), event.label or ""
+
+    labelled = [event for event in slot.events if event.label]
+    return min(labelled, key=order).label if labelled else None
+
+
+def rank(vocabulary: Vocabulary, event: Event) -> int:
+    """Whom the event's label has to yield to: the best rank of its concepts; `UNKNOWN_RANK` without any."""
+    meant = vocabulary.meanings(event.modality, event.label)
+    return min((vocabulary.concepts[m.index].precedence.rank for m in meant), default=UNKNOWN_RANK)
 
 
 def unit(value: float) -> float:
