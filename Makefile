@@ -1,0 +1,44 @@
+# Every target sets up what it needs (.venv, models, samples) and is quick the second time.
+#   make demo                      real media through device and cloud, on this machine
+#   make demo ARGS="--camera 0"    the same with your camera
+#   make test                      what CI runs
+# PYTHON=python3.13 chooses a Python; by default the first supported one is taken.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := $(PYTHON) tools/bootstrap.py agent,cloud,models
+
+.PHONY: demo test lint bench setup setup-dev proto clean
+
+demo: setup
+	@$(BIN)/sensorium demo $(ARGS)
+
+test: lint
+	@$(BIN)/pytest --cov=sensorium --cov-report=term-missing:skip-covered $(ARGS)
+
+lint: setup-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup-dev
+	@for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+
+setup: python
+	@$(SETUP)
+
+setup-dev: python
+	@$(SETUP),dev
+
+# The generated code is committed; a test compares it with what this makes.
+proto: setup-dev
+	@$(BIN)/python -m grpc_tools.protoc -I proto --python_out=proto --pyi_out=proto --grpc_python_out=proto proto/sensorium/v1/*.proto
+
+clean:
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: python
+python:
+	@command -v $(PYTHON) >/dev/null || { echo "set-up: no $(PYTHON) here: sudo apt install python3 python3-venv" >&2; exit 1; }
