@@ -90,8 +90,13 @@ def part(field: str, whole: Message, read: Callable[[Any], _T]) -> _T:
     """``whole``'s message ``field``, read; it must be there."""
     if not whole.HasField(field):
         raise FieldError(field, "missing")
+    return within(field, getattr(whole, field), read)
+
+
+def within(field: str, message: Any, read: Callable[[Any], _T]) -> _T:
+    """``message``, read; a refusal's path begins with ``field``."""
     try:
-        return read(getattr(whole, field))
+        return read(message)
     except FieldError as error:
         raise error.inside(field) from None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import assert_never
 
 from sensorium._wire_checks import at_least, at_most, each, label, name, part, text
 from sensorium._wire_symbol import symbol_from_proto, symbol_to_proto
@@ -100,10 +99,8 @@ def response_to_proto(response: Response) -> pb.FuseResponse:
             return pb.FuseResponse(ack=pb.Ack(through=response.through))
         case SequencedSymbol(sequence, symbol):
             return pb.FuseResponse(symbol=pb.SequencedSymbol(sequence=sequence, symbol=symbol_to_proto(symbol)))
-        case Refusal():
-            return pb.FuseResponse(refusal=refusal_to_proto(response))
         case _:
-            assert_never(response)
+            return pb.FuseResponse(refusal=refusal_to_proto(response))
 
 
 def response_from_proto(message: pb.FuseResponse) -> Response:

@@ -138,7 +138,8 @@ class Tensor:
         if dtype is not DType.I8:
             return cls(array.astype(_NUMPY[dtype]).tobytes(), array.shape, dtype)
         scale = float(np.abs(array).max(initial=0.0)) / 127.0 or 1.0
-        return cls(np.rint(array / scale).astype("<i1").tobytes(), array.shape, dtype, scale)
+        # In binary32 a tiny scale rounds away, and the quotient wraps around.
+        return cls(np.rint(array.astype(np.float64) / scale).astype("<i1").tobytes(), array.shape, dtype, scale)
 
     def array(self) -> npt.NDArray[np.float32]:
         """The numbers as float32 of ``shape``."""
