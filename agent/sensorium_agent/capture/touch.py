@@ -208,7 +208,9 @@ def _opened(source: str) -> Iterator[int]:
     try:
         file = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
     except PermissionError as error:
-        raise SensorFailed(f"touch pad {source}: not allowed; sudo usermod -aG input $USER, then log in anew") from error
+        raise SensorFailed(
+            f"touch pad {source}: not allowed; run: sudo usermod -aG input $USER; log in anew"
+        ) from error
     except OSError as error:
         raise SensorFailed(f"touch pad {source}: {error.strerror}; see `sensorium devices`") from error
     try:

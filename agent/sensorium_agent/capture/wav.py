@@ -18,6 +18,7 @@ import numpy.typing as npt
 _PCM: Final = 1
 _FLOAT: Final = 3
 _EXTENSIBLE: Final = 0xFFFE
+_RAW_RATE_HZ: Final = 16_000
 _MOST_RATE_HZ: Final = 768_000
 _MOST_CHANNELS: Final = 64
 
@@ -81,6 +82,21 @@ class Wav:
         return np.frombuffer(data, f"<i{self.bits // 8}").astype(np.float64) / 2.0 ** (self.bits - 1)
 
 
+def read_sound(path: Path) -> Wav:
+    """A WAV file, or a ``.raw`` one: bare samples of 16 bits, little-endian, mono, at 16 kHz.
+
+    Raises:
+        BadWav: see `read_header`; or the raw file is empty.
+        OSError: it cannot be read.
+    """
+    if path.suffix.lower() != ".raw":
+        return read_header(path)
+    raw = Wav(path, _RAW_RATE_HZ, 1, 16, floating=False, begin=0, frames=path.stat().st_size // 2)
+    if raw.frames == 0:
+        raise BadWav("it has no samples")
+    return raw
+
+
 def read_header(path: Path) -> Wav:
     """What kind of WAV ``path`` is.
 
@@ -129,8 +145,7 @@ def _wav(path: Path, form: tuple[int, int, int, int] | None, begin: int, length:
         raise BadWav(f"coding {coding} with {bits} bits; PCM of 8, 16, 24 or 32 bits and float are understood")
     if not (1 <= channels <= _MOST_CHANNELS and 1000 <= rate_hz <= _MOST_RATE_HZ):
         raise BadWav(f"{channels} channels at {rate_hz} Hz")
-    wav = Wav(path, rate_hz, channels, bits, coding == _FLOAT, begin, 0)
-    frames = length // wav.frame_bytes
+    frames = length // (channels * bits // 8)
     if frames == 0:
         raise BadWav("it has no samples")
     return Wav(path, rate_hz, channels, bits, coding == _FLOAT, begin, frames)

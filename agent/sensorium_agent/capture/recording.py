@@ -1,0 +1,154 @@
+"""Plays files as sensors: as fast as they are asked for, or in their own time as if live.
+
+    for sample in open_recording(Path("hand.jpg")).samples(): ...
+
+What the files look like is said in docs/recording.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from sensorium.clock import Clock
+from sensorium.event import Modality, Sample
+from sensorium_agent.capture import scene, story, tracks
+from sensorium_agent.capture.ahead import Ahead
+from sensorium_agent.capture.files import BadFile, read_lines, read_pulse, read_text, read_touches
+from sensorium_agent.capture.sensor import Sensor, Sleep
+from sensorium_agent.capture.staging import RecordingError, stage
+from sensorium_agent.capture.tracks import Track
+from sensorium_agent.capture.wav import BadWav, read_sound
+
+__all__ = ["PlayedSensor", "Recording", "RecordingError", "open_recording"]
+
+_AHEAD: Final = 8
+"""Pictures decoded ahead: 7 MB at 640 x 480."""
+_LATE_NS: Final = 250_000_000
+"""Pictures that could be given only later than this are dropped, as a live camera drops them."""
+_KINDS: Final = (
+    "pictures (.jpg .png .webp ...), videos (.mp4 .avi .mkv ...), sound (.wav, .raw), text (.txt), "
+    "touch (.jsonl), pulse (.csv) and recording.toml"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Something to play.
+
+    Attributes:
+        path: where it came from.
+        tracks: one for each sensor.
+        duration_s: from 0 to its end.
+        expect: what a person would say is shown, if it says so.
+    """
+
+    path: Path
+    tracks: tuple[Track, ...]
+    duration_s: float
+    expect: tuple[story.Expect, ...] = ()
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The senses of its sensors, in the order of `Modality`."""
+        return tuple(m for m in Modality if any(track.modality is m for track in self.tracks))
+
+    @property
+    def captured_bytes(self) -> int:
+        """Size of all samples as sensors would have given them, uncompressed."""
+        return sum(track.captured_bytes for track in self.tracks)
+
+    def samples(self) -> Iterator[Sample]:
+        """Every sample in order of time, from 0 ns, as fast as they are asked for; the same each time."""
+        return heapq.merge(*map(_played, self.tracks), key=lambda sample: sample.at_ns)
+
+    def sensors(self, start_ns: int) -> list[Sensor]:
+        """Sensors that give the samples at their times after ``start_ns``, one for each track."""
+        return [PlayedSensor(track, start_ns) for track in self.tracks]
+
+
+def open_recording(path: Path) -> Recording:
+    """The recording in ``path``: a file of a known kind, a ``recording.toml`` or a folder with one.
+
+    Raises:
+        RecordingError: there is no such file, it is of no known kind, or damaged.
+        SensoriumError: a ``recording.toml`` has a mistake, or names a sample that was not fetched.
+    """
+    try:
+        return _opened(path / "recording.toml" if path.is_dir() else path)
+    except (BadFile, BadWav) as error:
+        raise RecordingError(f"{path}: {error}; understood are {_KINDS}") from error
+    except OSError as error:
+        raise RecordingError(f"{path}: {error.strerror}; check the path") from error
+
+
+def _opened(path: Path) -> Recording:
+    path.stat()  # OpenCV does not say whether a file is missing or damaged
+    if path.suffix.lower() == ".toml":
+        told = story.read_story(read_text(path), str(path))
+        staged, duration_s = stage(path, told)
+        return Recording(path, staged, duration_s, told.expect)
+    track = _track(path, path.suffix.lower())
+    return Recording(path, (track,), track.duration_s)
+
+
+def _track(path: Path, kind: str) -> Track:
+    """A file by itself."""
+    if kind in scene.IMAGE_KINDS:
+        return scene.Photo(scene.read_image(path))
+    if kind in scene.VIDEO_KINDS:
+        return scene.Reel(scene.read_film(path))
+    if kind in tracks.SOUND_KINDS:
+        clip = tracks.Clip(read_sound(path))
+        return tracks.SoundTrack((clip,), clip.length_s)
+    if kind == ".txt":
+        return tracks.TextTrack(read_lines(read_text(path)))
+    if kind == ".jsonl":
+        return tracks.TouchTrack(read_touches(path.read_bytes()))
+    if kind == ".csv":
+        series = read_pulse(read_text(path))
+        return tracks.PulseTrack((tracks.PulseRun(series.values, series.rate_hz),))
+    raise BadFile(f"{kind or 'a name without an ending'} is no kind of file that is known here")
+
+
+def _played(track: Track) -> Iterator[Sample]:
+    """The track's samples; pictures are decoded ahead, in a thread."""
+    if track.modality is Modality.VIDEO and track.duration_s > 0:
+        return _ahead(track)
+    return track.samples()
+
+
+def _ahead(track: Track) -> Iterator[Sample]:
+    with closing(Ahead(track.samples, _AHEAD)) as ahead:
+        yield from ahead
+
+
+class PlayedSensor:
+    """A track as a live sensor: its samples come at ``start_ns`` plus their own times.
+
+    Pictures that come too late are dropped and leave a gap in the numbers, as with a camera.
+    """
+
+    def __init__(self, track: Track, start_ns: int, *, sleep: Sleep = asyncio.sleep) -> None:
+        self.name: Final = track.name
+        self.modality: Final = track.modality
+        self._track = track
+        self._start_ns = start_ns
+        self._sleep = sleep
+
+    async def samples(self, clock: Clock) -> AsyncGenerator[Sample, None]:
+        """The samples, dated on ``clock``."""
+        with closing(Ahead(self._track.samples, _AHEAD)) as ahead:
+            while (sample := ahead.take_now() or await asyncio.to_thread(next, ahead, None)) is not None:
+                at_ns = self._start_ns + sample.at_ns
+                early_ns = at_ns - clock.now_ns()
+                if early_ns > 0:
+                    await self._sleep(early_ns / 1e9)
+                elif early_ns < -_LATE_NS and self.modality is Modality.VIDEO:
+                    continue
+                yield replace(sample, at_ns=at_ns)
