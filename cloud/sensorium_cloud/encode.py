@@ -211,9 +211,7 @@ class FrameEncoder:
             return None
 
     def _row(self, pixels: npt.NDArray[np.uint8]) -> Floats:
-        # The net was trained on (x - 127) / 128.
-        scaled = (pixels.astype(np.float32) - 127.0) / 128.0
-        batch = np.ascontiguousarray(scaled.transpose(2, 0, 1)[None])
+        batch = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
         out: Floats = self._net.run({self._net.inputs[0]: batch})[0][0]
         return out
 

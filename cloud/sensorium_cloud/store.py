@@ -6,7 +6,6 @@ operations, and what has queued up is one transaction.
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,8 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from sensorium.errors import SensoriumError
-
-log = logging.getLogger(__name__)
 
 _FILE: Final = "sensorium-cloud.sqlite3"
 _FORMAT: Final = 1

@@ -35,7 +35,7 @@ class SettingsError(SensoriumError):
         self.key = key
 
 
-def decode(text: str, kind: type[T], *, where: str, overrides: Mapping[str, str] | None = None) -> T:
+def decode(text: str, kind: type[T], *, where: str, overrides: Mapping[str, Any] | None = None) -> T:
     """The settings in ``text``, checked.
 
     Args:
@@ -43,7 +43,7 @@ def decode(text: str, kind: type[T], *, where: str, overrides: Mapping[str, str]
         kind: a frozen ``msgspec.Struct`` type; its nested structs are the file's tables.
         where: name of the file, for messages.
         overrides: values by key path (``{"mqtt.password": "..."}``) that replace the file's: how secrets
-            come from the environment; see `from_environment`.
+            come from the environment (see `from_environment`), and options from the command line.
 
     Raises:
         SettingsError: not TOML, a key nobody knows (with the closest one that exists), a value that does not fit.
@@ -74,7 +74,7 @@ def from_environment(environ: Mapping[str, str], names: Mapping[str, str]) -> di
 # --- the parts -------------------------------------------------------------------------
 
 
-def _put(tree: dict[str, Any], path: Sequence[str], value: str, where: str) -> None:
+def _put(tree: dict[str, Any], path: Sequence[str], value: Any, where: str) -> None:
     *tables, last = path
     for depth, name in enumerate(tables):
         tree = tree.setdefault(name, {})

@@ -1,0 +1,177 @@
+"""The `sensorium-cloud` command. Here are words and exit codes only; each command imports what it needs.
+
+Exit codes: 0 all went well; 1 something failed, said in one line; 2 the command line or the settings
+are wrong; 3 models are missing or damaged (run: sensorium-cloud models fetch); 130 interrupted before it was ready.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sensorium.errors import SensoriumError
+
+if TYPE_CHECKING:
+    from sensorium_cloud._app.settings import Settings
+
+_EPILOG = """exit codes:
+  0  all went well
+  1  something failed; one line on standard error says what, and the way out
+  2  the command line or the settings are wrong
+  3  models are missing or damaged: sensorium-cloud models fetch
+"""
+_SERVE = """Listen for devices, fuse the windows they send and answer with symbols.
+
+Prints one line, "ready on HOST:PORT", when devices may come; stops on Ctrl-C or SIGTERM.
+Everything can be set in a TOML file (see: sensorium-cloud validate --schema); options win over it.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; its exit code."""
+    args = _parser().parse_args(arguments)
+    try:
+        return _COMMANDS[args.command](args)
+    except SensoriumError as error:
+        sys.stderr.write(f"sensorium-cloud: {error}\n")
+        return _exit_code(error)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _exit_code(error: SensoriumError) -> int:
+    from sensorium.settings import SettingsError
+    from sensorium_models.store import ModelDamaged, ModelMissing
+
+    if isinstance(error, SettingsError):
+        return 2
+    return 3 if isinstance(error, ModelMissing | ModelDamaged) else 1
+
+
+# --- what it understands ---------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sensorium-cloud",
+        description="Fuses what devices send - words, pictures, sounds, gestures, touch, pulse - into symbols.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_serve(commands)
+    check = commands.add_parser("validate", help="check a settings file, or print their JSON Schema")
+    check.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the settings file to check")
+    check.add_argument("--schema", action="store_true", help="print the JSON Schema of settings files instead")
+    from sensorium_models import cli
+
+    cli.add_parser(commands)
+    return parser
+
+
+def _add_serve(commands: Any) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="run the service",
+        description=_SERVE,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    serve.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML (default: built-in ones)")
+    serve.add_argument("--host", help="address to listen on (default: 127.0.0.1, this machine only)")
+    serve.add_argument("--port", type=int, help="port to listen on; 0 takes a free one (default: 50051)")
+    serve.add_argument("--state", metavar="DIR", help="keep what was answered here, across restarts")
+    serve.add_argument("--tls-cert", metavar="PEM", help="certificate chain: speak TLS; needs --tls-key")
+    serve.add_argument("--tls-key", metavar="PEM", help="private key of the certificate")
+    serve.add_argument("--client-ca", metavar="PEM", help="let only devices in whose certificate this one signed")
+    serve.add_argument("--device-name", metavar="NAME", help="how symbols name this service (default: the host's name)")
+    serve.add_argument("--ready-file", type=Path, metavar="FILE", help="write HOST:PORT here when devices may come")
+    serve.add_argument(
+        "--log-level", default="warning", choices=("debug", "info", "warning", "error"), help="default: warning"
+    )
+
+
+# --- what it does ----------------------------------------------------------------------
+
+
+def _serve(args: argparse.Namespace) -> int:
+    logging.basicConfig(level=args.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = _settings(args)
+    import asyncio
+
+    from sensorium_cloud._app import server
+
+    engines = server.load_engines(settings)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(server.serve(settings, engines, lambda address: _announce(address, args.ready_file)))
+    return 0
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:  # there is none for every machine; the standard loop does the same, a little slower
+        return None
+    return uvloop.new_event_loop
+
+
+def _announce(address: str, ready_file: Path | None) -> None:
+    print(f"ready on {address}", flush=True)
+    if ready_file is not None:
+        # Renamed into place: whoever waits for the file never reads half of it.
+        partial = ready_file.with_name(ready_file.name + ".partial")
+        partial.write_text(address + "\n")
+        partial.replace(ready_file)
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    """The file's settings, with what the command line says in their place."""
+    from sensorium_cloud._app import settings
+
+    told = {
+        "device_name": args.device_name,
+        "listen.host": args.host,
+        "listen.port": args.port,
+        "state.folder": args.state,
+        "tls.certificate": args.tls_cert,
+        "tls.key": args.tls_key,
+        "tls.client_ca": args.client_ca,
+    }
+    return settings.load(args.config, os.environ, {key: value for key, value in told.items() if value is not None})
+
+
+def _validate(args: argparse.Namespace) -> int:
+    from sensorium.settings import SettingsError, schema
+    from sensorium_cloud._app import settings
+
+    if args.schema:
+        print(json.dumps(schema(settings.Settings), indent=2))
+        return 0
+    if args.file is None:
+        raise SettingsError("", "", "which file? sensorium-cloud validate FILE, or --schema")
+    found = settings.load(args.file, os.environ)
+    if found.fusion.vocabulary:
+        from sensorium import concepts
+
+        concepts.load(Path(found.fusion.vocabulary))
+    print(f"{args.file}: good")
+    return 0
+
+
+def _models(args: argparse.Namespace) -> int:
+    from sensorium_models import cli
+
+    return cli.run(args)
+
+
+_COMMANDS = {"serve": _serve, "validate": _validate, "models": _models}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""Builds the service in order, runs it until it is told to stop, and takes it down in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, closing
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from sensorium import clock, concepts
+from sensorium.errors import SensoriumError
+from sensorium.symbol import ModelRef
+from sensorium_cloud._app.service import SERVICE, FusionService, Terms
+from sensorium_cloud._app.settings import Encoders, Listen, Settings, State, Tls, pem
+from sensorium_cloud.answer import Desk, Memory
+from sensorium_cloud.encode import FrameEncoder, SentenceEncoder, add_pictures, add_words
+from sensorium_cloud.fusion import Fuser
+from sensorium_cloud.refine import Capacity, Engines, Refinery
+from sensorium_cloud.store import Store
+
+log = logging.getLogger(__name__)
+
+Ready = Callable[[str], None]
+"""Told the address as soon as devices may come."""
+
+_HARD_LIMIT: Final = 4
+"""gRPC takes messages this much larger than we do, so that we can refuse them and keep the stream."""
+
+
+class AddressTaken(SensoriumError):
+    """The service cannot listen where it should."""
+
+
+def software() -> str:
+    """Name and version of this service."""
+    return f"sensorium-cloud/{version('sensorium')}"
+
+
+# --- what does the work ----------------------------------------------------------------
+
+
+def load_engines(settings: Settings) -> Engines:
+    """The encoders and the fusion network, from verified model files.
+
+    Raises:
+        ModelMissing, ModelDamaged: run: sensorium-cloud models fetch.
+        ModelError: a file is not the model it is taken for.
+        SettingsError: the vocabulary cannot be used.
+    """
+    from sensorium_models import store
+
+    table = settings.encoders
+    sentences = SentenceEncoder(
+        store.path("sentence_embedding"),
+        store.path("sentence_tokenizer"),
+        remember=table.remember_sentences,
+        threads=table.threads,
+    )
+    frames = FrameEncoder(store.path("frame_embedding"), remember=table.remember_pictures, threads=table.threads)
+    chosen = settings.fusion.vocabulary
+    network = store.path("fusion")
+    fuser = Fuser.load(
+        network,
+        network.with_suffix(".json"),
+        concepts.load(Path(chosen) if chosen else None),
+        sentences.encode,
+        processed_on=settings.name,
+        software=software(),
+        encoders=[ModelRef(name, store.digest(name)) for name in ("sentence_embedding", "frame_embedding")],
+    )
+    return _engines(fuser, sentences, frames, table)
+
+
+def _engines(fuser: Fuser, sentences: SentenceEncoder, frames: FrameEncoder, table: Encoders) -> Engines:
+    return Engines(
+        check=fuser.check,
+        add_pictures=partial(add_pictures, frames, limit=table.max_pictures),
+        add_words=partial(add_words, sentences, limit=table.max_sentences),
+        fuse=fuser.fuse,
+    )
+
+
+# --- the service -----------------------------------------------------------------------
+
+
+async def serve(settings: Settings, engines: Engines, ready: Ready) -> None:
+    """Serve until SIGTERM or SIGINT; then let streams finish for a moment.
+
+    Raises:
+        AddressTaken: the port is in use, or the address is not this machine's.
+        StoreError: the state folder cannot be used.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running(settings, engines) as address:
+        ready(address)
+        await stop.wait()
+
+
+@asynccontextmanager
+async def running(settings: Settings, engines: Engines) -> AsyncIterator[str]:
+    """The service, reachable at the address this gives, until the block is left; raises as `serve` does."""
+    server = grpc.aio.server(options=_options(settings.listen))
+    address = _bind(server, settings.listen, settings.tls)
+    with closing(_opened(settings.state)) as store:
+        memory = Memory(store, wall_s=_wall_s)
+        refinery = Refinery(engines, _capacity(settings))
+        async with asyncio.TaskGroup() as lanes:
+            tasks = [lanes.create_task(memory.run()), lanes.create_task(refinery.run())]
+            async with asyncio.TaskGroup() as answers:
+                desk = Desk(answers, memory, refinery, max_in_flight=settings.engine.max_waiting)
+                server.add_generic_rpc_handlers([FusionService(desk, _terms(settings, engines)).handlers()])
+                async with _started(server, settings.listen):
+                    log.info("server.ready address=%s tls=%s", address, bool(settings.tls.certificate))
+                    yield address
+            for task in tasks:
+                task.cancel()
+
+
+def _opened(state: State) -> Store:
+    folder = Path(state.folder) if state.folder else None
+    return Store(folder, retention_s=state.retention_s, max_answers=state.max_answers)
+
+
+@asynccontextmanager
+async def _started(server: grpc.aio.Server, listen: Listen) -> AsyncIterator[None]:
+    """The server with health and reflection, until the block is left."""
+    state = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs know the blocking one only
+    health_pb2_grpc.add_HealthServicer_to_server(state, server)
+    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    await server.start()
+    for name in ("", SERVICE):
+        await state.set(name, health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield
+    finally:
+        await state.enter_graceful_shutdown()
+        await server.stop(listen.stop_grace_s)
+        log.info("server.stopped")
+
+
+def _bind(server: grpc.aio.Server, listen: Listen, tls: Tls) -> str:
+    wanted = f"{listen.host}:{listen.port}"
+    try:
+        credentials = _credentials(tls)
+        bound = server.add_secure_port(wanted, credentials) if credentials else server.add_insecure_port(wanted)
+    except RuntimeError as error:
+        way_out = "stop what uses it, or give another --port (0 takes a free one)"
+        raise AddressTaken(f"cannot listen on {wanted}: {way_out}") from error
+    return f"{listen.host}:{bound}"
+
+
+def _credentials(tls: Tls) -> grpc.ServerCredentials | None:
+    if not tls.certificate:
+        return None
+    client_ca = pem(tls.client_ca, "tls.client_ca") or None
+    pair = (pem(tls.key, "tls.key"), pem(tls.certificate, "tls.certificate"))
+    return grpc.ssl_server_credentials([pair], client_ca, require_client_auth=client_ca is not None)
+
+
+def _options(listen: Listen) -> Sequence[tuple[str, int]]:
+    return (
+        ("grpc.max_receive_message_length", _HARD_LIMIT * listen.max_message_bytes),
+        ("grpc.so_reuseport", 0),  # or a second service on the port would silently take half of the devices
+        # Devices ping every 10 s, also between windows, to notice a dead link.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        # Thousands of devices may come back at once after an outage.
+        ("grpc.server.max_pending_requests", 20_000),
+        ("grpc.server.max_pending_requests_hard_limit", 40_000),
+    )
+
+
+def _capacity(settings: Settings) -> Capacity:
+    engine = settings.engine
+    return Capacity(engine.max_waiting, engine.max_waiting_pictures, engine.max_batch)
+
+
+def _terms(settings: Settings, engines: Engines) -> Terms:
+    engine = settings.engine
+    return Terms(
+        max_in_flight=engine.max_in_flight,
+        max_message_bytes=settings.listen.max_message_bytes,
+        patience_ns=round(engine.patience_s * 1e9),
+        check=engines.check,
+        software=software(),
+    )
+
+
+def _wall_s() -> int:
+    """Wall time: answers are remembered across restarts, and no other clock means the same then."""
+    device = clock.DeviceClock()
+    return clock.read_wall(device).wall_ns(device.now_ns()) // 1_000_000_000

@@ -1,0 +1,261 @@
+"""The gRPC shell: bytes in, bytes out, every decision elsewhere.
+
+Messages are taken as bytes and parsed here, so that one that is too large or no message at all is
+refused like any other wrong input, and its stream lives on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from sensorium import wire
+from sensorium.delivery import INVALID_ARGUMENT, Hello, Refusal, Request, SequencedWindow, Welcome
+from sensorium.errors import FieldError, SensoriumError
+from sensorium.symbol import Symbol
+from sensorium.v1 import fusion_pb2
+from sensorium.window import Window
+from sensorium_cloud.accept import Check, Conversation
+from sensorium_cloud.answer import Answer, Desk, Sent
+from sensorium_cloud.batch import Overloaded
+from sensorium_cloud.publish import message, symbol_message
+from sensorium_cloud.refine import Arrival
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+M = TypeVar("M", bound=Message)
+
+SERVICE: Final = "sensorium.v1.FusionService"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the service promises and asks for.
+
+    Attributes:
+        max_in_flight: unanswered windows of one stream.
+        max_message_bytes: largest message; gRPC itself takes more, so that we can say so.
+        patience_ns: how long a window may wait.
+        check: refuses a window that the fusion cannot take.
+        software: name and version of the service.
+    """
+
+    max_in_flight: int
+    max_message_bytes: int
+    patience_ns: int
+    check: Check
+    software: str
+
+
+class FusionService:
+    """The handlers of `sensorium.v1.FusionService`."""
+
+    def __init__(self, desk: Desk, terms: Terms, *, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self._desk = desk
+        self._terms = terms
+        self._now_ns = now_ns
+
+    def handlers(self) -> grpc.GenericRpcHandler[bytes, bytes]:
+        """What to add to a `grpc.aio` server."""
+        methods = {
+            "Fuse": grpc.stream_stream_rpc_method_handler(self.fuse),
+            "FuseBatch": grpc.unary_unary_rpc_method_handler(self.fuse_batch),
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, methods)
+
+    async def fuse(self, requests: AsyncIterator[bytes], context: Context) -> None:
+        """One stream, from Hello until the device leaves."""
+        hello = await self._greeted(requests, context)
+        if hello is None:
+            return
+        try:
+            resume_after = await self._desk.memory.resume_after(hello)
+            welcome = Welcome(
+                resume_after, self._terms.max_in_flight, self._terms.max_message_bytes, self._terms.software
+            )
+            await context.write(message(welcome))
+            conversation = Conversation(
+                hello,
+                resume_after=resume_after,
+                max_in_flight=self._terms.max_in_flight,
+                check=self._terms.check,
+            )
+            await _Stream(self._desk, self._terms, conversation, context, self._now_ns).run(requests)
+        except* SensoriumError as group:
+            # A client that floods, or a store that fails: coming back later may help.
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(group.exceptions[0]))
+
+    async def _greeted(self, requests: AsyncIterator[bytes], context: Context) -> Hello | None:
+        """Who speaks; None if the stream ends before anybody said."""
+        async for raw in requests:
+            request = parsed_request(raw, self._terms.max_message_bytes)
+            if isinstance(request, Hello):
+                return request
+            wrong = request if isinstance(request, Refusal) else Refusal(0, INVALID_ARGUMENT, "hello", "missing")
+            reason = f"{wrong.reason}; the first message of a stream is a Hello"
+            await context.write(message(replace(wrong, reason=reason)))
+        return None
+
+    async def fuse_batch(self, raw: bytes, context: Context) -> bytes:
+        """A batch at once: all of it, or an error."""
+        received_ns = self._now_ns()
+        try:
+            windows = self._batch(raw)
+        except FieldError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        until = _deadline_ns(self._now_ns(), context, self._terms.patience_ns)
+        results = await asyncio.gather(
+            *(self._desk.refinery.refine(Arrival(w, received_ns, self._now_ns(), until)) for w in windows),
+            return_exceptions=True,
+        )
+        symbols: list[Symbol] = []
+        for index, result in enumerate(results):
+            if isinstance(result, BaseException):
+                await _abort(context, result, index)
+            else:
+                symbols.append(result)
+        return wire.symbols_to_proto(symbols).SerializeToString()
+
+    def _batch(self, raw: bytes) -> tuple[Window, ...]:
+        _check_size(raw, self._terms.max_message_bytes)
+        windows = wire.batch_from_proto(_parsed(raw, fusion_pb2.FuseBatchRequest))
+        for index, window in enumerate(windows):
+            try:
+                self._terms.check(window)
+            except FieldError as error:
+                raise error.inside(f"windows[{index}]") from None
+        return windows
+
+
+class _Stream:
+    """Listens and speaks at once; whatever is answered goes through one bounded outbox."""
+
+    def __init__(
+        self, desk: Desk, terms: Terms, conversation: Conversation, context: Context, now_ns: Callable[[], int]
+    ) -> None:
+        self._desk = desk
+        self._terms = terms
+        self._conversation = conversation
+        self._context = context
+        self._now_ns = now_ns
+        self._outbox: deque[bytes] = deque()
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._ended = False
+
+    async def run(self, requests: AsyncIterator[bytes]) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen(requests))
+            group.create_task(self._speak())
+
+    async def _listen(self, requests: AsyncIterator[bytes]) -> None:
+        async for raw in requests:
+            received_ns = self._now_ns()
+            self._hear(parsed_request(raw, self._terms.max_message_bytes), received_ns)
+            # A device that does not read its answers is not listened to: the outbox stays bounded.
+            while len(self._outbox) > self._terms.max_in_flight:
+                self._room.clear()
+                await self._room.wait()
+        self._ended = True
+        self._news.set()
+
+    def _hear(self, request: Request | Refusal, received_ns: int) -> None:
+        heard = self._conversation.hear((request,) if isinstance(request, Refusal) else request)
+        for response in heard.say:
+            self._say(message(response))
+        until = _deadline_ns(self._now_ns(), self._context, self._terms.patience_ns)
+        for item in heard.fuse:
+            self._ask(item, Arrival(item.window, received_ns, self._now_ns(), until))
+
+    def _ask(self, item: SequencedWindow, arrival: Arrival) -> None:
+        self._desk.answer(
+            Sent(self._conversation.hello, item, arrival), lambda answer: self._answered(item.sequence, answer)
+        )
+
+    def _answered(self, sequence: int, answer: Answer) -> None:
+        if isinstance(answer, Refusal):
+            refusal = replace(answer, sequence=sequence)
+            self._conversation.refused(refusal)
+            self._say(message(refusal))
+        else:
+            self._conversation.answered(sequence)
+            self._say(symbol_message(sequence, answer))
+
+    def _say(self, raw: bytes) -> None:
+        self._outbox.append(raw)
+        self._news.set()
+
+    async def _speak(self) -> None:
+        while not (self._ended and self._conversation.in_flight == 0 and not self._news.is_set()):
+            await self._news.wait()
+            self._news.clear()
+            while self._outbox:
+                await self._context.write(self._outbox.popleft())
+                self._room.set()
+            await self._acknowledge()
+
+    async def _acknowledge(self) -> None:
+        """After the symbols, and only once the store knows how far the spool has come."""
+        ack = self._conversation.ack()
+        if ack is not None:
+            await self._desk.memory.advance(self._conversation.hello, ack.through)
+            await self._context.write(message(ack))
+
+
+# --- messages --------------------------------------------------------------------------
+
+
+def parsed_request(raw: bytes, max_bytes: int) -> Request | Refusal:
+    """What a message of a stream says, or why it is refused as a whole."""
+    try:
+        _check_size(raw, max_bytes)
+        return wire.request_from_proto(_parsed(raw, fusion_pb2.FuseRequest))
+    except FieldError as error:
+        return Refusal.of(error, _only_sequence(raw))
+
+
+def _only_sequence(raw: bytes) -> int:
+    """The sequence of a message's only window, so that its sender knows which one is meant; else 0."""
+    try:
+        windows = fusion_pb2.FuseRequest.FromString(raw).windows.windows
+    except DecodeError:
+        return 0
+    return windows[0].sequence if len(windows) == 1 else 0
+
+
+def _parsed(raw: bytes, kind: type[M]) -> M:
+    try:
+        return kind.FromString(raw)
+    except DecodeError as error:
+        raise FieldError("message", f"not a {kind.DESCRIPTOR.full_name}") from error
+
+
+def _check_size(raw: bytes, max_bytes: int) -> None:
+    if len(raw) > max_bytes:
+        raise FieldError("message", f"at most {max_bytes} bytes, not {len(raw)}; send fewer windows at once")
+
+
+def _deadline_ns(now_ns: int, context: Context, patience_ns: int) -> int:
+    remaining_s = context.time_remaining()
+    return now_ns + (patience_ns if remaining_s is None else min(round(remaining_s * 1e9), patience_ns))
+
+
+async def _abort(context: Context, error: BaseException, index: int) -> None:
+    """End a unary call with the status that says what its caller can do."""
+    match error:
+        case Overloaded():
+            # The standard way to tell a gRPC client when to retry (gRFC A6).
+            pushback = (("grpc-retry-pushback-ms", str(error.retry_after_ms)),)
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error), pushback)
+        case FieldError():
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error.inside(f"windows[{index}]")))
+        case SensoriumError():
+            await context.abort(grpc.StatusCode.INTERNAL, f"windows[{index}]: {error}")
+        case _:
+            raise error

@@ -1,0 +1,157 @@
+"""The service's settings: one TOML file, every key optional, unknown keys refused."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from sensorium import limits, settings
+from sensorium.event import NOTHING
+from sensorium.settings import SettingsError
+
+_SECRETS: Final[Mapping[str, str]] = {
+    "SENSORIUM_CLOUD_TLS_CERTIFICATE": "tls.certificate",
+    "SENSORIUM_CLOUD_TLS_KEY": "tls.key",
+    "SENSORIUM_CLOUD_TLS_CLIENT_CA": "tls.client_ca",
+}
+_PEM: Final = "-----BEGIN"
+_LEAST_MESSAGE_BYTES: Final = limits.MEDIA_BYTES + (1 << 18)
+
+Count = Annotated[int, Meta(ge=1)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where devices reach the service."""
+
+    host: Annotated[str, Meta(description="address to listen on; 0.0.0.0 is every IPv4 address")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="TCP port; 0 takes a free one")] = 50051
+    max_message_bytes: Annotated[
+        int, Meta(ge=_LEAST_MESSAGE_BYTES, le=64 << 20, description="largest message taken from a device")
+    ] = 4 << 20
+    stop_grace_s: Annotated[Seconds, Meta(description="how long streams may finish when the service stops")] = 3.0
+
+
+class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Encryption; without a certificate and key the service speaks plain text."""
+
+    certificate: Annotated[str, Meta(description="PEM file of the certificate chain, or the PEM text itself")] = ""
+    key: Annotated[str, Meta(description="PEM file of its private key, or the PEM text itself")] = ""
+    client_ca: Annotated[
+        str, Meta(description="PEM file or text of who signs the devices' certificates; if set, devices need one")
+    ] = ""
+
+
+class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much is done at once, and how much may wait."""
+
+    max_batch: Annotated[Count, Meta(description="windows fused together at most")] = 32
+    max_waiting: Annotated[Count, Meta(description="windows in the service at most; more are asked to come later")] = (
+        1024
+    )
+    max_waiting_pictures: Annotated[Count, Meta(description="windows waiting for the picture encoder at most")] = 128
+    max_in_flight: Annotated[Count, Meta(description="unanswered windows of one stream at most")] = 64
+    patience_s: Annotated[Seconds, Meta(description="a window that waited longer is asked to come later")] = 2.0
+
+
+class Encoders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What turns words and pictures into vectors."""
+
+    max_sentences: Annotated[Count, Meta(description="newest texts of a window that are read")] = 16
+    max_pictures: Annotated[Count, Meta(description="newest pictures of a window that are looked at")] = 4
+    remember_sentences: Annotated[Count, Meta(description="sentences whose vectors are kept")] = 4096
+    remember_pictures: Annotated[Count, Meta(description="pictures whose vectors are kept")] = 1024
+    threads: Annotated[Count, Meta(description="threads within one encoder")] = 1
+
+
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is remembered so that nothing is fused twice."""
+
+    folder: Annotated[str, Meta(description="where it is kept; empty: in memory, forgotten when the service stops")] = (
+        ""
+    )
+    retention_s: Annotated[Count, Meta(description="how long an answer is remembered")] = 3600
+    max_answers: Annotated[Count, Meta(description="how many answers are remembered")] = 50_000
+
+
+class Fusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a symbol may mean."""
+
+    vocabulary: Annotated[str, Meta(description="TOML file of concepts; empty: the built-in ones")] = ""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of sensorium-cloud."""
+
+    device_name: Annotated[str, Meta(max_length=limits.NAME_BYTES // 4, description="name of this service")] = ""
+    listen: Listen = Listen()
+    tls: Tls = Tls()
+    engine: Engine = Engine()
+    encoders: Encoders = Encoders()
+    state: State = State()
+    fusion: Fusion = Fusion()
+
+    @property
+    def name(self) -> str:
+        """How the service calls itself: as told, or as the machine is called."""
+        return self.device_name or socket.gethostname()[: limits.NAME_BYTES // 4] or "cloud"
+
+
+def load(path: Path | None, environ: Mapping[str, str], told: Mapping[str, Any] = NOTHING) -> Settings:
+    """The settings in ``path`` (the defaults if None), with secrets from the environment.
+
+    Args:
+        path: the file.
+        environ: the environment.
+        told: values by key path that win over both: what the command line says.
+
+    Raises:
+        SettingsError: the file cannot be read, or something in it cannot be used.
+    """
+    where = str(path) if path else "settings"
+    overrides = {**settings.from_environment(environ, _SECRETS), **told}
+    return _checked(settings.decode(_read(path) if path else "", Settings, where=where, overrides=overrides), where)
+
+
+def _checked(found: Settings, where: str) -> Settings:
+    """``found``, if its parts fit together and its files are there."""
+    tls = found.tls
+    for key, needs in (("certificate", "key"), ("key", "certificate"), ("client_ca", "certificate")):
+        if getattr(tls, key) and not getattr(tls, needs):
+            raise SettingsError(where, f"tls.{key}", f"needs tls.{needs} too")
+        pem(getattr(tls, key), f"tls.{key}", where)
+    if found.fusion.vocabulary and not Path(found.fusion.vocabulary).is_file():
+        raise SettingsError(where, "fusion.vocabulary", f"no such file: {found.fusion.vocabulary}")
+    return found
+
+
+def pem(value: str, key: str, where: str = "settings") -> bytes:
+    """The PEM text a setting holds or names; empty if the setting is.
+
+    Raises:
+        SettingsError: no such file, or not PEM.
+    """
+    if not value or value.startswith(_PEM):
+        return value.encode()
+    try:
+        found = Path(value).read_bytes()
+    except OSError as error:
+        raise SettingsError(where, key, f"{value}: {error.strerror}") from error
+    if _PEM.encode() not in found:
+        raise SettingsError(where, key, f"{value}: not a PEM file")
+    return found
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(str(path), "", f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(str(path), "", "not UTF-8 text") from error

@@ -1,0 +1,125 @@
+"""A device's side of a Fuse stream: what to say, what to fuse, what it may forget.
+
+Pure: no clock, no socket, no store. `_app/service.py` is the shell around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sensorium.delivery import (
+    INVALID_ARGUMENT,
+    RESOURCE_EXHAUSTED,
+    Ack,
+    Hello,
+    Refusal,
+    Request,
+    Response,
+    SequencedWindow,
+)
+from sensorium.errors import FieldError, SensoriumError
+from sensorium.window import Window
+
+_AGAIN_MS: Final = 50
+"""When to try again what was one too many: about one round trip and one fusion."""
+_MAX_OWED: Final = 4096
+"""A client that ignores so many refusals ignores them all."""
+
+Check = Callable[[Window], None]
+"""Refuses, by a `FieldError`, a window that the fusion cannot take: a feature vector of the wrong size."""
+
+
+class Flooded(SensoriumError):
+    """The client goes on sending new windows instead of those it was asked to send again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What follows from a message: what to say at once, and what to fuse."""
+
+    say: tuple[Response, ...] = ()
+    fuse: tuple[SequencedWindow, ...] = ()
+
+
+class Conversation:
+    """What one stream owes its device, after Hello.
+
+    A window is *owed* from when it was heard until it was answered: by a symbol or by a final refusal. One
+    that was refused for now stays owed, and holds back the acknowledgement, until it is sent again.
+
+    Attributes:
+        hello: who speaks.
+        in_flight: how many windows are being fused.
+    """
+
+    def __init__(self, hello: Hello, *, resume_after: int, max_in_flight: int, check: Check) -> None:
+        self.hello = hello
+        self.in_flight = 0
+        self._max_in_flight = max_in_flight
+        self._check = check
+        self._through = resume_after
+        self._highest = resume_after
+        self._owed: set[int] = set()
+
+    def hear(self, request: Request) -> Heard:
+        """What to do about a message that is well-formed.
+
+        Raises:
+            Flooded: the device does not heed refusals; the stream should end.
+        """
+        if isinstance(request, Hello):
+            return Heard(say=(Refusal(0, INVALID_ARGUMENT, "hello", "only as the first message of a stream"),))
+        say: list[Response] = []
+        fuse: list[SequencedWindow] = []
+        for index, item in enumerate(request):
+            outcome = item if isinstance(item, Refusal) else self._admit(index, item)
+            self._owe(item.sequence)
+            if isinstance(outcome, Refusal):
+                self._close(outcome)
+                say.append(outcome)
+            else:
+                self.in_flight += 1
+                fuse.append(outcome)
+        return Heard(tuple(say), tuple(fuse))
+
+    def answered(self, sequence: int) -> None:
+        """The window's symbol is stored and about to be sent."""
+        self.in_flight -= 1
+        self._owed.discard(sequence)
+
+    def refused(self, refusal: Refusal) -> None:
+        """The window that was to be fused was refused after all."""
+        self.in_flight -= 1
+        self._close(refusal)
+
+    def ack(self) -> Ack | None:
+        """What the device may forget, if that is more than it was told before."""
+        through = min(self._owed) - 1 if self._owed else self._highest
+        if through <= self._through:
+            return None
+        self._through = through
+        return Ack(through)
+
+    def _admit(self, index: int, item: SequencedWindow) -> SequencedWindow | Refusal:
+        if self.in_flight >= self._max_in_flight:
+            reason = f"{self.in_flight} windows are unanswered, the most there may be"
+            return Refusal(item.sequence, RESOURCE_EXHAUSTED, "", reason, _AGAIN_MS)
+        try:
+            self._check(item.window)
+        except FieldError as error:
+            return Refusal.of(error.inside(f"windows[{index}].window"), item.sequence)
+        return item
+
+    def _owe(self, sequence: int) -> None:
+        if sequence <= self._through:
+            return
+        self._owed.add(sequence)
+        self._highest = max(self._highest, sequence)
+        if len(self._owed) > _MAX_OWED:
+            raise Flooded(f"{len(self._owed)} windows were refused for now and not sent again; heed retry_after_ms")
+
+    def _close(self, refusal: Refusal) -> None:
+        if refusal.final:
+            self._owed.discard(refusal.sequence)

@@ -1,0 +1,133 @@
+"""Every window is answered once: from memory, by the answer that is being made, or by a new one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar, cast
+
+from sensorium.delivery import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Hello, Refusal, SequencedWindow
+from sensorium.errors import FieldError, SensoriumError
+from sensorium.wire import content_hash
+from sensorium_cloud.batch import Lane, Overloaded, WorkFailed
+from sensorium_cloud.publish import symbol_bytes
+from sensorium_cloud.refine import Arrival, Refinery
+from sensorium_cloud.store import Operation, Place, Store, run_together
+
+T = TypeVar("T")
+
+Answer = bytes | Refusal
+"""A stored symbol, or why there is none (with no sequence: that is the asker's)."""
+
+_MAX_OPERATIONS: Final = 1 << 16
+"""Never reached: at most two for each window in flight and one for each stream."""
+_STORE_RETRY_MS: Final = 5_000
+
+
+class Memory:
+    """The store behind a lane: off the event loop, and what has queued up is one transaction."""
+
+    def __init__(self, store: Store, *, wall_s: Callable[[], int]) -> None:
+        self._wall_s = wall_s
+        self._lane: Lane[Operation, object] = Lane(
+            "store", lambda operations: run_together(store, operations), max_waiting=_MAX_OPERATIONS, max_batch=512
+        )
+
+    async def resume_after(self, hello: Hello) -> int:
+        """How far the device's spool has come; like all of these, raises `Overloaded` while the store fails."""
+        return await self._do(lambda store: store.resume_after(hello.device_id, hello.spool_id))
+
+    async def advance(self, hello: Hello, through: int) -> None:
+        """The device's spool has come so far."""
+        now_s = self._wall_s()
+        await self._do(lambda store: store.advance(hello.device_id, hello.spool_id, through, now_s=now_s))
+
+    async def find(self, place: Place) -> bytes | None:
+        """The symbol a window got before."""
+        return await self._do(lambda store: store.find(place))
+
+    async def save(self, place: Place, symbol: bytes) -> None:
+        """Remember a window's symbol."""
+        now_s = self._wall_s()
+        await self._do(lambda store: store.save(place, symbol, now_s=now_s))
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self._lane.run()
+
+    async def _do(self, operation: Callable[[Store], T]) -> T:
+        try:
+            return cast("T", (await self._lane.do(operation)).value)
+        except WorkFailed as error:  # a full disk may be empty again when the device comes back
+            raise Overloaded("store", "the state cannot be read or written", _STORE_RETRY_MS) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A window as it was sent: by whom, in which place, when it came."""
+
+    hello: Hello
+    item: SequencedWindow
+    arrival: Arrival
+
+
+class Desk:
+    """Answers windows, none of them twice at a time.
+
+    An answer in the making outlives the stream that asked for it: the device will come back for it.
+
+    Args:
+        group: owns the answers in the making.
+        memory: what was answered.
+        refinery: what makes answers.
+        max_in_flight: how many may be in the making.
+    """
+
+    def __init__(self, group: asyncio.TaskGroup, memory: Memory, refinery: Refinery, *, max_in_flight: int) -> None:
+        self.memory = memory
+        self.refinery = refinery
+        self._group = group
+        self._max_in_flight = max_in_flight
+        self._making: dict[tuple[str, str], asyncio.Task[Answer]] = {}
+
+    def answer(self, sent: Sent, then: Callable[[Answer], None]) -> None:
+        """Call ``then`` with the window's answer, from the event loop, when it is stored."""
+        place = _place(sent)
+        key = (place.device, place.content)
+        task = self._making.get(key)
+        if task is None:
+            if len(self._making) >= self._max_in_flight:
+                then(_refusal(self.refinery.fusion.backlog.overloaded("too many windows are in flight")))
+                return
+            task = self._making[key] = self._group.create_task(self._make(place, sent.arrival))
+            task.add_done_callback(lambda _: self._making.pop(key))
+        task.add_done_callback(lambda done: None if done.cancelled() else then(done.result()))
+
+    async def _make(self, place: Place, arrival: Arrival) -> Answer:
+        try:
+            remembered = await self.memory.find(place)
+            if remembered is not None:
+                return remembered
+            symbol = symbol_bytes(await self.refinery.refine(arrival))
+            await self.memory.save(place, symbol)
+        except SensoriumError as error:
+            return _refusal(error)
+        return symbol
+
+
+def _place(sent: Sent) -> Place:
+    window = sent.item.window
+    hello = sent.hello
+    named = f"{window.id}/{window.revision}"
+    return Place(hello.device_id, hello.spool_id, sent.item.sequence, named, content_hash(window))
+
+
+def _refusal(error: SensoriumError) -> Refusal:
+    match error:
+        case Overloaded():
+            return Refusal(0, RESOURCE_EXHAUSTED, "", str(error), error.retry_after_ms)
+        case FieldError():
+            return Refusal.of(error)
+        case _:  # the same window would fail again
+            return Refusal(0, INVALID_ARGUMENT, "", str(error))

@@ -1,0 +1,60 @@
+"""The last step: a fused symbol gets its latencies and becomes bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sensorium import wire
+from sensorium.delivery import Response
+from sensorium.symbol import Stage, Symbol
+from sensorium.v1 import fusion_pb2, symbol_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """A window's way through the service, on the service's monotonic clock.
+
+    Attributes:
+        received_ns: its message was here.
+        accepted_ns: it was understood and admitted.
+        finished_ns: it was fused.
+        encode_ms: spent on its words and pictures.
+        fuse_ms: how long the batch it was in took to fuse.
+    """
+
+    received_ns: int
+    accepted_ns: int
+    finished_ns: int
+    encode_ms: float
+    fuse_ms: float
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Accept, queue, encode, fuse and their total; queue is whatever of the total is none of the others."""
+        accept = (self.accepted_ns - self.received_ns) * 1e-6
+        total = (self.finished_ns - self.received_ns) * 1e-6
+        queue = max(total - accept - self.encode_ms - self.fuse_ms, 0.0)
+        times = {"accept": accept, "queue": queue, "encode": self.encode_ms, "fuse": self.fuse_ms, "total": total}
+        return tuple(Stage(name, ms) for name, ms in times.items())
+
+
+def timed(symbol: Symbol, timing: Timing) -> Symbol:
+    """``symbol`` with the service's own stages; of what it brought, those that the service does not know better."""
+    stages = timing.stages()
+    ours = {stage.name for stage in stages}
+    return replace(symbol, latency=(*(s for s in symbol.latency if s.name not in ours), *stages))
+
+
+def symbol_bytes(symbol: Symbol) -> bytes:
+    """The symbol as it is stored."""
+    return wire.symbol_to_proto(symbol).SerializeToString()
+
+
+def symbol_message(sequence: int, symbol: bytes) -> bytes:
+    """The message that answers the window ``sequence`` with a stored symbol."""
+    message = fusion_pb2.SequencedSymbol(sequence=sequence, symbol=symbol_pb2.Symbol.FromString(symbol))
+    return fusion_pb2.FuseResponse(symbol=message).SerializeToString()
+
+
+def message(response: Response) -> bytes:
+    """Any other thing the service says."""
+    return wire.response_to_proto(response).SerializeToString()

@@ -1,0 +1,112 @@
+"""One window's way: its pictures and words are encoded, its evidence is fused, its symbol is timed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sensorium.symbol import Symbol
+from sensorium.window import Window
+from sensorium_cloud import publish
+from sensorium_cloud.accept import Check
+from sensorium_cloud.batch import Lane
+from sensorium_cloud.encode import EncodedWindow, pictures_in, words_in
+
+Encode = Callable[[Sequence[EncodedWindow]], Sequence[EncodedWindow]]
+Fuse = Callable[[Sequence[EncodedWindow]], Sequence[Symbol]]
+Sink = Callable[[Symbol], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A window that was accepted: when its message came, when it was understood, how long it is of use."""
+
+    window: Window
+    received_ns: int
+    accepted_ns: int
+    deadline_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """What does the work; each but ``check`` is called in one thread of its own, with whatever has queued up.
+
+    Attributes:
+        check: refuses, by a `FieldError`, a window that ``fuse`` cannot take.
+        add_pictures: gives windows the vectors of their pictures.
+        add_words: gives windows the vectors of their words.
+        fuse: a symbol for each window.
+    """
+
+    check: Check
+    add_pictures: Encode
+    add_words: Encode
+    fuse: Fuse
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How much may wait: windows for fusion or words, windows for pictures, windows in a batch."""
+
+    max_waiting: int = 1024
+    max_waiting_pictures: int = 128
+    max_batch: int = 32
+
+
+class Refinery:
+    """Lanes for pictures, for words and for fusion.
+
+    Each has its own thread and queue, so that a window of numbers never waits behind somebody's slow picture.
+
+    Args:
+        engines: what does the work.
+        capacity: how much may wait.
+        sinks: called with every symbol on the event loop; they must not block.
+        now_ns: monotonic clock.
+    """
+
+    def __init__(
+        self,
+        engines: Engines,
+        capacity: Capacity,
+        *,
+        sinks: Sequence[Sink] = (),
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._sinks = tuple(sinks)
+        self._now_ns = now_ns
+        wide, narrow, batch = capacity.max_waiting, capacity.max_waiting_pictures, capacity.max_batch
+        # An encoder runs its items one at a time: a batch would only make the first wait for the last.
+        self.pictures = Lane("pictures", engines.add_pictures, max_waiting=narrow, max_batch=1, now_ns=now_ns)
+        self.words = Lane("words", engines.add_words, max_waiting=wide, max_batch=batch, now_ns=now_ns)
+        self.fusion = Lane("fusion", engines.fuse, max_waiting=wide, max_batch=batch, now_ns=now_ns)
+
+    async def refine(self, arrival: Arrival) -> Symbol:
+        """The window's symbol.
+
+        Raises:
+            Overloaded: too much is waiting, or the deadline passed before its turn.
+            WorkFailed: an engine could not do it.
+            SensoriumError: an engine refused it.
+        """
+        encoded = EncodedWindow(arrival.window, None, None, 0.0)
+        if pictures_in(arrival.window, 1):
+            encoded = (await self.pictures.do(encoded, deadline_ns=arrival.deadline_ns)).value
+        if words_in(arrival.window, 1):
+            encoded = (await self.words.do(encoded, deadline_ns=arrival.deadline_ns)).value
+        fused = await self.fusion.do(encoded, deadline_ns=arrival.deadline_ns)
+        timing = publish.Timing(
+            arrival.received_ns, arrival.accepted_ns, self._now_ns(), encoded.encode_ms, fused.ran_ns * 1e-6
+        )
+        symbol = publish.timed(fused.value, timing)
+        for sink in self._sinks:
+            sink(symbol)
+        return symbol
+
+    async def run(self) -> None:
+        """Keep the lanes going until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for lane in (self.pictures, self.words, self.fusion):
+                group.create_task(lane.run())
