@@ -69,18 +69,23 @@ def test_what_was_shown_is_held_against_what_was_understood(tmp_path: Path) -> N
     recording = tmp_path / "recording.toml"
     recording.write_text(
         """
+        title = "test"
+        [[track]]
+        kind = "text"
+        file = "words.txt"
         [[expect]]
         at_s = 0.0
-        shown = "an open palm"
+        note = "an open palm"
         modality = "gesture"
         label = "open_palm"
         [[expect]]
         at_s = 0.0
-        shown = "an open palm"
+        note = "an open palm"
         modality = "symbol"
         label = "go"
         """
     )
+    (tmp_path / "words.txt").write_text("hello\n")
     lines = [event_line(a_wave(), None), symbol_line(a_symbol(), None, 1.0)]
     found = expectations(recording, lines, 0)
 

@@ -92,7 +92,7 @@ def policy(settings: Settings) -> Policy:
     """Which windows go to the cloud."""
     if settings.cloud is None:
         return Policy(Ask.NEVER)
-    return Policy(Ask(settings.cloud.policy), floor=settings.cloud.floor)
+    return Policy(Ask(settings.cloud.policy), floor=settings.cloud.floor, egress=egress(settings))
 
 
 def egress(settings: Settings) -> Mapping[Modality, Egress]:

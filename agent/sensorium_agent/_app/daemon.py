@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from sensorium.align import Aligner
 from sensorium.clock import Clock
@@ -51,7 +53,7 @@ async def run(
         async with asyncio.TaskGroup() as group:
             joining = group.create_task(join(aligner, clock, inbox, answerer.answer))
             attending = group.create_task(_attend_all(lanes, inlets, inbox, clock, listener))
-            await _sense(sensors, list(zip(lanes, inlets, strict=True)), clock, listener, stop)
+            lost = await _sense(sensors, list(zip(lanes, inlets, strict=True)), clock, listener, stop)
             for inlet in inlets:
                 inlet.close()
             await attending
@@ -59,6 +61,7 @@ async def run(
             await joining
         listener.on_status(
             "drops",
+            sensors=dict(lost),
             inlets={lane.modality: inlet.dropped for lane, inlet in zip(lanes, inlets, strict=True)},
             streams={name: _counted(counts) for name, counts in aligner.counts().items()},
             loop_lag_ms=watch.summary(),
@@ -78,8 +81,9 @@ async def _sense(
     clock: Clock,
     listener: Listener,
     stop: asyncio.Event,
-) -> None:
-    """Fill the inlets until the sensors end, or until told to stop."""
+) -> Counter[str]:
+    """Fill the inlets until the sensors end, or until told to stop; returns the samples lost by each sensor."""
+    lost: Counter[str] = Counter()
 
     def emit(sample: Sample) -> None:
         listener.on_sample(sample)
@@ -91,11 +95,19 @@ async def _sense(
         listener.on_status("sensor", name=state.name, state=state.health, detail=state.reason)
 
     async with asyncio.TaskGroup() as group:
-        sensing = [group.create_task(supervise(s, clock, emit, on_state=on_state)) for s in sensors]
+        sensing = [
+            group.create_task(supervise(s, clock, emit, on_state=on_state, on_loss=partial(_add, lost, s.name)))
+            for s in sensors
+        ]
         stopping = group.create_task(_cancel_when(stop, sensing))
         if sensing:
             await asyncio.wait(sensing)
         stopping.cancel()
+    return lost
+
+
+def _add(lost: Counter[str], name: str, samples: int) -> None:
+    lost[name] += samples
 
 
 async def _cancel_when(stop: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> None:

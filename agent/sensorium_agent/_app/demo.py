@@ -19,11 +19,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 from rich.console import Console
 from rich.live import Live
 
 from sensorium.errors import SensoriumError
 from sensorium_agent._app.timeline import Timeline, closing, spoken
+from sensorium_agent.capture.recording import open_recording
+from sensorium_agent.capture.story import Expect
 
 Line = dict[str, Any]
 
@@ -231,26 +234,22 @@ def _conclude(lines: list[Line], timeline: Timeline, args: argparse.Namespace) -
 
 def expectations(recording: Path, lines: Sequence[Line], start_ns: int) -> list[Line]:
     """What the recording says a person would see, each with what was understood meanwhile."""
-    import tomllib
-
-    if recording.suffix != ".toml":
-        return []
-    expected = tomllib.loads(recording.read_text()).get("expect", [])
-    return [_met(e, lines, start_ns) for e in expected]
+    return [_met(expected, lines, start_ns) for expected in open_recording(recording).expect]
 
 
-def _met(expected: Line, lines: Sequence[Line], start_ns: int) -> Line:
-    since = start_ns + expected["at_s"] * 1e9
-    until = since + expected.get("for_s", 2.0) * 1e9
-    kind = "symbol" if expected["modality"] == "symbol" else "event"
+def _met(expected: Expect, lines: Sequence[Line], start_ns: int) -> Line:
+    since = start_ns + expected.at_s * 1e9
+    until = since + expected.for_s * 1e9
+    kind = "symbol" if expected.modality == "symbol" else "event"
     heard = [
         line["text"] or line["label"] if kind == "event" else line["label"]
         for line in lines
         if line["type"] == kind
         and since <= line["at_ns"] <= until
-        and (kind == "symbol" or line["modality"] == expected["modality"])
+        and (kind == "symbol" or line["modality"] == expected.modality)
     ]
     heard = [h for h in heard if h]
-    met = expected["label"] in heard or (expected["label"] == "nothing" and not heard)
+    met = expected.label in heard or (expected.label == "nothing" and not heard)
     most = max(set(heard), key=heard.count) if heard else None
-    return expected | {"met": met, "understood": expected["label"] if met and heard else most}
+    shown: Line = msgspec.to_builtins(expected)
+    return shown | {"met": met, "understood": expected.label if met and heard else most}

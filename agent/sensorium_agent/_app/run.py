@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sensorium.clock import Clock, DeviceClock, ManualClock
 from sensorium.errors import SensoriumError
@@ -23,6 +24,9 @@ from sensorium_agent._app.settings import Settings
 from sensorium_agent.answer import Listener
 from sensorium_agent.capture.recording import Recording, open_recording
 from sensorium_agent.capture.sensor import Sensor
+
+if TYPE_CHECKING:
+    from sensorium_agent._app.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +91,7 @@ async def _run(
             telemetry.stop()
 
 
-def _telemetry(settings: Settings):  # noqa: ANN202 - its type is imported only where a broker is configured
+def _telemetry(settings: Settings) -> Telemetry | None:
     if settings.mqtt is None:
         return None
     from sensorium_agent._app.telemetry import Telemetry

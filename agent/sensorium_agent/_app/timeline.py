@@ -144,5 +144,5 @@ def _shown_table(expectations: list[Line]) -> Table:
     table.title = "Shown and understood"
     for e in expectations:
         mark = Text("✓", style="green") if e["met"] else Text("✗", style="red")
-        table.add_row(f"{e['at_s']:.1f}s", e["shown"], e["modality"], e["label"], e["understood"] or "nothing", mark)
+        table.add_row(f"{e['at_s']:.1f}s", e["note"], e["modality"], e["label"], e["understood"] or "nothing", mark)
     return table
