@@ -1,0 +1,464 @@
+"""A device on a real stream to a real service; only the fusion is a fake."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from pathlib import Path
+
+import grpc
+import pytest
+from cloud.doubles import (
+    Connect,
+    Device,
+    FakeFusion,
+    a_picture,
+    a_window,
+    an_event,
+    connected,
+    settings,
+    words,
+)
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from msgspec.structs import replace
+
+from sensorium import wire
+from sensorium.delivery import (
+    INVALID_ARGUMENT,
+    RESOURCE_EXHAUSTED,
+    Ack,
+    Refusal,
+    SequencedSymbol,
+    SequencedWindow,
+)
+from sensorium.v1 import fusion_pb2
+from sensorium_cloud._app.server import AddressTaken
+from sensorium_cloud._app.settings import Listen, State
+
+SCORE = "windows[0].window.slots[3].events[0].score"
+
+
+def a_message(*windows: SequencedWindow) -> fusion_pb2.FuseRequest:
+    return wire.request_to_proto(windows)
+
+
+async def still_alive(device: Device, sequence: int) -> None:
+    """The stream lives on: the next good window gets its symbol."""
+    await device.send(a_window(sequence), first=sequence)
+    answer = await device.hear()
+    assert isinstance(answer, SequencedSymbol), answer
+    assert answer.sequence == sequence
+
+
+# --- the usual way -------------------------------------------------------------------------
+
+
+async def test_every_window_gets_its_symbol_and_then_the_acknowledgement(connect: Connect) -> None:
+    async with connect() as client:
+        device = client.device()
+        welcome = await device.greet()
+        await device.send(a_window(0), a_window(1), a_window(2))
+        heard = await device.leave()
+
+    assert welcome.resume_after == 0
+    assert welcome.software.startswith("sensorium-cloud/")
+    symbols = [r for r in heard if isinstance(r, SequencedSymbol)]
+    assert sorted((s.sequence, s.symbol.id) for s in symbols) == [(1, "kitchen.0"), (2, "kitchen.1"), (3, "kitchen.2")]
+    assert heard[-1] == Ack(3)
+
+
+async def test_a_symbol_tells_how_long_each_stage_took(connect: Connect) -> None:
+    async with connect() as client:
+        device = client.device()
+        await device.greet()
+        await device.send(a_window(0, a_picture(), words("yes")))
+        answer = await device.hear()
+
+    assert isinstance(answer, SequencedSymbol)
+    ms = {stage.name: stage.ms for stage in answer.symbol.latency}
+    assert list(ms) == ["accept", "queue", "encode", "fuse", "total"]
+    assert ms["encode"] == 7.0
+    assert all(value >= 0 for value in ms.values())
+
+
+async def test_windows_that_came_while_the_engine_was_busy_are_fused_together(
+    connect: Connect, fusion: FakeFusion
+) -> None:
+    async with connect() as client:
+        device = client.device()
+        await device.greet()
+        fusion.go.clear()
+        await device.send(*(a_window(i) for i in range(6)))
+        fusion.go.set()
+        await device.hear_many(6)
+
+    assert len(fusion.fused) == 6
+    assert len(fusion.batches) <= 2
+
+
+async def test_a_slow_picture_delays_nobody_else(connect: Connect, fusion: FakeFusion) -> None:
+    async with connect() as client:
+        device = client.device()
+        await device.greet()
+        fusion.pictures_go.clear()
+        await device.send(a_window(0, a_picture()), a_window(1))
+
+        first = await device.hear()
+        assert isinstance(first, SequencedSymbol)
+        assert first.sequence == 2
+
+        fusion.pictures_go.set()
+        second, ack = await device.hear_many(2)
+
+    assert isinstance(second, SequencedSymbol)
+    assert second.sequence == 1
+    assert ack == Ack(2)
+
+
+async def test_a_batch_comes_back_in_order(connect: Connect) -> None:
+    async with connect() as client:
+        answer = await client.stub.FuseBatch(wire.batch_to_proto([a_window(1), a_window(0)]))
+
+    assert [symbol.id for symbol in wire.symbols_from_proto(answer)] == ["kitchen.1", "kitchen.0"]
+
+
+# --- wrong input ---------------------------------------------------------------------------
+
+
+def broken(kind: str) -> tuple[fusion_pb2.FuseRequest, str]:
+    """A message with one wrong value, and the path of its field."""
+    message = a_message(SequencedWindow(1, a_window(0)))
+    window = message.windows.windows[0].window
+    event = window.slots[3].events[0]
+    match kind:
+        case "nan":
+            event.score = math.nan
+            return message, SCORE
+        case "modality":
+            window.slots[3].modality = 77
+            return message, "windows[0].window.slots[3].modality"
+        case "features":
+            event.features.CopyFrom(
+                fusion_pb2.symbol__pb2.event__pb2.Tensor(data=b"\0" * 5, shape=[2], dtype=1, scale=1)
+            )
+            return message, "windows[0].window.slots[3].events[0].features.data"
+        case _:
+            event.label = "unfit"
+            return message, "windows[0].window.slots[3].events[0].features"
+
+
+@pytest.mark.parametrize("kind", ["nan", "modality", "features", "unfit"])
+async def test_a_wrong_value_is_refused_by_name_and_the_stream_lives_on(
+    kind: str, connect: Connect, fusion: FakeFusion
+) -> None:
+    message, field = broken(kind)
+    async with connect() as client:
+        device = client.device()
+        await device.greet()
+        await device.say(message)
+        refusal, ack = await device.hear_many(2)
+        await still_alive(device, 2)
+
+    assert isinstance(refusal, Refusal)
+    assert (refusal.sequence, refusal.code, refusal.field) == (1, INVALID_ARGUMENT, field)
+    assert ack == Ack(1)
+    assert fusion.fused == ["kitchen.2"]
+
+
+async def test_one_wrong_window_does_not_take_its_neighbours_with_it(connect: Connect) -> None:
+    message = a_message(*(SequencedWindow(1 + i, a_window(i)) for i in range(3)))
+    message.windows.windows[1].window.slots[3].events[0].score = math.nan
+    async with connect() as client:
+        device = client.device()
+        await device.greet()
+        await device.say(message)
+        heard = await device.leave()
+
+    answered = {r.sequence: type(r) for r in heard if isinstance(r, SequencedSymbol | Refusal)}
+    assert answered == {1: SequencedSymbol, 2: Refusal, 3: SequencedSymbol}
+    assert heard[-1] == Ack(3)
+
+
+async def test_an_oversize_message_is_refused_and_the_stream_lives_on(connect: Connect) -> None:
+    large = an_event(None, metadata={"k": "v" * 4000})
+    window = a_window(0, *(large for _ in range(256)))
+    async with connect() as client:
+        device = client.device()
+        welcome = await device.greet()
+        await device.send(*[window] * 5)
+        refusal = await device.hear()
+        await still_alive(device, 9)
+
+    assert isinstance(refusal, Refusal)
+    assert (refusal.sequence, refusal.code, refusal.field) == (0, INVALID_ARGUMENT, "message")
+    assert f"at most {welcome.max_message_bytes} bytes" in refusal.reason
+
+
+async def test_a_monstrous_message_ends_its_own_stream_only(connect: Connect) -> None:
+    async with connect() as client:
+        device = client.device()
+        await device.greet()
+        monster = a_message(SequencedWindow(1, a_window(0)))
+        monster.windows.windows[0].window.slots[3].events[0].media.data = b"0" * (20 << 20)
+        await device.say(monster)
+        assert await device.call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+        other = client.device()
+        await other.greet()
+        await still_alive(other, 1)
+
+
+async def test_bytes_that_are_no_message_are_refused_and_the_stream_lives_on(connect: Connect) -> None:
+    async with connect() as client:
+        raw = client.channel.stream_stream(
+            "/sensorium.v1.FusionService/Fuse", response_deserializer=fusion_pb2.FuseResponse.FromString
+        )
+        device = Device(raw())
+        for message in (b"\xff\xff\xff", b""):
+            await device.call.write(message)
+            refusal = await device.hear()
+            assert isinstance(refusal, Refusal)
+            assert refusal.code == INVALID_ARGUMENT
+            assert "the first message of a stream is a Hello" in refusal.reason
+
+
+async def test_windows_before_hello_are_refused_and_hello_may_follow(connect: Connect) -> None:
+    async with connect() as client:
+        device = client.device()
+        await device.send(a_window(0))
+        refusal = await device.hear()
+        assert isinstance(refusal, Refusal)
+        assert refusal.field == "hello"
+
+        await device.greet()
+        await still_alive(device, 1)
+
+
+async def test_a_bad_batch_is_an_error_that_names_the_field(connect: Connect) -> None:
+    bad = wire.batch_to_proto([a_window(0), a_window(1)])
+    bad.windows[1].slots[3].events[0].score = math.nan
+    unfit = wire.batch_to_proto([a_window(0), a_window(1, an_event("unfit"))])
+    async with connect() as client:
+        for message, field in ((bad, "score"), (unfit, "features")):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await client.stub.FuseBatch(message)
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert caught.value.details().startswith(f"windows[1].slots[3].events[0].{field}: ")
+
+
+async def test_a_window_that_breaks_the_fusion_is_refused_alone(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connect() as client:
+        device = client.device()
+        await device.greet()
+        await device.send(a_window(0, an_event("poison")), a_window(1))
+        heard = await device.leave()
+
+    refusal = next(r for r in heard if isinstance(r, Refusal))
+    assert (refusal.sequence, refusal.final) == (1, True)
+    assert refusal.reason == "fusion: ZeroDivisionError inside the service; its log says more"
+    assert "lane.failed name=fusion" in caplog.text
+    assert heard[-1] == Ack(2)
+
+
+# --- once and only once --------------------------------------------------------------------
+
+
+async def test_what_is_sent_again_is_answered_from_memory(connect: Connect, fusion: FakeFusion) -> None:
+    async with connect() as client:
+        first = client.device()
+        await first.greet()
+        await first.send(a_window(0), a_window(1))
+        before = {r.sequence: r for r in await first.leave() if isinstance(r, SequencedSymbol)}
+
+        again = client.device()
+        welcome = await again.greet()
+        await again.send(a_window(0), a_window(1))
+        after = {r.sequence: r for r in await again.leave() if isinstance(r, SequencedSymbol)}
+
+    assert welcome.resume_after == 2
+    assert after == before
+    assert sorted(fusion.fused) == ["kitchen.0", "kitchen.1"]
+
+
+async def test_the_same_window_from_another_spool_is_not_fused_again(connect: Connect, fusion: FakeFusion) -> None:
+    async with connect() as client:
+        for spool in ("spool-a", "spool-b"):
+            device = client.device()
+            welcome = await device.greet(spool)
+            assert welcome.resume_after == 0
+            await still_alive(device, 1)
+
+    assert fusion.fused == ["kitchen.1"]
+
+
+async def test_a_window_that_is_being_fused_is_not_fused_twice(connect: Connect, fusion: FakeFusion) -> None:
+    async with connect() as client:
+        fusion.go.clear()
+        dropped, again = client.device(), client.device()
+        await dropped.greet()
+        await dropped.send(a_window(0))
+        await again.greet()
+        await again.send(a_window(0))
+        dropped.call.cancel()
+        fusion.go.set()
+        answer, ack = await again.hear_many(2)
+
+    assert isinstance(answer, SequencedSymbol)
+    assert ack == Ack(1)
+    assert fusion.fused == ["kitchen.0"]
+
+
+async def test_another_device_gets_an_answer_of_its_own(connect: Connect, fusion: FakeFusion) -> None:
+    async with connect() as client:
+        for name in ("pi", "jetson"):
+            device = client.device()
+            await device.greet(device=name)
+            await still_alive(device, 1)
+
+    assert fusion.fused == ["kitchen.1", "kitchen.1"]
+
+
+async def test_a_service_that_was_started_again_goes_on_where_it_was(tmp_path: Path) -> None:
+    fusion = FakeFusion()
+    kept = replace(settings(), state=State(folder=str(tmp_path)))
+    async with connected(kept, fusion.engines()) as client:
+        device = client.device()
+        await device.greet()
+        await device.send(a_window(0), a_window(1))
+        await device.leave()
+
+    async with connected(kept, fusion.engines()) as client:
+        device = client.device()
+        welcome = await device.greet()
+        await device.send(a_window(1), first=2)
+        answer = await device.hear()
+
+    assert welcome.resume_after == 2
+    assert isinstance(answer, SequencedSymbol)
+    assert len(fusion.fused) == 2
+
+
+# --- too much ------------------------------------------------------------------------------
+
+
+async def test_a_full_service_says_when_to_come_back(connect: Connect, fusion: FakeFusion) -> None:
+    async with connect(max_waiting=2) as client:
+        device = client.device()
+        await device.greet()
+        fusion.go.clear()
+        await device.send(*(a_window(i) for i in range(5)))
+        refusals = await device.hear_many(3)
+        fusion.go.set()
+        await device.hear_many(3)
+
+        assert [(r.sequence, r.code) for r in refusals if isinstance(r, Refusal)] == [
+            (3, RESOURCE_EXHAUSTED),
+            (4, RESOURCE_EXHAUSTED),
+            (5, RESOURCE_EXHAUSTED),
+        ]
+        assert all(r.retry_after_ms > 0 for r in refusals if isinstance(r, Refusal))
+
+        await device.send(a_window(2), first=3)
+        answer = await device.hear()
+
+    assert isinstance(answer, SequencedSymbol)
+    assert answer.sequence == 3
+
+
+async def test_a_window_that_waited_too_long_is_to_be_sent_again(connect: Connect, fusion: FakeFusion) -> None:
+    async with connect(patience_s=1e-6) as client:
+        device = client.device()
+        await device.greet()
+        await device.send(a_window(0))
+        refusal = await device.hear()
+
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == RESOURCE_EXHAUSTED
+    assert "its deadline passed before its turn" in refusal.reason
+    assert fusion.fused == []
+
+
+async def test_a_batch_nobody_waits_for_any_more_is_not_fused(connect: Connect, fusion: FakeFusion) -> None:
+    async with connect(max_batch=1) as client:
+        fusion.go.clear()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.stub.FuseBatch(wire.batch_to_proto([a_window(i) for i in range(5)]), timeout=0.2)
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        fusion.go.set()
+        await client.stub.FuseBatch(wire.batch_to_proto([a_window(9)]))
+
+    assert fusion.fused == ["kitchen.0", "kitchen.9"]
+
+
+async def test_an_overloaded_batch_is_told_when_to_retry(connect: Connect) -> None:
+    async with connect(patience_s=1e-6) as client:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.stub.FuseBatch(wire.batch_to_proto([a_window(0)]))
+
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert int(dict(caught.value.trailing_metadata())["grpc-retry-pushback-ms"]) >= 20
+
+
+async def test_a_device_that_does_not_read_is_not_listened_to_for_ever(connect: Connect, fusion: FakeFusion) -> None:
+    """All of it is answered in the end: nothing is lost by waiting."""
+    async with connect(max_in_flight=4) as client:
+        device = client.device()
+        await device.greet()
+        for number in range(1, 201):
+            await device.send(a_window(number), first=number)
+        heard = await device.leave()
+
+    assert {r.sequence for r in heard if isinstance(r, SequencedSymbol | Refusal)} == set(range(1, 201))
+
+
+async def test_many_streams_at_once_are_all_answered(connect: Connect, fusion: FakeFusion) -> None:
+    async with connect() as client:
+
+        async def one(number: int) -> str:
+            device = client.device()
+            await device.greet(device=f"device-{number}")
+            await device.send(a_window(number))
+            answer = await device.hear()
+            assert isinstance(answer, SequencedSymbol)
+            return answer.symbol.id
+
+        ids = await asyncio.gather(*(one(number) for number in range(100)))
+
+    assert ids == [f"kitchen.{number}" for number in range(100)]
+
+
+# --- what operators see --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["", "sensorium.v1.FusionService"])
+async def test_health_says_serving(connect: Connect, name: str) -> None:
+    async with connect() as client:
+        health = health_pb2_grpc.HealthStub(client.channel)
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
+
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_reflection_lists_the_service_and_describes_it(connect: Connect) -> None:
+    ask = reflection_pb2.ServerReflectionRequest
+    async with connect() as client:
+        stub = reflection_pb2_grpc.ServerReflectionStub(client.channel)
+        requests = [ask(list_services=""), ask(file_containing_symbol="sensorium.v1.FusionService")]
+        names, file = [answer async for answer in stub.ServerReflectionInfo(iter(requests))]
+
+    assert "sensorium.v1.FusionService" in [s.name for s in names.list_services_response.service]
+    assert file.file_descriptor_response.file_descriptor_proto
+
+
+async def test_a_port_in_use_is_one_line_with_the_way_out(connect: Connect, fusion: FakeFusion) -> None:
+    async with connected(settings(), fusion.engines()) as client:
+        device = client.device()
+        await device.greet()
+        port = int(str(client.address).rpartition(":")[2])
+        taken = replace(settings(), listen=Listen(port=port))
+        with pytest.raises(AddressTaken, match="give another --port"):
+            async with connected(taken, fusion.engines()):
+                pass
