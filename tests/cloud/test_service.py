@@ -32,7 +32,7 @@ from sensorium.delivery import (
     SequencedSymbol,
     SequencedWindow,
 )
-from sensorium.v1 import fusion_pb2
+from sensorium.v1 import event_pb2, fusion_pb2
 from sensorium_cloud._app.server import AddressTaken
 from sensorium_cloud._app.settings import Listen, State
 
@@ -139,9 +139,7 @@ def broken(kind: str) -> tuple[fusion_pb2.FuseRequest, str]:
             window.slots[3].modality = 77
             return message, "windows[0].window.slots[3].modality"
         case "features":
-            event.features.CopyFrom(
-                fusion_pb2.symbol__pb2.event__pb2.Tensor(data=b"\0" * 5, shape=[2], dtype=1, scale=1)
-            )
+            event.features.CopyFrom(event_pb2.Tensor(data=b"\0" * 5, shape=[2], dtype=event_pb2.D_TYPE_F32, scale=1))
             return message, "windows[0].window.slots[3].events[0].features.data"
         case _:
             event.label = "unfit"
