@@ -92,8 +92,6 @@ def _check_agreement(slot: Slot) -> None:
             raise FieldError("events", f"none if absent, not {len(slot.events)}")
         if slot.age_ns is not None:
             raise FieldError("age_ns", f"unset if absent, not {slot.age_ns}")
-    elif not slot.events:
-        raise FieldError("events", f"at least one if {slot.presence}")
     if slot.offset_ns is not None and not slot.here:
         raise FieldError("offset_ns", f"unset if {slot.presence}, not {slot.offset_ns}")
     for i, event in enumerate(slot.events):

@@ -87,12 +87,12 @@ def events(
 def slots(
     draw: st.DrawFn, session_id: st.SearchStrategy[str] = NAMES, modality: st.SearchStrategy[Modality] = MODALITIES
 ) -> Slot:
-    """A modality's place, its events in keeping with its presence."""
+    """A modality's place, its events in keeping with its presence, or kept at home."""
     whose, presence = draw(modality), draw(st.sampled_from(Presence))
     if presence is Presence.ABSENT:
         return Slot(whose, presence)
     most = 1 if presence is Presence.STALE else 3
-    inside = draw(st.lists(events(session_id, st.just(whose)), min_size=1, max_size=most))
+    inside = draw(st.lists(events(session_id, st.just(whose)), max_size=most))
     age = draw(st.none() | SPANS)
     return Slot(whose, presence, tuple(inside), age, None if presence is Presence.STALE else draw(st.none() | SPANS))
 

@@ -134,7 +134,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "Event.label": (NAME,),
     "Event.text": (TEXT,),
     "Event.metadata": (f"most {limits.METADATA_ENTRIES} entries", NAME, f"values at most {limits.TEXT_BYTES}"),
-    "Slot.events": (f"1 to {limits.EVENTS_PER_SLOT}",),
+    "Slot.events": (f"most {limits.EVENTS_PER_SLOT}",),
     "Window.id": (NAME,),
     "Window.session_id": (NAME,),
     "Hypothesis.concept": (NAME,),
