@@ -29,7 +29,7 @@ _REMEMBERED: Final = 4096
 """Windows whose answer is known to have been passed on."""
 _STRIKES: Final = 3
 """How often a window that the service passes over is sent, before it is given up."""
-_FRAME_BYTES: Final = 32
+FRAME_BYTES: Final = 32
 """At most what a message adds to a window's own bytes."""
 
 Key = tuple[str, int]
@@ -218,7 +218,7 @@ class Delivery:
         sequence = item.sequence
         if sequence in self._closed or (sequence in self._answered and sequence <= self._safe):
             return False
-        if item.size_bytes + _FRAME_BYTES > self._largest:
+        if item.size_bytes + FRAME_BYTES > self._largest:
             self._count(too_large=1)
             self._close(sequence)
             return False

@@ -1,0 +1,399 @@
+"""The uplink: windows go through the spool to the cloud, refined symbols come back.
+
+A thin shell: `sensorium_agent.delivery` decides what to send when, the spool keeps it, this moves bytes.
+A cloud that is away costs nothing but room in the spool, and one line in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, ParamSpec, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from sensorium import wire
+from sensorium.clock import Clock, read_wall
+from sensorium.delivery import Ack, Hello, Refusal, Response, SequencedSymbol, Welcome
+from sensorium.errors import FieldError
+from sensorium.event import Modality
+from sensorium.symbol import Symbol
+from sensorium.v1 import event_pb2, fusion_pb2, window_pb2
+from sensorium.window import Window
+from sensorium_agent import delivery, spool
+from sensorium_agent.channel import Trouble, explain, open_channel
+from sensorium_agent.delivery import Delivery, Item
+from sensorium_agent.spool import Record, Spool, SpoolError
+from sensorium_agent.spool_worker import GROUP_BYTES, SpoolWorker, fitting
+
+log = logging.getLogger(__name__)
+
+METHOD: Final = "/sensorium.v1.FusionService/Fuse"
+_WINDOW: Final = 1
+"""`Record.kind` of a sensorium.v1.Window."""
+_WELCOME_S: Final = 10.0
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_Call = Any
+"""grpc.aio's stream-stream call; its stubs know only the one of the synchronous API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The uplink's figures.
+
+    Attributes:
+        up: whether the service has welcomed us on the present stream.
+        trouble: why not, in one line; empty if up.
+        bytes_sent: of messages, before compression and without HTTP/2's frames.
+        bytes_received: the same.
+        bytes_by_modality: how many of those sent were each modality's own.
+        in_flight: windows sent and not answered yet.
+        spooled: windows that wait on disk.
+        round_trip_ms: from sending the last answered window to its symbol; None before the first.
+        delivery: what became of the windows that were sent.
+        spool: what became of the windows that were stored.
+    """
+
+    up: bool
+    trouble: str
+    bytes_sent: int
+    bytes_received: int
+    bytes_by_modality: Mapping[Modality, int]
+    in_flight: int
+    spooled: int
+    round_trip_ms: float | None
+    delivery: delivery.Counts
+    spool: spool.Counts
+
+
+class _DownError(Exception):
+    """The stream is of no more use."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.text)
+        self.trouble = trouble
+
+
+class Uplink:
+    """Sends windows to the fusion service at ``target``; to be made and used inside one event loop.
+
+    Args:
+        target: host:port.
+        spool: used by a thread of the uplink's own until `close` has returned; the caller closes it.
+        clock: real time of this device.
+        device_id: name of this device.
+        on_symbol: gets each refined symbol once, in the event loop; must return at once.
+        on_link: gets True when the service welcomes us, False when it is gone.
+        credentials: for TLS, see `sensorium_agent.channel.read_credentials`; None for a link in the clear.
+        boot_id: names the boot ``clock`` counts from.
+        software: name and version, for the service's records.
+        ttl_s: how long a window is worth sending, 0 for ever.
+        patience_s: how long an answer may take before the stream counts as dead.
+        backoff_s: shortest and longest wait before a reconnect.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        spool: Spool,
+        clock: Clock,
+        device_id: str,
+        on_symbol: Callable[[Symbol], None],
+        on_link: Callable[[bool], None] = lambda _: None,
+        credentials: grpc.ChannelCredentials | None = None,
+        boot_id: str = "",
+        software: str = "",
+        ttl_s: int = 24 * 3600,
+        patience_s: float = 20.0,
+        backoff_s: tuple[float, float] = (0.5, 30.0),
+    ) -> None:
+        self._target, self._credentials, self._spool, self._clock = target, credentials, spool, clock
+        self._device_id, self._boot_id, self._software = device_id, boot_id, software
+        self._on_symbol, self._on_link = on_symbol, on_link
+        self._ttl_s, self._patience_s = ttl_s, patience_s
+        self._delivery = Delivery(
+            acknowledged=spool.acknowledged,
+            stored=spool.last,
+            random=random.random,
+            patience_ns=round(patience_s * 1e9),
+            backoff_s=backoff_s,
+        )
+        self._worker = SpoolWorker(spool, self._stored)
+        self._changed = asyncio.Event()
+        """Something was stored or heard: look again what may be sent."""
+        self._open = True
+        """Whether windows are taken."""
+        self._closing = asyncio.Event()
+        self._deadline_ns = 0
+        self._running: asyncio.Task[Any] | None = None
+        self._up = False
+        self._trouble: Trouble | None = None
+        self._refused_field: str | None = None
+        self._message_bytes = GROUP_BYTES
+        self._sent, self._received = 0, 0
+        self._by_modality: Counter[Modality] = Counter()
+
+    @property
+    def stats(self) -> Stats:
+        """The figures now."""
+        trip_ns = self._delivery.last_round_trip_ns
+        return Stats(
+            up=self._up,
+            trouble="" if self._up or self._trouble is None else self._trouble.text,
+            bytes_sent=self._sent,
+            bytes_received=self._received,
+            bytes_by_modality=dict(self._by_modality),
+            in_flight=self._delivery.in_flight,
+            spooled=self._spool.pending,
+            round_trip_ms=None if trip_ns is None else trip_ns / 1e6,
+            delivery=self._delivery.counts,
+            spool=self._spool.counts,
+        )
+
+    async def offer(self, window: Window) -> int | None:
+        """Store ``window`` durably for delivery; its sequence, or None if the spool could not take it.
+
+        Nothing here waits for the link.
+        """
+        if not self._open:
+            return None
+        payload = wire.window_to_proto(window).SerializeToString()
+        return await self._worker.store(Record(payload, self._clock.now_ns(), self._ttl_s, _WINDOW))
+
+    def _stored(self, through: int) -> None:
+        self._delivery.stored(through)
+        self._changed.set()
+
+    async def _in_worker(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return await self._worker.call(function, *args, **kwargs)
+        except SpoolError as error:
+            raise _DownError(Trouble("spool", str(error))) from error
+
+    # --- from stream to stream ---------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Deliver, one stream after another, until `close`."""
+        assert self._running is None, "an uplink runs once"
+        self._running = asyncio.current_task()
+        try:
+            while not self._closing.is_set():
+                trouble = await self._one_stream()
+                wait_s = self._delivery.disconnected()
+                self._say_down(trouble, wait_s)
+                await self._wait(self._closing, wait_s)
+        finally:
+            self._say_down(None, 0.0)
+
+    async def close(self, flush_s: float = 2.0) -> None:
+        """Take nothing more; if the link is up, deliver what waits, but not longer than ``flush_s``."""
+        self._open = False
+        await self._worker.drain()
+        self._deadline_ns = self._clock.now_ns() + round(flush_s * 1e9)
+        self._closing.set()
+        self._changed.set()
+        if self._running is not None:
+            await asyncio.wait([self._running])
+        await self._worker.close()
+
+    async def _one_stream(self) -> Trouble | None:
+        """Deliver over one stream until it fails (why) or everything is delivered and we close (None)."""
+        trouble: Trouble | None = None
+        async with open_channel(self._target, self._credentials) as channel:
+            call = _raw_stream(channel)
+            try:
+                await self._greet(call)
+                async with asyncio.TaskGroup() as group:
+                    listening = group.create_task(self._listen(call))
+                    await self._send(call)
+                    listening.cancel()
+            except* _DownError as down:
+                trouble = _first(down).trouble
+            finally:
+                call.cancel()
+        return trouble
+
+    async def _greet(self, call: _Call) -> None:
+        wall = read_wall(self._clock)
+        hello = Hello(
+            device_id=self._device_id,
+            spool_id=self._spool.spool_id,
+            boot_id=self._boot_id,
+            wall_offset_ns=wall.offset_ns,
+            wall_error_ns=wall.error_ns,
+            software=self._software,
+        )
+        self._delivery.connected()
+        await self._write(call, wire.request_to_proto(hello))
+        try:
+            async with asyncio.timeout(min(_WELCOME_S, self._patience_s)):
+                welcome = await self._read(call)
+        except TimeoutError:
+            raise self._silent() from None
+        if not isinstance(welcome, Welcome):
+            raise self._nonsense("no Welcome after Hello")
+        if not self._delivery.welcome(welcome, self._clock.now_ns()):
+            text = f"the cloud holds window {welcome.resume_after}, the spool ends at {self._spool.last}"
+            raise _DownError(Trouble("old spool", f"{text}: it is an old copy; remove the spool's directory"))
+        self._message_bytes = min(welcome.max_message_bytes, GROUP_BYTES)
+        self._say_up(welcome)
+
+    def _say_up(self, welcome: Welcome) -> None:
+        log.info("uplink.up target=%s service=%s spooled=%d", self._target, welcome.software, self._spool.pending)
+        self._up, self._trouble = True, None
+        self._on_link(True)
+
+    def _say_down(self, trouble: Trouble | None, wait_s: float) -> None:
+        """Tell it once: the same trouble again is only worth a debug line."""
+        new = trouble is not None and (self._trouble is None or trouble.kind != self._trouble.kind)
+        if trouble is not None:
+            level = logging.WARNING if new else logging.DEBUG
+            log.log(level, "uplink.down %s wait_s=%.1f spooled=%d", trouble.text, wait_s, self._spool.pending)
+            self._trouble = trouble
+        if self._up:
+            self._up = False
+            self._on_link(False)
+
+    # --- out ---------------------------------------------------------------------------------
+
+    async def _send(self, call: _Call) -> None:
+        """Send what may be sent until we close and everything is delivered, or the time for that is over."""
+        while True:
+            self._changed.clear()
+            while (want := self._delivery.want(self._clock.now_ns())) is not None:
+                await self._send_wanted(call, want)
+            await self._in_worker(self._spool.acknowledge, self._delivery.acknowledged)
+            now_ns = self._clock.now_ns()
+            if self._closing.is_set() and (self._delivery.idle or now_ns >= self._deadline_ns):
+                return
+            if self._delivery.overdue(now_ns):
+                raise self._silent()
+            await self._wait(self._changed, self._patience_left_s(now_ns))
+
+    def _patience_left_s(self, now_ns: int) -> float | None:
+        due_ns = self._delivery.next_due_ns()
+        if self._closing.is_set():
+            due_ns = self._deadline_ns if due_ns is None else min(due_ns, self._deadline_ns)
+        return None if due_ns is None else max(due_ns - now_ns, 0) / 1e9
+
+    async def _send_wanted(self, call: _Call, want: delivery.Want) -> None:
+        now_ns = self._clock.now_ns()
+        found = await self._in_worker(self._spool.read, want.after, want.limit, now_ns=now_ns)
+        windows = {stored.sequence: window_pb2.Window.FromString(stored.payload) for stored in found}
+        items = [
+            Item(s.sequence, (windows[s.sequence].id, windows[s.sequence].revision), len(s.payload)) for s in found
+        ]
+        sending = self._delivery.take(want, items, self._clock.now_ns())
+        for part in _parts(items, set(sending), self._message_bytes):
+            batch = [fusion_pb2.SequencedWindow(sequence=n, window=windows[n]) for n in part]
+            await self._write(call, fusion_pb2.FuseRequest(windows=fusion_pb2.WindowBatch(windows=batch)))
+            self._attribute(windows[n] for n in part)
+
+    def _attribute(self, windows: Iterator[window_pb2.Window]) -> None:
+        for window in windows:
+            for slot in window.slots:
+                name = event_pb2.Modality.Name(slot.modality).removeprefix("MODALITY_").lower()
+                self._by_modality[Modality(name)] += slot.ByteSize()
+
+    async def _write(self, call: _Call, message: fusion_pb2.FuseRequest) -> None:
+        data = message.SerializeToString()
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await call.write(data)
+        except TimeoutError:
+            raise self._silent() from None
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+            raise await self._ended(call) from error
+        self._sent += len(data)
+
+    # --- in ----------------------------------------------------------------------------------
+
+    async def _listen(self, call: _Call) -> None:
+        while True:
+            self._hear(await self._read(call))
+            self._changed.set()
+
+    async def _read(self, call: _Call) -> Response:
+        try:
+            data = await call.read()
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+            raise await self._ended(call) from error
+        if not isinstance(data, bytes):  # grpc.aio's mark for the end of a stream
+            raise await self._ended(call)
+        self._received += len(data)
+        try:
+            return wire.response_from_proto(fusion_pb2.FuseResponse.FromString(data))
+        except (DecodeError, FieldError) as error:
+            raise self._nonsense(str(error)) from error
+
+    def _hear(self, response: Response) -> None:
+        now_ns = self._clock.now_ns()
+        match response:
+            case Ack(through):
+                self._delivery.ack(through, now_ns)
+            case SequencedSymbol(sequence, symbol):
+                if self._delivery.symbol(sequence, (symbol.id, symbol.window_revision), now_ns):
+                    self._on_symbol(symbol)
+            case Refusal():
+                self._hear_refusal(response, now_ns)
+            case Welcome():
+                raise self._nonsense("a second Welcome")
+
+    def _hear_refusal(self, refusal: Refusal, now_ns: int) -> None:
+        level = logging.DEBUG if refusal.field == self._refused_field else logging.WARNING
+        log.log(level, "uplink.refused code=%d field=%s reason=%s", refusal.code, refusal.field, refusal.reason)
+        self._refused_field = refusal.field
+        if not self._delivery.refusal(refusal, now_ns):
+            raise _DownError(Trouble("message refused", f"{self._target}: {refusal.field}: {refusal.reason}"))
+
+    # --- ends --------------------------------------------------------------------------------
+
+    async def _ended(self, call: _Call) -> _DownError:
+        return _DownError(explain(self._target, await call.code(), await call.details()))
+
+    def _silent(self) -> _DownError:
+        return _DownError(Trouble("silent", f"{self._target}: no answer for {self._patience_s:g} s; trying anew"))
+
+    def _nonsense(self, what: str) -> _DownError:
+        text = f"{self._target}: does not speak as a fusion service should ({what}); check its version"
+        return _DownError(Trouble("nonsense", text))
+
+    @staticmethod
+    async def _wait(event: asyncio.Event, timeout_s: float | None) -> None:
+        """Wait for ``event``, at most ``timeout_s``."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await event.wait()
+        except TimeoutError:
+            pass
+
+
+def _raw_stream(channel: Any) -> _Call:
+    """A Fuse call that speaks bytes: so they can be counted, and what is not a message is ours to judge."""
+    return channel.stream_stream(METHOD)()
+
+
+def _first(group: BaseExceptionGroup[_DownError]) -> _DownError:
+    """One of a group's errors, however deep: each says why the stream ended."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, _DownError)
+    return error
+
+
+def _parts(items: Sequence[Item], sending: set[int], limit: int) -> Iterator[list[int]]:
+    """The sequences to be sent, a message each."""
+    rest = [item for item in items if item.sequence in sending]
+    while rest:
+        count = fitting([item.size_bytes + delivery.FRAME_BYTES for item in rest], limit)
+        yield [item.sequence for item in rest[:count]]
+        rest = rest[count:]
