@@ -28,7 +28,8 @@ class Slot:
     Attributes:
         modality: whose place it is.
         presence: how it takes part.
-        events: in order of event time; for a stale slot the last event seen; empty if absent.
+        events: in order of event time; for a stale slot the last event seen; empty if absent, and in
+            what leaves the device if their owner keeps them there.
         age_ns: window end minus the newest event's time, at least 0; None if absent.
         offset_ns: first event's time minus the window's earliest event's time (the temporal
             offset); None unless the slot is present or late.
