@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 
 from sensorium.clock import Clock
 from sensorium.event import Event, EventStream, Modality, Sample, Text
@@ -58,7 +59,7 @@ class Waiter(Echo):
 
 
 class Script:
-    """A sensor that gives what it was handed, then fails, waits, or ends."""
+    """A sensor that gives what it was handed, dated now, then fails, waits, or ends."""
 
     def __init__(self, *samples: Sample, then: Callable[[], AsyncGenerator[Sample, None]] | None = None) -> None:
         self.name = "script"
@@ -68,7 +69,7 @@ class Script:
 
     async def samples(self, clock: Clock) -> AsyncGenerator[Sample, None]:
         for sample in self._samples:
-            yield sample
+            yield replace(sample, at_ns=clock.now_ns())
         if self._then is not None:
             async for sample in self._then():
                 yield sample

@@ -48,13 +48,12 @@ async def run(*sensors: Script, perceiver: Perceiver, stop: asyncio.Event | None
     return ear
 
 
-def now_lines(*words: str) -> list[Sample]:
-    now_ms = DeviceClock().now_ns() // MS
-    return [a_line(w, now_ms, n) for n, w in enumerate(words)]
+def some_lines(*words: str) -> list[Sample]:
+    return [a_line(w, number=n) for n, w in enumerate(words)]
 
 
 async def test_every_sample_becomes_an_event_and_every_window_is_answered() -> None:
-    ear = await run(Script(*now_lines("stop", "go")), perceiver=Echo())
+    ear = await run(Script(*some_lines("stop", "go")), perceiver=Echo())
 
     assert [e.text for e in ear.events] == ["stop", "go"]
     assert [e.text for w in ear.windows for s in w.slots if s.here for e in s.events] == ["stop", "go"]
@@ -69,7 +68,7 @@ async def test_a_stop_ends_a_sensor_that_would_go_on_for_ever() -> None:
         await asyncio.Event().wait()
         yield a_line("never")
 
-    ear = await run(Script(*now_lines("stop"), then=silence), perceiver=Echo(), stop=stop)
+    ear = await run(Script(*some_lines("stop"), then=silence), perceiver=Echo(), stop=stop)
 
     assert [e.text for e in ear.events] == ["stop"]
 
@@ -86,7 +85,7 @@ async def test_a_sensor_that_fails_is_said_and_the_others_go_on() -> None:
         await asyncio.Event().wait()
         yield a_line("never")
 
-    failing, healthy = Script(then=broken), Script(*now_lines("still here"), then=last)
+    failing, healthy = Script(then=broken), Script(*some_lines("still here"), then=last)
     ear = await run(failing, healthy, perceiver=Echo(), stop=stop)
 
     assert [e.text for e in ear.events] == ["still here"]
@@ -107,7 +106,7 @@ async def test_a_perceiver_that_waits_is_woken_without_a_sample() -> None:
         await asyncio.Event().wait()
         yield a_line("never")
 
-    ear = await run(Script(*now_lines("tap"), then=silence), perceiver=Ends(), stop=stop)
+    ear = await run(Script(*some_lines("tap"), then=silence), perceiver=Ends(), stop=stop)
 
     assert [e.label for e in ear.events] == ["waited"]
 
@@ -118,7 +117,7 @@ async def test_a_fault_of_ours_ends_the_agent() -> None:
             raise ZeroDivisionError
 
     with pytest.raises(ExceptionGroup) as raised:
-        await run(Script(*now_lines("stop")), perceiver=Wrong())
+        await run(Script(*some_lines("stop")), perceiver=Wrong())
 
     assert raised.group_contains(ZeroDivisionError)
 
