@@ -76,7 +76,7 @@ async def _run(
         listeners.append(TelemetryListener(telemetry))
         telemetry.start()
     everyone = Everyone(listeners)
-    link = CloudLink.of(settings, clock, everyone)
+    link = CloudLink.of(settings, everyone)
     offer = link.offer if link else None
     parts = compose.assemble(settings, modalities, str(uuid.uuid4()), clock=clock, listener=everyone, offer=offer)
     stop = _stop_on_signals()
@@ -131,7 +131,7 @@ async def _play_file(settings: Settings, file: Path, number: int, output: Output
     recording: Recording = open_recording(file)
     clock = ManualClock()
     lines = output.listener(str(file))
-    link = CloudLink.of(settings, clock, lines)
+    link = CloudLink.of(settings, lines)
     parts = compose.assemble(
         settings,
         compose.told_by(recording.modalities),

@@ -1,0 +1,130 @@
+"""The agent's side of the cloud: what may leave goes to the spool, refined symbols come to the listener."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from sensorium.clock import Clock, DeviceClock, boot_id
+from sensorium.symbol import Symbol
+from sensorium.window import Window
+from sensorium_agent._app import compose
+from sensorium_agent._app.settings import Cloud, Settings
+from sensorium_agent.answer import Listener
+from sensorium_agent.offload import Budget, redact
+
+log = logging.getLogger(__name__)
+
+_BURST_S = 10.0
+"""Seconds of the link's budget that may be spent at once."""
+_WAITING = 1024
+"""Windows that may wait for the disk: minutes of a stalled disk; after that they stay with the device's answer."""
+_FLUSH_S = 10.0
+
+
+class CloudLink:
+    """Offers windows to the fusion service while inside ``async with``; delivers what it can on leaving."""
+
+    def __init__(self, settings: Settings, cloud: Cloud, clock: Clock, listener: Listener) -> None:
+        from sensorium_agent.channel import read_credentials
+
+        self._settings = settings
+        self._target = cloud.target
+        self._clock = clock
+        self._listener = listener
+        self._egress = compose.egress(settings)
+        self._credentials = (
+            read_credentials(ca=_path(cloud.ca), certificate=_path(cloud.certificate), key=_path(cloud.key))
+            if cloud.tls
+            else None
+        )
+        limit = cloud.bytes_per_s
+        self._budget = Budget.of(limit, burst_bytes=limit * _BURST_S, now_ns=clock.now_ns()) if limit else None
+        self._waiting: asyncio.Queue[Window] = asyncio.Queue(_WAITING)
+        self._stack = contextlib.AsyncExitStack()
+        self.dropped = 0
+
+    @classmethod
+    def of(cls, settings: Settings, listener: Listener) -> CloudLink | None:
+        """A link, if the settings name a service; in real time, whatever the pipeline's clock."""
+        if settings.cloud is None or settings.cloud.policy == "never":
+            return None
+        return cls(settings, settings.cloud, DeviceClock(), listener)
+
+    async def __aenter__(self) -> Self:
+        from sensorium_agent.spool import Spool
+        from sensorium_agent.uplink import Uplink
+
+        directory, most = self._settings.spool_directory, self._settings.spool.max_mb << 20
+        self._spool = await asyncio.to_thread(Spool.open, directory, max_bytes=most, boot_id=boot_id())
+        self._stack.callback(self._spool.close)
+        self._uplink = Uplink(
+            self._target,
+            spool=self._spool,
+            clock=self._clock,
+            device_id=self._settings.device_name,
+            on_symbol=self._on_symbol,
+            on_link=self._on_link,
+            credentials=self._credentials,
+            boot_id=boot_id(),
+            software=compose.software(),
+            backoff_s=(0.5, 10.0),
+        )
+        group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        group.create_task(self._uplink.run())
+        self._storing = group.create_task(self._store())
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self._waiting.join()
+        self._storing.cancel()
+        await self._uplink.close(_FLUSH_S)
+        await self._stack.aclose()
+
+    def offer(self, window: Window) -> None:
+        """Hand over a window; returns at once. What may not leave stays here."""
+        affordable: Window | None = (lean := redact(window, self._egress))
+        if self._budget is not None:
+            affordable, self._budget = self._budget.spend(lean, self._clock.now_ns())
+        if affordable is None:
+            return
+        try:
+            self._waiting.put_nowait(affordable)
+        except asyncio.QueueFull:
+            self.dropped += 1
+
+    def summary(self) -> dict[str, Any]:
+        """Bytes sent and what became of the windows."""
+        stats = self._uplink.stats
+        return {
+            "sent_bytes": dict(stats.bytes_by_modality)
+            | {"envelope": stats.bytes_sent - sum(stats.bytes_by_modality.values())},
+            "delivery": msgspec.to_builtins(stats.delivery),
+            "spool": msgspec.to_builtins(stats.spool) | {"waiting": stats.spooled},
+            "not_spooled": self.dropped,
+        }
+
+    async def _store(self) -> None:
+        """Several at a time: the spool syncs them together."""
+        while True:
+            batch = [await self._waiting.get()]
+            while not self._waiting.empty():
+                batch.append(self._waiting.get_nowait())
+            await asyncio.gather(*map(self._uplink.offer, batch))
+            for _ in batch:
+                self._waiting.task_done()
+
+    def _on_symbol(self, symbol: Symbol) -> None:
+        self._listener.on_symbol(symbol)
+
+    def _on_link(self, up: bool) -> None:
+        self._listener.on_status("link", up=up)
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
