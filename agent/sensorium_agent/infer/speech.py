@@ -1,0 +1,155 @@
+"""Sound to events: speech while somebody speaks, and the wake words in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from sensorium.event import DType, Event, EventStream, Sample, Sound, Tensor
+from sensorium_agent.capture.resample import Resampler
+from sensorium_agent.infer.model import Model
+from sensorium_agent.infer.sound_features import RATE_HZ, describe, level_dbfs, trust
+from sensorium_agent.infer.voice import BLOCK, USUAL, Patience, Stretch, Utterances, VoiceActivity
+from sensorium_agent.infer.wake_word import Heard, WakeWords
+
+_NS: Final = 1_000_000_000
+_NS_A_SAMPLE: Final = _NS // RATE_HZ  # exactly 62,500
+_WORD: Final = RATE_HZ  # how far a wake word reaches back: the networks look at about one second
+_TORN_NS: Final = 100_000_000
+_NOISE_START_DBFS: Final = -60.0
+_NOISE_STEP: Final = 0.05  # per block of 32 ms: the noise level follows within about 0.6 s
+
+
+class Memory:
+    """The last sound, addressed by the number of its samples since the start."""
+
+    def __init__(self, least: int) -> None:
+        self._least = least
+        self._pcm: npt.NDArray[np.int16] = np.zeros(0, np.int16)
+        self._end_ns = 0
+        self.end = 0
+
+    def add(self, pcm: npt.NDArray[np.int16], end_ns: int) -> None:
+        """Sound that ends at ``end_ns``; at least the ``least`` samples before it stay, too."""
+        self._pcm = np.concatenate([self._pcm[-self._least :], pcm])
+        self._end_ns = end_ns
+        self.end += len(pcm)
+
+    def between(self, begin: int, end: int) -> npt.NDArray[np.int16]:
+        """The samples from ``begin`` to ``end`` (exclusive) that are still known."""
+        first = self.end - len(self._pcm)
+        return self._pcm[max(begin - first, 0) : max(end - first, 0)]
+
+    def at_ns(self, number: int) -> int:
+        """The instant between samples ``number`` - 1 and ``number``."""
+        return self._end_ns - (self.end - number) * _NS_A_SAMPLE
+
+
+class SpeechPerceiver:
+    """Hears speech and wake words in mono sound of any rate and run length.
+
+    Emits ``speech`` once it is sure of an onset (about 100 ms in) and about every 250 ms while the voice
+    goes on, and a wake word's label once per call of it. Silence emits nothing. Events carry the 256
+    numbers of `sound_features.describe` over their span. Their times come from counting samples back
+    from the end of the run, never from when a run arrived. The networks of ``wake_words`` keep their own
+    state and are reset here: no two perceivers may use them at the same time.
+    """
+
+    def __init__(
+        self,
+        stream: EventStream,
+        *,
+        voice: Model,
+        wake_words: Mapping[str, Model],
+        patience: Patience = USUAL,
+        refractory_s: float = 2.0,
+    ) -> None:
+        self._stream = stream
+        self._voice = VoiceActivity(voice)
+        self._utterances = Utterances(patience)
+        self._wake_words = WakeWords(wake_words, refractory_s=refractory_s) if wake_words else None
+        self._end_ns: int | None = None
+        self._begin(RATE_HZ)
+
+    def perceive(self, sample: Sample) -> Sequence[Event]:
+        """What this run of sound completes."""
+        sound = sample.data
+        assert isinstance(sound, Sound)
+        if self._torn(sample.at_ns, sound):
+            self._begin(sound.rate_hz)
+        self._end_ns, self._error_ns = sample.at_ns, sample.at_error_ns
+        if self._resampler is None:
+            return self._hear(sound.pcm, sample.at_ns)
+        pcm = self._resampler.feed(sound.pcm)
+        return self._hear(pcm, sample.at_ns - self._resampler.delay_ns)
+
+    def finish(self, now_ns: int) -> Sequence[Event]:  # noqa: ARG002 - the sound's own time counts
+        """The speech not told yet, and a wake word said last of all."""
+        events: list[Event] = []
+        if self._resampler is not None and self._end_ns is not None:
+            events += self._hear(self._resampler.finish(), self._end_ns)
+        if rest := self._utterances.flush():
+            events.append(self._speech(rest))
+        if self._wake_words:
+            events += [self._called(heard) for heard in self._wake_words.finish()]
+        self._begin(self._rate_hz)
+        return events
+
+    def _torn(self, at_ns: int, sound: Sound) -> bool:
+        """Whether this run does not go on where the last one ended."""
+        if self._end_ns is None or sound.rate_hz != self._rate_hz:
+            return True
+        begins_ns = at_ns - len(sound.pcm) * _NS // sound.rate_hz
+        return abs(begins_ns - self._end_ns) > _TORN_NS
+
+    def _begin(self, rate_hz: int) -> None:
+        """Forget the sound: what comes next has nothing to do with it."""
+        self._rate_hz = rate_hz
+        self._resampler = None if rate_hz == RATE_HZ else Resampler(rate_hz)
+        self._end_ns = None
+        self._error_ns = 0
+        # A word, and what the networks may still hold back: less than one block.
+        self._memory = Memory(_WORD + BLOCK)
+        self._blocks = 0
+        self._noise_dbfs = _NOISE_START_DBFS
+        self._voice.reset()
+        self._utterances.reset()
+        if self._wake_words:
+            self._wake_words.reset()
+
+    def _hear(self, pcm: npt.NDArray[np.int16], end_ns: int) -> list[Event]:
+        self._memory.add(pcm, end_ns)
+        events = [self._speech(told) for p in self._voice.feed(pcm) if (told := self._block(p))]
+        if self._wake_words:
+            events += [self._called(heard) for heard in self._wake_words.feed(pcm)]
+        return events
+
+    def _block(self, probability: float) -> Stretch | None:
+        self._blocks += 1
+        told = self._utterances.push(probability)
+        if not self._utterances.speaking:
+            end = self._blocks * BLOCK
+            level = level_dbfs(self._memory.between(end - BLOCK, end))
+            self._noise_dbfs += _NOISE_STEP * (level - self._noise_dbfs)
+        return told
+
+    def _speech(self, told: Stretch) -> Event:
+        return self._event("speech", told.score, told.start * BLOCK, told.end * BLOCK)
+
+    def _called(self, heard: Heard) -> Event:
+        return self._event(heard.word, heard.score, max(heard.end - _WORD, 0), heard.end)
+
+    def _event(self, label: str, score: float, begin: int, end: int) -> Event:
+        pcm = self._memory.between(begin, end)
+        return self._stream.event(
+            self._memory.at_ns(end),
+            at_error_ns=self._error_ns,
+            span_ns=(end - begin) * _NS_A_SAMPLE,
+            label=label,
+            score=score,
+            quality=trust(pcm, self._noise_dbfs),
+            features=Tensor.of(describe(pcm), DType.I8),
+        )
