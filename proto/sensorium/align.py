@@ -21,6 +21,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sensorium.event import Event, Modality
+from sensorium.limits import EVENTS_PER_SLOT
 from sensorium.window import Presence, Slot, Window
 
 _MS = 1_000_000
@@ -28,8 +29,6 @@ _SKIP = 240
 """Empty windows in a row that are given out after a gap; the rest are counted as skipped."""
 _REMEMBERED = 4096
 """Sequence numbers remembered per stream to find duplicates."""
-_EVENTS_PER_SLOT = 256
-"""As many as a slot may carry on the wire."""
 _AHEAD_NS = 60_000 * _MS
 """An event further in the future than this is a broken clock's, and is dropped."""
 
@@ -181,7 +180,7 @@ class Aligner:
             if rooms is self._open and (self._next is None or index < self._next):
                 continue
             events = rooms.setdefault(index, {}).setdefault(event.modality, [])
-            if len(events) + self._closed_events(index, event.modality) >= _EVENTS_PER_SLOT:
+            if len(events) + self._closed_events(index, event.modality) >= EVENTS_PER_SLOT:
                 full = True
                 continue
             events.append(event)

@@ -117,10 +117,14 @@ def _stop_on_signals() -> asyncio.Event:
 
 async def play_files(settings: Settings, files: Sequence[Path], output: Output) -> int:
     """Play each file by itself, as fast as it goes; returns how many could not be played."""
+    from sensorium_models.store import ModelDamaged, ModelMissing
+
     failed = 0
     for number, file in enumerate(files):
         try:
             await _play_file(settings, file, number, output)
+        except (ModelMissing, ModelDamaged):
+            raise  # no other file would fare better
         except SensoriumError as error:
             failed += 1
             sys.stderr.write(f"sensorium: {error}\n")

@@ -1,0 +1,119 @@
+"""What a newcomer meets: help, mistakes, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sensorium_agent.__main__ import main
+
+EXAMPLE = Path(__file__).parents[2] / "systemd" / "agent.toml"
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = main(arguments)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_every_command_explains_itself() -> None:
+    for command in ([], ["run"], ["demo"], ["validate"], ["devices"], ["doctor"], ["models"], ["models", "fetch"]):
+        with pytest.raises(SystemExit) as left:
+            main([*command, "--help"])
+        assert left.value.code == 0
+
+
+def test_a_good_settings_file_is_called_good(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "validate", str(EXAMPLE)) == (0, f"{EXAMPLE}: good\n", "")
+
+
+def test_a_misspelt_key_is_one_line_with_the_closest_one_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (file := tmp_path / "a.toml").write_text("[camera]\nsorce = '0'\n")
+    code, out, err = said(capsys, "validate", str(file))
+
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "camera.sorce" in err
+    assert "source" in err
+
+
+def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = said(capsys, "validate", "--schema")
+
+    assert code == 0
+    assert "camera" in json.dumps(json.loads(out))
+
+
+def test_a_file_that_cannot_be_played_is_one_line_and_the_others_are_played(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    (bad := tmp_path / "bad.wav").write_bytes(b"RIFFnonsense")
+    (good := tmp_path / "good.txt").write_text("stop\n")
+    code = main(["run", "--play", str(bad), str(tmp_path / "none.jpg"), str(good), "--jsonl"])
+    out, err = capsysbinary.readouterr()
+
+    assert code == 1
+    assert err.count(b"\n") == 2
+    assert {json.loads(line)["file"] for line in out.splitlines()} == {str(good)}
+
+
+def test_no_sensor_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (file := tmp_path / "a.toml").write_text("")
+    code, _, err = said(capsys, "run", "--config", str(file))
+
+    assert code == 1
+    assert "no sensor is configured" in err
+
+
+def test_a_missing_config_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "run", "--config", "/nonexistent.toml")[0] == 2
+
+
+def test_validate_without_a_file_asks_for_one(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = said(capsys, "validate")
+
+    assert code == 1
+    assert "--schema" in err
+
+
+def test_a_missing_model_is_exit_code_3_and_names_the_way_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENSORIUM_MODELS", str(tmp_path))
+    command = [sys.executable, "-m", "sensorium_agent", "run", "--play", "x.wav", "--jsonl"]
+    (tmp_path / "x.wav").write_bytes(_silence())
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 3
+    assert "sensorium models fetch" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def _silence() -> bytes:
+    import io
+    import wave
+
+    out = io.BytesIO()
+    with wave.open(out, "wb") as w:
+        w.setnchannels(1)
+        w.setsampwidth(2)
+        w.setframerate(16000)
+        w.writeframes(bytes(16000))
+    return out.getvalue()
+
+
+def test_a_microphone_only_agent_imports_no_camera_and_no_cloud() -> None:
+    code = (
+        "import sys; from sensorium_agent.__main__ import main; main(['models', 'list']);"
+        "from sensorium_agent.capture import microphone; from sensorium_agent._app import run, compose, daemon;"
+        "print([m for m in ('cv2', 'grpc', 'torch', 'rich', 'paho', 'onnxruntime', 'fastapi') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "[]"

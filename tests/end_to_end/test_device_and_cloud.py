@@ -1,0 +1,112 @@
+"""The main job with real processes: a device, a cloud service, and what happens when one goes away."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sensorium_agent._app.demo import CloudProcess
+
+Line = dict[str, Any]
+pytestmark = pytest.mark.needs_models
+
+WORDS = ["stop", "go", "hello", "help me", "turn on the light", "next", "yes", "no"]
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """Eight seconds of somebody typing."""
+    path = tmp_path / "words.txt"
+    path.write_text("".join(f"{n * 0.5 + 0.1:.1f}\t{WORDS[n % len(WORDS)]}\n" for n in range(16)))
+    return path
+
+
+@contextmanager
+def agent(*arguments: str | Path) -> Iterator[Iterator[Line]]:
+    command = [sys.executable, "-m", "sensorium_agent", "run", "--jsonl", "--status", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield map(json.loads, process.stdout)
+        finally:
+            process.kill()
+
+
+def answers(lines: list[Line], revision: str) -> Counter[tuple[str, int]]:
+    return Counter(
+        (x["id"], x["window_revision"]) for x in lines if x["type"] == "symbol" and x["revision"] == revision
+    )
+
+
+def told(lines: list[Line]) -> set[tuple[str, int]]:
+    return {(x["id"], x["revision"]) for x in lines if x["type"] == "window" and x["score"] > 0}
+
+
+def test_every_window_is_answered_once_by_the_device_and_once_by_the_cloud(tmp_path: Path, recording: Path) -> None:
+    with (
+        CloudProcess(tmp_path) as cloud,
+        agent("--play", recording, "--cloud", cloud.target, "--spool", tmp_path / "s") as out,
+    ):
+        lines = list(out)
+
+    edge, refined = answers(lines, "edge"), answers(lines, "cloud")
+    assert set(refined) == told(lines)
+    assert set(refined.values()) == {1}
+    assert set(edge.values()) == {1}
+    assert next(x for x in lines if x["type"] == "summary")["spool"]["waiting"] == 0
+
+
+def test_a_cloud_that_dies_changes_nothing_but_revisions_and_gets_what_was_spooled_when_it_is_back(
+    tmp_path: Path, recording: Path
+) -> None:
+    lines: list[Line] = []
+    with (
+        CloudProcess(tmp_path) as cloud,
+        agent("--live", "--play", recording, "--cloud", cloud.target, "--spool", tmp_path / "s") as out,
+    ):
+        killed_at = back_at = None
+        for line in out:
+            lines.append(line)
+            if killed_at is None and line["type"] == "symbol" and line["revision"] == "cloud":
+                cloud.kill()
+                killed_at = len(answers(lines, "edge"))
+            elif killed_at and back_at is None and len(answers(lines, "edge")) >= killed_at + 4:
+                back_at = len(answers(lines, "edge"))
+                cloud.start()
+
+    edge, refined = answers(lines, "edge"), answers(lines, "cloud")
+    links = [x["up"] for x in lines if x["type"] == "link"]
+    assert links[:3] == [True, False, True]
+    assert told(lines) <= set(edge)
+    assert set(refined) == told(lines)
+    assert set(refined.values()) == {1}
+    assert set(edge.values()) == {1}
+
+
+def test_the_device_answers_alone_where_nobody_listens(tmp_path: Path, recording: Path) -> None:
+    with agent("--live", "--play", recording, "--cloud", "127.0.0.1:9", "--spool", tmp_path / "s") as out:
+        lines = list(out)
+    summary = next(x for x in lines if x["type"] == "summary")
+
+    assert told(lines) <= set(answers(lines, "edge"))
+    assert not answers(lines, "cloud")
+    assert summary["spool"]["waiting"] == len(told(lines))
+    assert summary["stages_ms"]["window_to_edge_symbol"]["p99"] < 100
+
+
+def test_the_same_file_gives_the_same_events_and_windows_every_time(recording: Path) -> None:
+    runs = []
+    for _ in range(2):
+        with agent("--play", recording) as out:
+            runs.append([x for x in out if x["type"] in ("event", "window")])
+
+    assert runs[0] == runs[1]
+    assert len(runs[0]) > 16
