@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 from cloud.doubles import (
+    Client,
     Connect,
     Device,
     FakeFusion,
@@ -49,6 +50,12 @@ async def still_alive(device: Device, sequence: int) -> None:
     answer = await device.hear()
     assert isinstance(answer, SequencedSymbol), answer
     assert answer.sequence == sequence
+
+
+async def still_alive_after(client: Client) -> None:
+    device = client.device()
+    await device.greet(device="next")
+    await still_alive(device, 1)
 
 
 # --- the usual way -------------------------------------------------------------------------
@@ -307,6 +314,21 @@ async def test_a_window_that_is_being_fused_is_not_fused_twice(connect: Connect,
     assert isinstance(answer, SequencedSymbol)
     assert ack == Ack(1)
     assert fusion.fused == ["kitchen.0"]
+
+
+async def test_a_device_that_hangs_up_leaves_no_trace_in_the_log(
+    connect: Connect, fusion: FakeFusion, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connect() as client:
+        for number in range(20):
+            device = client.device()
+            await device.greet(device=f"device-{number}")
+            await device.send(*(a_window(i) for i in range(20)))
+            await device.hear()
+            device.call.cancel()
+        await still_alive_after(client)
+
+    assert caplog.text == ""
 
 
 async def test_another_device_gets_an_answer_of_its_own(connect: Connect, fusion: FakeFusion) -> None:

@@ -7,6 +7,7 @@ refused like any other wrong input, and its stream lives on.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -27,6 +28,8 @@ from sensorium_cloud.answer import Answer, Desk, Sent
 from sensorium_cloud.batch import Overloaded
 from sensorium_cloud.publish import message, symbol_message
 from sensorium_cloud.refine import Arrival
+
+log = logging.getLogger(__name__)
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 M = TypeVar("M", bound=Message)
@@ -71,25 +74,25 @@ class FusionService:
 
     async def fuse(self, requests: AsyncIterator[bytes], context: Context) -> None:
         """One stream, from Hello until the device leaves."""
-        hello = await self._greeted(requests, context)
-        if hello is None:
-            return
         try:
-            resume_after = await self._desk.memory.resume_after(hello)
-            welcome = Welcome(
-                resume_after, self._terms.max_in_flight, self._terms.max_message_bytes, self._terms.software
-            )
-            await context.write(message(welcome))
-            conversation = Conversation(
-                hello,
-                resume_after=resume_after,
-                max_in_flight=self._terms.max_in_flight,
-                check=self._terms.check,
-            )
-            await _Stream(self._desk, self._terms, conversation, context, self._now_ns).run(requests)
+            hello = await self._greeted(requests, context)
+            if hello is not None:
+                await self._converse(hello, requests, context)
+        except* _GoneError:
+            log.debug("stream.gone")
         except* SensoriumError as group:
-            # A client that floods, or a store that fails: coming back later may help.
+            # A device that floods, or a store that fails: coming back later may help.
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(group.exceptions[0]))
+
+    async def _converse(self, hello: Hello, requests: AsyncIterator[bytes], context: Context) -> None:
+        terms = self._terms
+        resume_after = await self._desk.memory.resume_after(hello)
+        welcome = Welcome(resume_after, terms.max_in_flight, terms.max_message_bytes, terms.software)
+        await _write(context, message(welcome))
+        conversation = Conversation(
+            hello, resume_after=resume_after, max_in_flight=terms.max_in_flight, check=terms.check
+        )
+        await _Stream(self._desk, terms, conversation, context, self._now_ns).run(requests)
 
     async def _greeted(self, requests: AsyncIterator[bytes], context: Context) -> Hello | None:
         """Who speaks; None if the stream ends before anybody said."""
@@ -99,7 +102,7 @@ class FusionService:
                 return request
             wrong = request if isinstance(request, Refusal) else Refusal(0, INVALID_ARGUMENT, "hello", "missing")
             reason = f"{wrong.reason}; the first message of a stream is a Hello"
-            await context.write(message(replace(wrong, reason=reason)))
+            await _write(context, message(replace(wrong, reason=reason)))
         return None
 
     async def fuse_batch(self, raw: bytes, context: Context) -> bytes:
@@ -131,6 +134,17 @@ class FusionService:
             except FieldError as error:
                 raise error.inside(f"windows[{index}]") from None
         return windows
+
+
+class _GoneError(Exception):
+    """The device has left; nothing more can be said to it."""
+
+
+async def _write(context: Context, raw: bytes) -> None:
+    try:
+        await context.write(raw)
+    except (grpc.aio.InternalError, asyncio.InvalidStateError) as error:
+        raise _GoneError from error
 
 
 class _Stream:
@@ -196,7 +210,7 @@ class _Stream:
             await self._news.wait()
             self._news.clear()
             while self._outbox:
-                await self._context.write(self._outbox.popleft())
+                await _write(self._context, self._outbox.popleft())
                 self._room.set()
             await self._acknowledge()
 
@@ -205,7 +219,7 @@ class _Stream:
         ack = self._conversation.ack()
         if ack is not None:
             await self._desk.memory.advance(self._conversation.hello, ack.through)
-            await self._context.write(message(ack))
+            await _write(self._context, message(ack))
 
 
 # --- messages --------------------------------------------------------------------------
