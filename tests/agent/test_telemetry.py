@@ -1,0 +1,259 @@
+"""Telemetry against a real broker, also one that is killed, refuses us, or comes late."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from sensorium.event import Modality
+from sensorium.symbol import Entropy, Hypothesis, Provenance, Revision, Share, Stage, Symbol
+from sensorium.window import Presence
+from sensorium_agent._app import mqtt_messages as messages
+from sensorium_agent._app.telemetry import Telemetry, temperature_c
+from services import Broker, broker, free_port, until
+
+
+def a_symbol(number: int = 0, revision: Revision = Revision.EDGE) -> Symbol:
+    return Symbol(
+        id=f"s.{number}",
+        session_id="s",
+        revision=revision,
+        window_revision=0,
+        start_ns=0,
+        end_ns=500_000_000,
+        concept="greeting",
+        content="Somebody greets.",
+        abstained=None,
+        confidence=0.91,
+        alternatives=(Hypothesis("greeting", 0.91), Hypothesis("stop", 0.05)),
+        domains=("GESTURE",),
+        shares=(Share(Modality.GESTURE, Presence.PRESENT, "open_palm"),),
+        entropy=Entropy(0.4, 2.0, 0.0, 0.0, 40.0),
+        latency=(Stage("fuse", 0.2),),
+        timeline=(),
+        provenance=Provenance("device", "sensorium"),
+    )
+
+
+class Ear:
+    """A client that hears everything, with who says it last."""
+
+    def __init__(self, port: int) -> None:
+        self.heard: list[tuple[str, Any, bool]] = []
+        self._there = threading.Event()
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+        self.client.on_message = lambda _c, _d, m: self.heard.append((m.topic, _plain(m.payload), m.retain))
+        self.client.on_subscribe = lambda *_: self._there.set()
+        self.client.on_connect = lambda c, *_: c.subscribe("#")
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+        assert self._there.wait(10)
+
+    def of(self, topic: str) -> list[Any]:
+        return [payload for heard, payload, _ in list(self.heard) if heard == topic]
+
+
+def _plain(payload: bytes) -> Any:
+    try:
+        return json.loads(payload)
+    except ValueError:
+        return payload.decode()
+
+
+@contextmanager
+def an_ear(port: int) -> Iterator[Ear]:
+    ear = Ear(port)
+    try:
+        yield ear
+    finally:
+        ear.client.disconnect()
+        ear.client.loop_stop()
+
+
+@contextmanager
+def telling(port: int, **settings: Any) -> Iterator[Telemetry]:
+    telemetry = Telemetry("kitchen", host="127.0.0.1", port=port, **settings)
+    telemetry.start()
+    try:
+        yield telemetry
+    finally:
+        telemetry.stop()
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Broker]:
+    with broker(tmp_path) as started:
+        yield started
+
+
+# --- with a broker -----------------------------------------------------------------------
+
+
+def test_a_symbol_is_told_with_the_words_people_read(mosquitto: Broker) -> None:
+    with an_ear(mosquitto.port) as ear, telling(mosquitto.port) as telemetry:
+        telemetry.publish_symbol(a_symbol())
+        until(lambda: ear.of("sensorium/kitchen/symbol"))
+
+    said = ear.of("sensorium/kitchen/symbol")[0]
+    assert (said["concept"], said["confidence"], said["modalities"]) == ("greeting", 0.91, ["gesture"])
+
+
+def test_a_device_is_online_then_offline(mosquitto: Broker) -> None:
+    with an_ear(mosquitto.port) as ear:
+        with telling(mosquitto.port):
+            until(lambda: ear.of("sensorium/kitchen/state") == ["online"])
+        until(lambda: ear.of("sensorium/kitchen/state") == ["online", "offline"])
+
+
+DYING = """
+import sys, threading
+from sensorium_agent._app.telemetry import Telemetry
+Telemetry("kitchen", host="127.0.0.1", port=int(sys.argv[1])).start()
+threading.Event().wait(60)
+"""
+
+
+def test_a_device_that_is_killed_is_offline_by_its_last_will(mosquitto: Broker) -> None:
+    with an_ear(mosquitto.port) as ear:
+        process = subprocess.Popen([sys.executable, "-c", DYING, str(mosquitto.port)])
+        try:
+            until(lambda: ear.of("sensorium/kitchen/state") == ["online"])
+        finally:
+            process.kill()
+            process.wait()
+        until(lambda: ear.of("sensorium/kitchen/state") == ["online", "offline"])
+
+
+def test_what_was_said_without_the_broker_comes_when_it_is_back(mosquitto: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), telling(mosquitto.port) as telemetry:
+        with an_ear(mosquitto.port) as ear:
+            telemetry.publish_symbol(a_symbol(0))
+            until(lambda: len(ear.of("sensorium/kitchen/symbol")) == 1)
+        mosquitto.kill()
+        until(lambda: "telemetry.down" in caplog.text)
+        for number in range(1, 50):
+            telemetry.publish_symbol(a_symbol(number))
+        mosquitto.start()
+        with an_ear(mosquitto.port) as ear:
+            until(lambda: len({s["id"] for s in ear.of("sensorium/kitchen/symbol")}) >= 1)
+            until(lambda: ear.of("sensorium/kitchen/symbol")[-1]["id"] == "s.49", within_s=30)
+
+    assert telemetry.dropped == 0
+    changes = [r.getMessage().split()[0] for r in caplog.records if r.name.endswith("telemetry")]
+    assert changes == ["telemetry.up", "telemetry.down", "telemetry.up"]
+
+
+def test_home_assistant_is_told_again_when_it_has_started_anew(mosquitto: Broker) -> None:
+    topic = "homeassistant/device/sensorium_kitchen/config"
+    with an_ear(mosquitto.port) as ear, telling(mosquitto.port):
+        until(lambda: len(ear.of(topic)) == 1)
+        ear.client.publish("homeassistant/status", "online", qos=1)
+        until(lambda: len(ear.of(topic)) == 2)
+        until(lambda: len(ear.of("sensorium/kitchen/state")) == 2)
+
+
+def test_health_is_what_the_agent_told_so_far(mosquitto: Broker) -> None:
+    with an_ear(mosquitto.port) as ear, telling(mosquitto.port) as telemetry:
+        telemetry.publish_health({"kind": "sensor", "name": "camera", "state": "down", "detail": "unplugged"})
+        telemetry.publish_symbol(a_symbol())
+        telemetry.publish_health({"kind": "drops", "inlets": {"video": 3}})
+        until(lambda: any("inlets" in h for h in ear.of("sensorium/kitchen/health")))
+
+    health = next(h for h in ear.of("sensorium/kitchen/health") if "inlets" in h)
+    assert health["sensors"]["camera"] == {"state": "down", "detail": "unplugged"}
+    assert health["windows"] == 1
+    assert health["telemetry_dropped"] == 0
+
+
+# --- without one -------------------------------------------------------------------------
+
+
+def test_without_a_broker_the_oldest_give_way_and_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    with telling(free_port(), waiting=10) as telemetry:
+        for number in range(25):
+            telemetry.publish_symbol(a_symbol(number))
+        until(lambda: "telemetry.down" in caplog.text)
+
+    assert telemetry.dropped == 15
+    assert len([r for r in caplog.records if r.name.endswith("telemetry")]) == 1
+
+
+def test_a_wrong_password_is_one_clear_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with broker(tmp_path, password="right") as strict:
+        with telling(strict.port, username="agent", password="wrong"):
+            until(lambda: "telemetry.refused" in caplog.text)
+        told = [r.getMessage() for r in caplog.records if r.name.endswith("telemetry")]
+
+    assert len(told) == 1
+    assert "SENSORIUM_MQTT_PASSWORD" in told[0]
+    assert "wrong" not in told[0]
+
+
+def test_the_right_password_is_let_in(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        broker(tmp_path, password="right") as strict,
+        caplog.at_level(logging.INFO),
+        telling(strict.port, username="agent", password="right"),
+    ):
+        until(lambda: "telemetry.up" in caplog.text)
+
+
+# --- what is said ------------------------------------------------------------------------
+
+
+def test_home_assistant_gets_all_it_needs_in_one_message() -> None:
+    message = messages.discovery("kitchen", "homeassistant", "1.2.3")
+    said = json.loads(message.payload)
+
+    assert message.topic == "homeassistant/device/sensorium_kitchen/config"
+    assert message.retain
+    assert said["device"]["identifiers"] == ["sensorium_kitchen"]
+    assert said["origin"]["name"] == "sensorium"
+    assert set(said["components"]) >= {"concept", "confidence", "windows", "link", "temperature"}
+    for part in said["components"].values():
+        assert part["platform"] in ("sensor", "binary_sensor")
+        assert part["state_topic"].startswith("sensorium/kitchen/")
+        assert part["availability_topic"] == "sensorium/kitchen/state"
+        assert re.fullmatch(r"\{\{.*\}\}", part["value_template"])
+    unique = [part["unique_id"] for part in said["components"].values()]
+    assert len(set(unique)) == len(unique)
+
+
+def test_what_must_arrive_has_quality_1_and_what_is_replaced_has_0() -> None:
+    assert messages.symbol("kitchen", a_symbol()).qos == 1
+    assert messages.state("kitchen", messages.ONLINE).qos == 1
+    assert messages.health("kitchen", {}).qos == 0
+
+
+def test_no_media_and_no_features_are_ever_told() -> None:
+    said = json.loads(messages.symbol("kitchen", a_symbol()).payload)
+
+    assert {"media", "features", "timeline", "shares"}.isdisjoint(said)
+
+
+def test_a_refined_symbol_proves_the_link() -> None:
+    health = messages.after_symbol({"windows": 4, "link": "down"}, a_symbol(revision=Revision.CLOUD))
+
+    assert health == {"windows": 4, "refined": 1, "link": "up"}
+
+
+def test_the_link_is_told_by_its_own_status() -> None:
+    assert messages.after_status({}, {"kind": "link", "state": "down"}) == {"link": "down"}
+
+
+def test_temperature_is_told_where_the_kernel_knows_it(tmp_path: Path) -> None:
+    (tmp_path / "temp").write_text("48312\n")
+
+    assert temperature_c(tmp_path / "temp") == pytest.approx(48.312)
+    assert temperature_c(tmp_path / "none") is None
