@@ -75,7 +75,7 @@ class FrontEnd:
         self._held = b""
 
     def feed(self, pcm: npt.NDArray[np.int16]) -> Iterator[list[float] | None]:
-        """The 40 features of each step that ``pcm`` (int16 [n] at 16 kHz) completes; None while the first window fills."""
+        """The 40 features of each step that ``pcm`` (int16 [n]) completes; None while the first window fills."""
         data = self._held + pcm.astype("<i2").tobytes()
         whole = len(data) // (2 * STEP) * (2 * STEP)
         self._held = data[whole:]
