@@ -1,4 +1,4 @@
-"""Real parts around the agent for tests: a broker, a sound server, a camera. Each is started and stopped by its test."""
+"""Real parts around the agent for tests: a broker, a sound server, a camera; each stopped by its test."""
 
 from __future__ import annotations
 

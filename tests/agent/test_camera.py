@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from services import mjpeg_camera
+
 from sensorium.clock import DeviceClock
 from sensorium.event import Frame, Sample
 from sensorium_agent.capture.camera import Camera, Pace, _public
 from sensorium_agent.capture.sensor import SensorFailed
-from services import mjpeg_camera
 
 RED = (255, 0, 0)
 BLUE = (0, 0, 255)
@@ -45,7 +47,7 @@ async def test_pictures_come_in_rgb_with_growing_times() -> None:
         taken = await take(Camera(address, max_fps=60), 10)
 
     assert {colour(s)[0] > 240 and colour(s)[2] < 20 for s in taken} == {True}
-    assert all(later.at_ns > earlier.at_ns for earlier, later in zip(taken, taken[1:], strict=False))
+    assert all(later.at_ns > earlier.at_ns for earlier, later in itertools.pairwise(taken))
 
 
 async def test_a_fast_camera_is_thinned_to_the_rate_asked_for() -> None:
@@ -99,7 +101,9 @@ async def test_a_video_file_plays_in_its_own_time_and_ends(tmp_path: Path) -> No
 # --- pace --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("camera_fps", "max_fps", "seen"), [(30, 15, 150), (30, 30, 300), (25, 10, 100), (30, 60, 300)])
+@pytest.mark.parametrize(
+    ("camera_fps", "max_fps", "seen"), [(30, 15, 150), (30, 30, 300), (25, 10, 100), (30, 60, 300)]
+)
 def test_pace_keeps_the_rate_and_never_exceeds_it(camera_fps: int, max_fps: int, seen: int) -> None:
     pace = Pace(max_fps)
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 import numpy as np
 import pytest
+
 from sensorium.clock import Clock, ManualClock
 from sensorium.event import Modality, Sample, Text
 from sensorium_agent.capture.dating import ClockOffset, RunDater
@@ -174,11 +175,11 @@ async def test_what_goes_wrong_in_the_thread_is_raised_after_what_it_gave() -> N
         put(1)
         raise GONE
 
-    heard = []
+    items = threaded(produce, name="t", depth=4)
+
+    assert await anext(items) == 1
     with pytest.raises(SensorFailed, match="unplugged"):
-        async for item in threaded(produce, name="t", depth=4):
-            heard.append(item)
-    assert heard == [1]
+        await anext(items)
 
 
 async def test_a_thread_that_says_nothing_is_a_failure() -> None:
@@ -186,8 +187,7 @@ async def test_a_thread_that_says_nothing_is_a_failure() -> None:
         stop.wait(10)
 
     with pytest.raises(SensorFailed, match="silent"):
-        async for _ in threaded(produce, name="t", depth=4, stall_s=0.01, stalled="silent"):
-            pass
+        await anext(threaded(produce, name="t", depth=4, stall_s=0.01, stalled="silent"))
 
 
 async def test_closing_stops_the_thread() -> None:

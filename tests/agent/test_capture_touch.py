@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from services import needs
+
+from sensorium.clock import ManualClock
 from sensorium.event import Touch, TouchPhase
 from sensorium_agent.capture import touch
 from sensorium_agent.capture.sensor import SensorFailed
 from sensorium_agent.capture.touch import Axis, Contacts, Pad, TouchPad
-from sensorium.clock import ManualClock
-from services import needs
 
 SCREEN = Pad("screen", Axis(0, 1000), Axis(0, 500), None, slots=True)
 OLD_PAD = Pad("old", Axis(100, 1100), Axis(0, 500), Axis(0, 255), slots=False)
@@ -75,7 +76,11 @@ def test_when_the_kernel_lost_events_every_finger_is_lifted() -> None:
 
 def test_a_pad_without_slots_has_one_finger() -> None:
     contacts = Contacts(OLD_PAD)
-    down = [(touch.EV_ABS, touch.ABS_X, 600), (touch.EV_ABS, touch.ABS_PRESSURE, 51), (touch.EV_KEY, touch.BTN_TOUCH, 1)]
+    down = [
+        (touch.EV_ABS, touch.ABS_X, 600),
+        (touch.EV_ABS, touch.ABS_PRESSURE, 51),
+        (touch.EV_KEY, touch.BTN_TOUCH, 1),
+    ]
 
     touches = [t for event in [*down, SYN] for t in contacts.feed(*event)]
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from services import Broker, broker, free_port
+
 from sensorium_agent._app import devices, doctor
 from sensorium_agent._app.devices import Found
 from sensorium_agent._app.doctor import Result
 from sensorium_agent._app.settings import Camera, Cloud, Mqtt, Settings, Spool, TextInput
-from services import Broker, broker, free_port
 
 
 @pytest.fixture
@@ -116,7 +117,11 @@ def test_the_report_ends_with_the_counts() -> None:
 
 
 def test_cameras_are_listed_once_and_in_order(tmp_path: Path) -> None:
-    for node, index, name in (("video10", "0", "Second"), ("video2", "0", "First"), ("video3", "1", "First (metadata)")):
+    for node, index, name in (
+        ("video10", "0", "Second"),
+        ("video2", "0", "First"),
+        ("video3", "1", "First (metadata)"),
+    ):
         (tmp_path / node).mkdir()
         (tmp_path / node / "index").write_text(index + "\n")
         (tmp_path / node / "name").write_text(name + "\n")
@@ -133,7 +138,9 @@ def test_no_devices_is_a_list_that_says_so(tmp_path: Path) -> None:
 
 
 def test_the_list_can_be_pasted_into_the_settings() -> None:
-    shown = devices.render([Found("camera", "/dev/video0", "HD Webcam"), Found("touch", "", "2 input devices", "not allowed")])
+    shown = devices.render(
+        [Found("camera", "/dev/video0", "HD Webcam"), Found("touch", "", "2 input devices", "not allowed")]
+    )
 
     lines = [line.split("#")[0].strip() for line in shown.splitlines()]
     assert lines == ["[camera]", 'source = "/dev/video0"', "[microphone]", "[touch]", ""]

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from services import SoundServer, sound_server
+
 from sensorium.clock import DeviceClock, ManualClock
 from sensorium.event import Sample, Sound
 from sensorium_agent.capture.microphone import Microphone
 from sensorium_agent.capture.sensor import SensorFailed
-from services import SoundServer, sound_server
 
 RATE_HZ = 16_000
 

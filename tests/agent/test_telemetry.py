@@ -16,12 +16,13 @@ from typing import Any
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from services import Broker, broker, free_port, until
+
 from sensorium.event import Modality
 from sensorium.symbol import Entropy, Hypothesis, Provenance, Revision, Share, Stage, Symbol
 from sensorium.window import Presence
 from sensorium_agent._app import mqtt_messages as messages
 from sensorium_agent._app.telemetry import Telemetry, temperature_c
-from services import Broker, broker, free_port, until
 
 
 def a_symbol(number: int = 0, revision: Revision = Revision.EDGE) -> Symbol:
@@ -135,7 +136,9 @@ def test_a_device_that_is_killed_is_offline_by_its_last_will(mosquitto: Broker) 
         until(lambda: ear.of("sensorium/kitchen/state") == ["online", "offline"])
 
 
-def test_what_was_said_without_the_broker_comes_when_it_is_back(mosquitto: Broker, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_was_said_without_the_broker_comes_when_it_is_back(
+    mosquitto: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO), telling(mosquitto.port) as telemetry:
         with an_ear(mosquitto.port) as ear:
             telemetry.publish_symbol(a_symbol(0))

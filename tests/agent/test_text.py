@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+
 from sensorium.clock import ManualClock
 from sensorium.event import Pulse, Text
 from sensorium_agent.capture import text as text_module
@@ -142,7 +143,14 @@ async def test_standard_input_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("line", "meant"),
-    [("512", (None, 512)), ("1.5,512", (1.5, 512)), ("1.5\t512", (1.5, 512)), ("hr", None), ("nan", None), ("1,2,3", None)],
+    [
+        ("512", (None, 512)),
+        ("1.5,512", (1.5, 512)),
+        ("1.5\t512", (1.5, 512)),
+        ("hr", None),
+        ("nan", None),
+        ("1,2,3", None),
+    ],
 )
 def test_a_line_of_a_pulse_is_a_value_or_time_and_value(line: str, meant: object) -> None:
     assert parse(line) == meant

@@ -1,0 +1,417 @@
+"""Files play as sensors: each kind by itself, several on one time line, at once or in their own time."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import struct
+import wave
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from sensorium.clock import ManualClock
+from sensorium.errors import SensoriumError
+from sensorium.event import Frame, Modality, Pulse, Sample, Sound, Text, TouchPhase
+from sensorium.settings import SettingsError
+from sensorium_agent.capture.ahead import Ahead
+from sensorium_agent.capture.recording import PlayedSensor, Recording, RecordingError, open_recording
+from sensorium_agent.capture.tracks import TextTrack
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+def a_photo(path: Path, rgb: tuple[int, int, int] = RED, size: tuple[int, int] = (64, 48)) -> Path:
+    cv2.imwrite(str(path), np.full((size[1], size[0], 3), rgb[::-1], np.uint8))
+    return path
+
+
+def a_film(path: Path, frames: int = 30, fps: float = 10) -> Path:
+    film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, (64, 48))
+    for number in range(frames):
+        film.write(np.full((48, 64, 3), number * 8, np.uint8))
+    film.release()
+    return path
+
+
+def a_wav(path: Path, pcm: np.ndarray, rate_hz: int = 16_000, channels: int = 1) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((channels, 2, rate_hz, 0, "NONE", ""))
+        file.writeframes(pcm.astype("<i2").tobytes())
+    return path
+
+
+def all_of(path: Path) -> list[Sample]:
+    return list(open_recording(path).samples())
+
+
+def heard(samples: Sequence[Sample]) -> np.ndarray:
+    return np.concatenate([s.data.pcm for s in samples if isinstance(s.data, Sound)])
+
+
+def colour(sample: Sample) -> tuple[int, ...]:
+    assert isinstance(sample.data, Frame)
+    height, width = sample.data.pixels.shape[:2]
+    return tuple(int(v) for v in sample.data.pixels[height // 2, width // 2])
+
+
+# --- one file ----------------------------------------------------------------------------
+
+
+def test_a_photo_is_one_picture_at_0(tmp_path: Path) -> None:
+    recording = open_recording(a_photo(tmp_path / "red.png"))
+
+    (only,) = recording.samples()
+
+    assert (only.at_ns, colour(only)) == (0, RED)
+    assert recording.modalities == (Modality.VIDEO,)
+    assert recording.captured_bytes == 64 * 48 * 3
+
+
+def test_a_video_keeps_its_own_times_and_every_picture(tmp_path: Path) -> None:
+    recording = open_recording(a_film(tmp_path / "v.avi", frames=30, fps=10))
+
+    samples = list(recording.samples())
+
+    assert [s.at_ns for s in samples] == [n * 100_000_000 for n in range(30)]
+    assert [s.sequence for s in samples] == list(range(30))
+    assert abs(colour(samples[20])[0] - 160) < 6
+    assert recording.duration_s == pytest.approx(3.0)
+
+
+def test_sound_comes_in_runs_dated_at_their_end(tmp_path: Path) -> None:
+    pcm = np.arange(1000, dtype=np.int16)
+
+    samples = all_of(a_wav(tmp_path / "s.wav", pcm))
+
+    assert [s.at_ns for s in samples] == [20_000_000, 40_000_000, 60_000_000, 62_500_000]
+    assert np.array_equal(heard(samples), pcm)
+
+
+def test_bare_samples_are_sound_at_16_khz(tmp_path: Path) -> None:
+    pcm = np.arange(320, dtype="<i2")
+    (tmp_path / "s.raw").write_bytes(pcm.tobytes())
+
+    assert np.array_equal(heard(all_of(tmp_path / "s.raw")), pcm)
+
+
+def test_stereo_at_44_khz_becomes_mono_at_16(tmp_path: Path) -> None:
+    tone = 8000 * np.sin(2 * np.pi * 440 * np.arange(44_100) / 44_100)
+    both = np.stack([tone, -tone / 2], axis=1).ravel()
+
+    samples = all_of(a_wav(tmp_path / "s.wav", np.rint(both), 44_100, 2))
+
+    pcm = heard(samples)
+    expected = 2000 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
+    assert len(pcm) == 16_000
+    assert np.abs(pcm - expected)[200:-200].max() < 5
+
+
+def test_other_codings_of_wav_sound_the_same(tmp_path: Path) -> None:
+    values = np.array([0.0, 0.5, -0.5, 0.25] * 80)
+    codings = {
+        "u8": (1, 8, ((values * 128) + 128).astype(np.uint8).tobytes()),
+        "s24": (1, 24, b"".join(int(v * 2**23).to_bytes(3, "little", signed=True) for v in values)),
+        "s32": (1, 32, (values * 2**31).astype("<i4").tobytes()),
+        "f32": (3, 32, values.astype("<f4").tobytes()),
+    }
+    for name, (coding, bits, data) in codings.items():
+        form = struct.pack("<HHIIHH", coding, 1, 16_000, 16_000 * bits // 8, bits // 8, bits)
+        chunks = (
+            b"fmt " + struct.pack("<I", 16) + form + b"LIST\x03\0\0\0abc\0" + b"data" + struct.pack("<I", len(data))
+        )
+        (tmp_path / f"{name}.wav").write_bytes(b"RIFF\0\0\0\0WAVE" + chunks + data)
+
+        assert np.abs(heard(all_of(tmp_path / f"{name}.wav")) - values * 32768).max() < 2, name
+
+
+def test_lines_come_one_a_second_or_at_their_times(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("hello\n\n2.5\tturn on the light\nthank you\n")
+
+    samples = all_of(tmp_path / "t.txt")
+
+    assert [s.data for s in samples] == [Text("hello"), Text("turn on the light"), Text("thank you")]
+    assert [s.at_ns / 1e9 for s in samples] == [0, 2.5, 3.5]
+
+
+def test_strokes_come_at_their_times(tmp_path: Path) -> None:
+    lines = [
+        {"t_s": 0.1, "pointer": 0, "phase": "down", "x": 0.2, "y": 0.3},
+        {"t_s": 0.2, "pointer": 0, "phase": "up", "x": 1, "y": 0},
+    ]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, lines)))
+
+    down, up = all_of(tmp_path / "t.jsonl")
+
+    assert (down.at_ns, down.data.phase, down.data.x) == (100_000_000, TouchPhase.DOWN, 0.2)  # type: ignore[union-attr]
+    assert (up.at_ns, up.data.phase) == (200_000_000, TouchPhase.UP)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("text", "rate_hz"),
+    [
+        ("# rate_hz=100\n" + "\n".join(map(str, range(300))), 100),
+        ("t_s,value\n" + "\n".join(f"{n / 100},{n}" for n in range(300)), 100),
+        ("timer,hr\n" + "\n".join(f"{n * 10},{n}" for n in range(300)), 100),
+        (
+            "datetime,hr\n" + "\n".join(f"2016-11-24 13:58:{n // 100:02d}.{n % 100:02d}0000,{n}" for n in range(300)),
+            100,
+        ),
+    ],
+    ids=["one column", "seconds", "milliseconds", "dates"],
+)
+def test_a_pulse_is_read_however_it_was_written(tmp_path: Path, text: str, rate_hz: float) -> None:
+    (tmp_path / "p.csv").write_text(text)
+
+    samples = all_of(tmp_path / "p.csv")
+
+    runs = [s.data for s in samples if isinstance(s.data, Pulse)]
+    assert {round(run.rate_hz, 3) for run in runs} == {rate_hz}
+    assert np.concatenate([run.values for run in runs]) == pytest.approx(np.arange(300), abs=0.01)
+    assert samples[-1].at_ns == pytest.approx(3e9)
+
+
+# --- files that are not what they should be ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jpg", b"not a picture"),
+        ("a.mp4", b"not a video"),
+        ("a.wav", b"RIFF\0\0\0\0WAVEfmt "),
+        ("a.wav", b"RIFF\0\0\0\0WAVEdata\4\0\0\0abcd"),
+        ("a.raw", b""),
+        ("a.txt", b"\xff\xfe\xfa"),
+        ("a.txt", b"\n\n"),
+        ("a.jsonl", b'{"t_s": 1}\n'),
+        ("a.csv", b"1\n2\n3\n"),
+        ("a.csv", b"t,v\n0.1,1\n0.0,2\n"),
+        ("a.csv", b"1,1\n2\n"),
+        ("a.xyz", b"?"),
+        ("noending", b"?"),
+    ],
+)
+def test_a_bad_file_is_one_line_that_names_it_and_what_is_understood(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(RecordingError) as refused:
+        open_recording(tmp_path / name)
+
+    text = str(refused.value)
+    assert str(tmp_path / name) in text
+    assert ".wav" in text
+    assert "\n" not in text
+
+
+def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="No such file"):
+        open_recording(tmp_path / "v.mp4")
+
+
+# --- recording.toml ----------------------------------------------------------------------
+
+
+def a_story(folder: Path, text: str) -> Recording:
+    (folder / "recording.toml").write_text(text)
+    return open_recording(folder)
+
+
+def test_pictures_of_one_camera_have_one_rate_and_black_between(tmp_path: Path) -> None:
+    a_photo(tmp_path / "red.png", RED)
+    a_film(tmp_path / "v.avi", frames=10, fps=10)
+    recording = a_story(
+        tmp_path,
+        """
+        for_s = 4
+        camera = { fps = 10, width = 80, height = 60 }
+        [[track]]
+        kind = "image"
+        file = "red.png"
+        at_s = 1.0
+        for_s = 1.0
+        [[track]]
+        kind = "video"
+        file = "v.avi"
+        at_s = 2.5
+        from_s = 0.5
+        """,
+    )
+
+    samples = list(recording.samples())
+
+    assert [s.at_ns for s in samples] == [n * 100_000_000 for n in range(40)]
+    assert {s.data.pixels.shape for s in samples if isinstance(s.data, Frame)} == {(60, 80, 3)}
+    seen = [colour(s) for s in samples]
+    assert seen[9] == (0, 0, 0)
+    assert seen[10] == seen[19] == RED
+    assert seen[20] == (0, 0, 0)
+    assert abs(seen[25][0] - 40) < 6
+    assert abs(seen[29][0] - 72) < 6
+    assert seen[31] == (0, 0, 0)
+    assert recording.captured_bytes == 40 * 60 * 80 * 3
+
+
+def test_a_camera_may_give_nothing_between(tmp_path: Path) -> None:
+    a_photo(tmp_path / "red.png")
+    recording = a_story(
+        tmp_path,
+        'for_s = 3\ncamera = {fps = 10, between = "nothing"}\n'
+        '[[track]]\nkind = "image"\nfile = "red.png"\nat_s = 1\nfor_s = 1\n',
+    )
+
+    assert [s.at_ns // 100_000_000 for s in recording.samples()] == list(range(10, 20))
+
+
+def test_a_photo_moves_as_it_is_told(tmp_path: Path) -> None:
+    pixels = np.zeros((100, 100, 3), np.uint8)
+    pixels[:, 50:] = RED[::-1]
+    cv2.imwrite(str(tmp_path / "half.png"), pixels)
+    recording = a_story(
+        tmp_path,
+        "camera = {fps = 10, width = 100, height = 100}\n"
+        '[[track]]\nkind = "image"\nfile = "half.png"\nfor_s = 1\nzoom = [2.0, 2.0]\npan = [0.25, 0.5, 0.75, 0.5]\n',
+    )
+
+    seen = [colour(s) for s in recording.samples()]
+
+    assert seen[0] == (0, 0, 0)
+    assert seen[9] == RED
+
+
+def test_sounds_are_mixed_at_their_places(tmp_path: Path) -> None:
+    a_wav(tmp_path / "a.wav", np.full(16_000, 1000))
+    a_wav(tmp_path / "b.wav", np.full(8_000, 100), rate_hz=8_000)
+    recording = a_story(
+        tmp_path,
+        'for_s = 3\n[[track]]\nkind = "sound"\nfile = "a.wav"\nat_s = 0.5\n'
+        '[[track]]\nkind = "sound"\nfile = "b.wav"\nat_s = 1.0\nfrom_s = 0.25\nfor_s = 0.5\ngain = 2.0\n',
+    )
+
+    pcm = heard(list(recording.samples()))
+
+    assert len(pcm) == 48_000
+    assert (pcm[:8000] == 0).all()
+    assert (pcm[8000:16_000] == 1000).all()
+    assert np.abs(pcm[16_100:23_900] - 1200.0).max() <= 4
+    assert (pcm[24_000:] == 0).all()
+
+
+def test_every_sense_comes_in_order_of_time(tmp_path: Path) -> None:
+    a_photo(tmp_path / "p.png")
+    a_wav(tmp_path / "s.wav", np.zeros(16_000))
+    (tmp_path / "t.txt").write_text("0.3\thello\n5.0\tafter the end\n")
+    (tmp_path / "h.csv").write_text("\n".join(map(str, range(200))))
+    recording = a_story(
+        tmp_path,
+        'for_s = 1.0\n[[track]]\nkind = "image"\nfile = "p.png"\nfor_s = 1\n[[track]]\nkind = "sound"\nfile = "s.wav"\n'
+        '[[track]]\nkind = "text"\nfile = "t.txt"\n'
+        '[[track]]\nkind = "pulse"\nfile = "h.csv"\nrate_hz = 100\nfrom_s = 0.5\nfor_s = 1\n'
+        '[[expect]]\nat_s = 0.3\nmodality = "text"\nlabel = "hello"\n',
+    )
+
+    samples = list(recording.samples())
+
+    assert recording.modalities == (Modality.VIDEO, Modality.AUDIO, Modality.TEXT, Modality.BIOMETRIC)
+    assert [s.at_ns for s in samples] == sorted(s.at_ns for s in samples)
+    assert [s.data for s in samples if s.modality is Modality.TEXT] == [Text("hello")]
+    first = next(s.data for s in samples if isinstance(s.data, Pulse))
+    assert first.values[0] == 50
+    assert recording.expect[0].label == "hello"
+    again = list(recording.samples())
+    assert [(s.modality, s.at_ns, s.sequence) for s in again] == [(s.modality, s.at_ns, s.sequence) for s in samples]
+
+
+def test_a_slip_of_the_pen_is_found_with_the_right_word(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="zoom"):
+        a_story(tmp_path, '[[track]]\nkind = "image"\nfile = "p.png"\nzoon = [1, 2]\n')
+
+
+def test_a_track_without_its_file_says_which(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"track\[0\].*p\.png.*No such file"):
+        a_story(tmp_path, '[[track]]\nkind = "image"\nfile = "p.png"\n')
+
+
+def test_a_story_without_tracks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="no \\[\\[track\\]\\]"):
+        a_story(tmp_path, 'title = "empty"\n')
+
+
+def test_a_sample_nobody_has_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SensoriumError, match="no sample"):
+        a_story(tmp_path, '[[track]]\nkind = "image"\nfile = "media:opencv-doc/no-such.jpg"\n')
+
+
+# --- in its own time ---------------------------------------------------------------------
+
+
+async def test_a_played_sensor_is_dated_by_the_clock_and_waits_for_each_sample() -> None:
+    clock = ManualClock(1_000_000_000)
+    asked: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        asked.append(seconds)
+        clock.at_ns += round(seconds * 1e9)
+
+    sensor = PlayedSensor(TextTrack(((0.5, "a"), (2.0, "b"))), 1_000_000_000, sleep=sleep)
+
+    samples = [s async for s in sensor.samples(clock)]
+
+    assert [s.at_ns for s in samples] == [1_500_000_000, 3_000_000_000]
+    assert asked == pytest.approx([0.5, 1.5])
+
+
+async def test_a_played_camera_drops_pictures_that_are_too_late(tmp_path: Path) -> None:
+    clock = ManualClock(0)
+    (track,) = open_recording(a_film(tmp_path / "v.avi", frames=20, fps=10)).tracks
+
+    async def oversleep(seconds: float) -> None:
+        clock.at_ns += round((seconds + 0.6) * 1e9)
+
+    samples = [s async for s in PlayedSensor(track, 0, sleep=oversleep).samples(clock)]
+
+    numbers = [s.sequence for s in samples]
+    assert len(numbers) < 20
+    assert any(later - earlier > 1 for earlier, later in itertools.pairwise(numbers))
+
+
+def test_a_recording_gives_one_sensor_for_each_sense(tmp_path: Path) -> None:
+    sensors = open_recording(a_photo(tmp_path / "p.png")).sensors(0)
+
+    assert [(s.name, s.modality) for s in sensors] == [("camera", Modality.VIDEO)]
+
+
+# --- ahead -------------------------------------------------------------------------------
+
+
+def test_what_goes_wrong_ahead_is_raised_in_its_place() -> None:
+    def produce() -> Iterator[int]:
+        yield 1
+        raise ValueError("broken")
+
+    ahead = Ahead(produce, 4)
+
+    assert next(ahead) == 1
+    with pytest.raises(ValueError, match="broken"):
+        next(ahead)
+    with pytest.raises(StopIteration):
+        next(ahead)
+
+
+def test_no_more_is_made_than_is_asked_for() -> None:
+    made: list[int] = []
+
+    def produce() -> Iterator[int]:
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    ahead = Ahead(produce, 2)
+    assert [next(ahead), next(ahead)] == [0, 1]
+    ahead.close()
+
+    assert len(made) <= 6
+    assert next(ahead, None) is None
