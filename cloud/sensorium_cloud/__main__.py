@@ -103,6 +103,8 @@ def _add_serve(commands: Any) -> None:
 def _serve(args: argparse.Namespace) -> int:
     # Before numpy is imported: its BLAS would split every small product between threads that then spin.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # What gRPC's core has to say is said again by us, with the way out.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     logging.basicConfig(level=args.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = _settings(args)
     import asyncio
@@ -124,12 +126,12 @@ def _loop_factory() -> Any:
 
 
 def _announce(address: str, ready_file: Path | None) -> None:
-    print(f"ready on {address}", flush=True)
     if ready_file is not None:
         # Renamed into place: whoever waits for the file never reads half of it.
         partial = ready_file.with_name(ready_file.name + ".partial")
         partial.write_text(address + "\n")
         partial.replace(ready_file)
+    print(f"ready on {address}", flush=True)
 
 
 def _settings(args: argparse.Namespace) -> Settings:

@@ -156,6 +156,8 @@ def _bind(server: grpc.aio.Server, listen: Listen, tls: Tls) -> str:
         bound = server.add_secure_port(wanted, credentials) if credentials else server.add_insecure_port(wanted)
     except RuntimeError as error:
         way_out = "stop what uses it, or give another --port (0 takes a free one)"
+        if tls.certificate:
+            way_out = f"tls.certificate and tls.key do not fit each other, or it is in use: {way_out}"
         raise AddressTaken(f"cannot listen on {wanted}: {way_out}") from error
     return f"{listen.host}:{bound}"
 
