@@ -1,0 +1,87 @@
+"""The 21 joints of a hand in a square of a picture.
+
+Joint order, crop and the box of the next crop as in F. Zhang et al., arXiv:2006.10214: 0 is the wrist, then four
+joints a finger from the thumb's base to the little finger's tip.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sensorium_agent.infer.gesture.region import Picture, Points, Region, unit
+from sensorium_agent.infer.model import Model
+
+SIZE_PX: Final = 224
+JOINTS: Final = 21
+# The box of the next crop leaves the finger tips out: they move most, and the crop is twice the box.
+_STEADY: Final = np.array([0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18])
+_SHARP: Final = 120.0  # variance of the Laplacian at which half the quality is given
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hand:
+    """A hand in a picture.
+
+    Attributes:
+        joints: float32 [21, 3]: x right and y down in pixels of the picture, z away from the camera on the same
+            scale, 0 at the wrist.
+        presence: probability that a hand is in the crop.
+        right: probability that it is a right hand, the picture not being mirrored.
+        sharpness: 0 (blurred) to 1, of the crop.
+    """
+
+    joints: npt.NDArray[np.float32]
+    presence: float
+    right: float
+    sharpness: float
+
+    def box(self) -> Points:
+        """Upper left and lower right corner [2, 2] of the joints."""
+        xy = self.joints[:, :2]
+        return np.stack([xy.min(axis=0), xy.max(axis=0)])
+
+    def next_crop(self) -> Region:
+        """Where to look for this hand in the next picture."""
+        xy = self.joints[:, :2]
+        dx, dy = (xy[5] + 2 * xy[9] + xy[13]) / 4 - xy[0]
+        angle = math.atan2(dx, -dy)
+        cos, sin = math.cos(angle), math.sin(angle)
+        upright = xy[_STEADY] @ np.array([[cos, -sin], [sin, cos]], np.float32)
+        low, high = upright.min(axis=0), upright.max(axis=0)
+        x, y = (low + high) / 2
+        box = Region(float(x * cos - y * sin), float(x * sin + y * cos), float((high - low).max()), angle)
+        return box.shifted(0.0, -0.1, scale=2.0)
+
+
+class LandmarkModel:
+    """Runs the landmark model on a crop."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def look(self, picture: Picture, crop: Region) -> Hand:
+        """The hand in ``crop``, whether or not there is one: see its presence."""
+        cut = crop.cut(picture, SIZE_PX)
+        joints, presence, right, _world = self._model.run(unit(cut))
+        placed = _placed(joints.reshape(JOINTS, 3), crop)
+        return Hand(placed, float(presence[0, 0]), float(right[0, 0]), sharpness(cut))
+
+
+def _placed(joints: npt.NDArray[np.float32], crop: Region) -> npt.NDArray[np.float32]:
+    xy = crop.place(joints[:, :2] / np.float32(SIZE_PX))
+    z = joints[:, 2:] * np.float32(crop.side / SIZE_PX)
+    return np.concatenate([xy, z], axis=1)
+
+
+def sharpness(cut: Picture) -> float:
+    """0 to 1 by the variance of the Laplacian over every second pixel's green: J. Pech-Pacheco et al., ICPR 2000."""
+    green = np.ascontiguousarray(cut[::2, ::2, 1])
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(green, cv2.CV_16S))
+    variance = float(deviation[0, 0]) ** 2
+    return variance / (variance + _SHARP)

@@ -1,0 +1,106 @@
+"""Gestures in pictures: every picture with a hand in it gives one event."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from sensorium.event import Event, EventStream, Frame, Sample, Tensor
+from sensorium_agent.infer.gesture.classify import HAND_FEATURES, LABELS, Floats, GestureClassifier, hand_features
+from sensorium_agent.infer.gesture.landmark import LandmarkModel
+from sensorium_agent.infer.gesture.palm import PalmDetector
+from sensorium_agent.infer.gesture.region import Picture
+from sensorium_agent.infer.gesture.track import HandTracker, Track
+from sensorium_agent.infer.model import Model
+
+# At 30 Hz a new gesture passes one half of the smoothed probability with its second picture, after 67 ms.
+_SMOOTH_NS: Final = 60_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reading:
+    """What one hand said up to now: probabilities [7] smoothed over time, and its features [64] now."""
+
+    track: Track
+    probabilities: Floats
+    features: Floats
+    at_ns: int
+
+    @property
+    def score(self) -> float:
+        """Probability of the likeliest label."""
+        return float(self.probabilities[: len(LABELS)].max())
+
+
+class GesturePerceiver:
+    """Finds up to two hands in each picture and names the gesture of the one that is surest.
+
+    The event's features are 128 numbers: `hand_features` of that hand, then of the other one, zero if there is none.
+    """
+
+    def __init__(
+        self, stream: EventStream, *, palm: Model, landmark: Model, classifier: Model, min_score: float = 0.6
+    ) -> None:
+        self._stream = stream
+        self._tracker = HandTracker(PalmDetector(palm), LandmarkModel(landmark))
+        self._classifier = GestureClassifier(classifier)
+        self._min_score = min_score
+        self._readings: dict[int, _Reading] = {}
+
+    def perceive(self, sample: Sample) -> Sequence[Event]:
+        """The gesture in a picture, or nothing where there is no hand."""
+        assert isinstance(sample.data, Frame)
+        picture = sample.data.pixels
+        tracks = self._tracker.follow(picture, sample.at_ns)
+        self._readings = {track.number: self._read(track, sample.at_ns) for track in tracks}
+        if not self._readings:
+            return ()
+        readings = sorted(self._readings.values(), key=lambda reading: reading.score, reverse=True)
+        return (self._event(sample, picture, readings),)
+
+    def finish(self, now_ns: int) -> Sequence[Event]:  # noqa: ARG002
+        """Nothing: each picture had its answer at once."""
+        return ()
+
+    def _read(self, track: Track, at_ns: int) -> _Reading:
+        """Classify a hand, and soften the answer by what it said before; the first picture speaks for itself."""
+        features = hand_features(track.hand.joints, track.hand.right)
+        probabilities = self._classifier.probabilities(features)
+        before = self._readings.get(track.number)
+        if before is not None:
+            kept = math.exp((before.at_ns - at_ns) / _SMOOTH_NS)
+            probabilities = kept * before.probabilities + (1 - kept) * probabilities
+        return _Reading(track, probabilities, features, at_ns)
+
+    def _event(self, sample: Sample, picture: Picture, readings: Sequence[_Reading]) -> Event:
+        surest = readings[0]
+        hand = surest.track.hand
+        known = surest.score >= self._min_score
+        features = np.zeros(2 * HAND_FEATURES, np.float32)
+        for number, reading in enumerate(readings):
+            features[number * HAND_FEATURES :][:HAND_FEATURES] = reading.features
+        return self._stream.event(
+            sample.at_ns,
+            at_error_ns=sample.at_error_ns,
+            label=LABELS[int(surest.probabilities[: len(LABELS)].argmax())] if known else None,
+            score=min(surest.score, 1.0) if known else 0.0,
+            quality=hand.presence * (0.5 + 0.5 * hand.sharpness),
+            features=Tensor.of(features),
+            metadata={
+                "handedness": "right" if hand.right >= 0.5 else "left",
+                "hands": str(len(readings)),
+                "box": _box(surest, picture),
+            },
+        )
+
+
+def _box(reading: _Reading, picture: Picture) -> str:
+    """Left, top, width and height of a hand in parts of the picture's width and height."""
+    height, width = picture.shape[:2]
+    (left, top), (right, bottom) = reading.track.hand.box()
+    parts = (left / width, top / height, (right - left) / width, (bottom - top) / height)
+    return " ".join(f"{part:.3f}" for part in parts)

@@ -1,0 +1,80 @@
+"""A turned square of a picture: what a detector is shown, and where a hand was."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Picture = npt.NDArray[np.uint8]
+Points = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A square of a picture, turned clockwise by ``angle_rad``; all else in pixels, x right and y down."""
+
+    center_x: float
+    center_y: float
+    side: float
+    angle_rad: float = 0.0
+
+    @classmethod
+    def around(cls, picture: Picture) -> Region:
+        """The smallest upright square that holds the whole picture."""
+        height, width = picture.shape[:2]
+        return cls(width / 2, height / 2, float(max(height, width)))
+
+    def shifted(self, right: float, down: float, *, scale: float) -> Region:
+        """This square moved along its own axes by parts of its side, then made ``scale`` times larger."""
+        cos, sin = math.cos(self.angle_rad), math.sin(self.angle_rad)
+        x = self.center_x + self.side * (right * cos - down * sin)
+        y = self.center_y + self.side * (right * sin + down * cos)
+        return Region(x, y, self.side * scale, self.angle_rad)
+
+    def place(self, points: Points) -> Points:
+        """Points [n, 2] in units of the square (0 to 1 from its own upper left corner) as picture pixels."""
+        cos, sin = math.cos(self.angle_rad), math.sin(self.angle_rad)
+        turn = np.array([[cos, sin], [-sin, cos]], np.float32) * np.float32(self.side)
+        center = np.array([self.center_x, self.center_y], np.float32)
+        return ((points - np.float32(0.5)) @ turn + center).astype(np.float32)
+
+    def cut(self, picture: Picture, size: int) -> Picture:
+        """The square as a picture [size, size, 3]; black where it reaches over the edge."""
+        shrink = int(self.side / size)
+        if shrink <= 1:
+            return _warped(picture, self, size)
+        # Bilinear sampling alone would skip pixels and see noise.
+        height, width = picture.shape[:2]
+        small = (max(1, width // shrink), max(1, height // shrink))
+        scaled = self._scaled(small[0] / width, small[1] / height)
+        return _warped(_pixels(cv2.resize(picture, small, interpolation=cv2.INTER_AREA)), scaled, size)
+
+    def _scaled(self, x: float, y: float) -> Region:
+        return Region(self.center_x * x, self.center_y * y, self.side * (x + y) / 2, self.angle_rad)
+
+
+def _warped(picture: Picture, region: Region, size: int) -> Picture:
+    """Sample by a matrix from the cut's pixels to the picture's, centres of pixels at halves."""
+    step = region.side / size
+    cos, sin = step * math.cos(region.angle_rad), step * math.sin(region.angle_rad)
+    half = (size - 1) / 2
+    x = region.center_x - 0.5 - half * (cos - sin)
+    y = region.center_y - 0.5 - half * (sin + cos)
+    matrix = np.array([[cos, -sin, x], [sin, cos, y]])
+    return _pixels(cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP))
+
+
+def _pixels(picture: Any) -> Picture:
+    """OpenCV's answers have no type."""
+    assert isinstance(picture, np.ndarray)
+    return picture
+
+
+def unit(picture: Picture) -> npt.NDArray[np.float32]:
+    """Pixels as float32 from 0 to 1 with a batch axis, as both hand models want them."""
+    return np.multiply(picture, np.float32(1 / 255), dtype=np.float32)[np.newaxis]
