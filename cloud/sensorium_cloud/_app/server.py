@@ -113,7 +113,7 @@ async def running(settings: Settings, engines: Engines) -> AsyncIterator[str]:
     server = grpc.aio.server(options=_options(settings.listen))
     address = _bind(server, settings.listen, settings.tls)
     with closing(_opened(settings.state)) as store:
-        memory = Memory(store, wall_s=_wall_s)
+        memory = Memory(store, wall_s=partial(_wall_s, clock.DeviceClock()))
         refinery = Refinery(engines, _capacity(settings))
         async with asyncio.TaskGroup() as lanes:
             tasks = [lanes.create_task(memory.run()), lanes.create_task(refinery.run())]
@@ -202,7 +202,6 @@ def _terms(settings: Settings, engines: Engines) -> Terms:
     )
 
 
-def _wall_s() -> int:
+def _wall_s(device: clock.DeviceClock) -> int:
     """Wall time: answers are remembered across restarts, and no other clock means the same then."""
-    device = clock.DeviceClock()
     return clock.read_wall(device).wall_ns(device.now_ns()) // 1_000_000_000
