@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sqlite3
 from pathlib import Path
 
 import grpc
@@ -36,6 +37,7 @@ from sensorium.delivery import (
 from sensorium.v1 import event_pb2, fusion_pb2
 from sensorium_cloud._app.server import AddressTaken
 from sensorium_cloud._app.settings import Listen, State
+from sensorium_cloud.store import Store
 
 SCORE = "windows[0].window.slots[3].events[0].score"
 
@@ -268,6 +270,18 @@ async def test_a_window_that_breaks_the_fusion_is_refused_alone(
     assert heard[-1] == Ack(2)
 
 
+async def test_a_batch_that_breaks_the_fusion_is_an_internal_error_that_names_the_window(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connect() as client:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.stub.FuseBatch(wire.batch_to_proto([a_window(0), a_window(1, an_event("poison"))]))
+
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+    assert caught.value.details().startswith("windows[1]: fusion: ZeroDivisionError")
+    assert "lane.failed name=fusion" in caplog.text
+
+
 # --- once and only once --------------------------------------------------------------------
 
 
@@ -359,6 +373,29 @@ async def test_a_service_that_was_started_again_goes_on_where_it_was(tmp_path: P
     assert welcome.resume_after == 2
     assert isinstance(answer, SequencedSymbol)
     assert len(fusion.fused) == 2
+
+
+async def test_what_cannot_be_stored_is_not_called_safe(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async with connect() as client:
+        device = client.device()
+        await device.greet()
+        with monkeypatch.context() as broken:
+            broken.setattr(Store, "save", full)
+            await device.send(a_window(0))
+            refusal = await device.hear()
+        await device.send(a_window(0))
+        answer, ack = await device.hear_many(2)
+
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.retry_after_ms) == (RESOURCE_EXHAUSTED, 5000)
+    assert isinstance(answer, SequencedSymbol)
+    assert ack == Ack(1)
+    assert "disk is full" in caplog.text
 
 
 # --- too much ------------------------------------------------------------------------------
