@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sensorium.clock import Clock
 from sensorium.concepts import Vocabulary
 from sensorium.event import Event, Sample
-from sensorium.symbol import ModelRef, Symbol
+from sensorium.symbol import ModelRef, Stage, Symbol
 from sensorium.window import Window
 from sensorium_agent import local_fusion
 from sensorium_agent.offload import Policy, Route, route
@@ -66,6 +67,7 @@ class Answerer:
     def answer(self, window: Window) -> None:
         """The device's own symbol first; nothing before it waits on a disk or a link."""
         self._listener.on_window(window)
+        began_ns = time.perf_counter_ns()
         symbol = local_fusion.fuse(
             window,
             self._vocabulary,
@@ -74,6 +76,8 @@ class Answerer:
             software=self._identity.software,
             models=self._identity.models,
         )
+        spent = Stage("fuse", (time.perf_counter_ns() - began_ns) / 1e6)
+        symbol = replace(symbol, latency=(*symbol.latency, spent))
         self._listener.on_symbol(symbol)
         if self._offer is not None and route(window, symbol, policy=self._policy) is Route.CLOUD:
             self._offer(window)

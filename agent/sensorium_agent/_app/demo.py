@@ -140,6 +140,7 @@ def _watch(
 ) -> list[Line]:
     """Show the agent's lines as they come; returns them all."""
     lines: list[Line] = []
+    last: dict[str, str | None] = {}
     with contextlib.ExitStack() as stack:
         draw = None
         if console.is_terminal and not plain:
@@ -150,7 +151,7 @@ def _watch(
                 timeline.tell(line)
             if draw is not None:
                 draw.update(timeline.render(), refresh=True)
-            elif line is not None and (text := _plain(line, timeline)):
+            elif line is not None and (text := _plain(line, timeline, last)):
                 console.print(text, highlight=False)
     return lines
 
@@ -197,8 +198,12 @@ def _with_outage(
         yield line
 
 
-def _plain(line: Line, timeline: Timeline) -> str | None:
-    """One line of text for what a person would want to read."""
+def _plain(line: Line, timeline: Timeline, last: dict[str, str | None]) -> str | None:
+    """One line of text for what a person would want to read: what is new."""
+    if line["type"] == "event" and not line["text"]:
+        known, last[line["modality"]] = last.get(line["modality"]), line["label"]
+        if known == line["label"]:
+            return None
     at = (line["at_ns"] - (timeline.start_ns or 0)) / 1e9 if line["at_ns"] is not None else 0.0
     match line["type"]:
         case "event" if line["label"] or line["text"]:
@@ -237,18 +242,23 @@ def expectations(recording: Path, lines: Sequence[Line], start_ns: int) -> list[
     return [_met(expected, lines, start_ns) for expected in open_recording(recording).expect]
 
 
+def _words(text: str | None) -> str:
+    return re.sub(r"[^\w ]", "", text or "").lower().strip()
+
+
 def _met(expected: Expect, lines: Sequence[Line], start_ns: int) -> Line:
     since = start_ns + expected.at_s * 1e9
     until = since + expected.for_s * 1e9
     kind = "symbol" if expected.modality == "symbol" else "event"
-    heard = [
-        line["text"] or line["label"] if kind == "event" else line["label"]
+    meanwhile = [
+        line
         for line in lines
         if line["type"] == kind
-        and since <= line["at_ns"] <= until
+        and line["at_ns"] <= until
+        and line.get("end_ns", line["at_ns"]) >= since
         and (kind == "symbol" or line["modality"] == expected.modality)
     ]
-    heard = [h for h in heard if h]
+    heard = [said for line in meanwhile if (said := _words(line.get("text")) or line["label"])]
     met = expected.label in heard or (expected.label == "nothing" and not heard)
     most = max(set(heard), key=heard.count) if heard else None
     shown: Line = msgspec.to_builtins(expected)

@@ -140,9 +140,9 @@ def closing(summary: Line, expectations: list[Line]) -> RenderableType:
 
 
 def _shown_table(expectations: list[Line]) -> Table:
-    table = Table("at", "shown", "modality", "expected", "understood", "", box=box.SIMPLE_HEAD)
+    table = Table("at", "modality", "expected", "understood", "", "what was shown", box=box.SIMPLE_HEAD)
     table.title = "Shown and understood"
     for e in expectations:
         mark = Text("✓", style="green") if e["met"] else Text("✗", style="red")
-        table.add_row(f"{e['at_s']:.1f}s", e["note"], e["modality"], e["label"], e["understood"] or "nothing", mark)
+        table.add_row(f"{e['at_s']:.1f}s", e["modality"], e["label"], e["understood"] or "nothing", mark, e["note"])
     return table
