@@ -150,7 +150,8 @@ async def _started(server: grpc.aio.Server, listen: Listen) -> AsyncIterator[Non
 
 
 def _bind(server: grpc.aio.Server, listen: Listen, tls: Tls) -> str:
-    wanted = f"{listen.host}:{listen.port}"
+    host = f"[{listen.host}]" if ":" in listen.host else listen.host  # an IPv6 address
+    wanted = f"{host}:{listen.port}"
     try:
         credentials = _credentials(tls)
         bound = server.add_secure_port(wanted, credentials) if credentials else server.add_insecure_port(wanted)
@@ -159,7 +160,7 @@ def _bind(server: grpc.aio.Server, listen: Listen, tls: Tls) -> str:
         if tls.certificate:
             way_out = f"tls.certificate and tls.key do not fit each other, or it is in use: {way_out}"
         raise AddressTaken(f"cannot listen on {wanted}: {way_out}") from error
-    return f"{listen.host}:{bound}"
+    return f"{host}:{bound}"
 
 
 def _credentials(tls: Tls) -> grpc.ServerCredentials | None:
