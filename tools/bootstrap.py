@@ -187,7 +187,7 @@ def start(command: list[str]) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        env={"PIP_RETRIES": "2", **os.environ, "LC_ALL": "C.UTF-8"},
     )
 
 
