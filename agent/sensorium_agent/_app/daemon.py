@@ -22,7 +22,7 @@ from sensorium_agent._app.cloud_link import CloudLink
 from sensorium_agent._app.health import watch_loop
 from sensorium_agent.answer import Answerer, Listener
 from sensorium_agent.capture.sensor import Sensor, SensorState, supervise
-from sensorium_agent.infer.inlet import ROOM, Inlet
+from sensorium_agent.infer.inlet import GATHER_S, ROOM, Inlet
 from sensorium_agent.infer.lanes import Lane
 from sensorium_agent.join import Heard, join
 
@@ -45,7 +45,7 @@ async def run(
 ) -> None:
     """Run until every sensor has ended or ``stop`` is set; then finish what is under way."""
     inbox: asyncio.Queue[Heard | None] = asyncio.Queue(_HEARD)
-    inlets = [Inlet(ROOM[lane.takes]) for lane in lanes]
+    inlets = [Inlet(ROOM[lane.takes], GATHER_S.get(lane.takes, 0.0)) for lane in lanes]
     async with contextlib.AsyncExitStack() as stack:
         if link is not None:
             await stack.enter_async_context(link)

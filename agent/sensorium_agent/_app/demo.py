@@ -255,7 +255,7 @@ def _met(expected: Expect, lines: Sequence[Line], start_ns: int) -> Line:
         for line in lines
         if line["type"] == kind
         and line["at_ns"] <= until
-        and line.get("end_ns", line["at_ns"]) >= since
+        and (line["end_ns"] if "end_ns" in line else line["at_ns"]) >= since
         and (kind == "symbol" or line["modality"] == expected.modality)
     ]
     heard = [said for line in meanwhile if (said := _words(line.get("text")) or line["label"])]

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 from sensorium_agent._app.tally import percentile
 
-_EVERY_S = 0.01
+_EVERY_S = 0.025
 
 
 class LoopWatch:

@@ -17,10 +17,16 @@ ROOM: Mapping[Modality, int] = {
 }
 
 
+GATHER_S: Mapping[Modality, float] = {Modality.AUDIO: 0.06}
+"""How long samples may gather before they are looked at together: waking a thread for each 20 ms of sound would
+cost more than understanding it."""
+
+
 class Inlet:
     """A bounded queue for one perceiver, filled and emptied by the event loop's thread."""
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, room: int, gather_s: float = 0.0) -> None:
+        self._gather_s = gather_s
         self._waiting: deque[Sample] = deque()
         self._room = room
         self._filled = asyncio.Event()
@@ -47,6 +53,8 @@ class Inlet:
                 await self._filled.wait()
         except TimeoutError:
             return []
+        if self._gather_s and not self._closed:
+            await asyncio.sleep(self._gather_s)
         if not self._waiting and self._closed:
             return None
         taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
