@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from pathlib import Path
 
 import cv2
@@ -11,9 +12,9 @@ import numpy as np
 import pytest
 from services import mjpeg_camera
 
-from sensorium.clock import DeviceClock
+from sensorium.clock import DeviceClock, ManualClock
 from sensorium.event import Frame, Sample
-from sensorium_agent.capture.camera import Camera, Pace, _public
+from sensorium_agent.capture.camera import Camera, Pace, _drain, _live, _public
 from sensorium_agent.capture.sensor import SensorFailed
 
 RED = (255, 0, 0)
@@ -96,6 +97,39 @@ async def test_a_video_file_plays_in_its_own_time_and_ends(tmp_path: Path) -> No
 
     assert len(taken) >= 12
     assert taken[-1].at_ns - taken[0].at_ns > 0.35e9
+
+
+# --- what FFmpeg does around a pause -----------------------------------------------------
+
+
+class Grabs:
+    """A capture whose pictures take so long, each, on a clock of their own."""
+
+    def __init__(self, clock: ManualClock, *waits_s: float) -> None:
+        self._clock = clock
+        self._waits_s = list(waits_s)
+
+    def grab(self) -> bool:
+        self._clock.at_ns += round(self._waits_s.pop(0) * 1e9)
+        return True
+
+
+def test_pictures_that_come_only_after_the_read_timeout_are_from_the_past() -> None:
+    clock = ManualClock()
+    pictures = _live(Grabs(clock, 0.03, 3.0), "rtsp://camera", clock, threading.Event())
+
+    assert next(pictures) == (30_000_000, 30_000_000)
+    with pytest.raises(SensorFailed, match="no more pictures"):
+        next(pictures)
+
+
+def test_the_pictures_a_server_had_kept_are_passed_over() -> None:
+    clock = ManualClock()
+    kept = Grabs(clock, *[0.001] * 30, 0.033, 0.033)
+
+    _drain(kept, clock, threading.Event())
+
+    assert kept._waits_s == [0.033]
 
 
 # --- pace --------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,27 +96,40 @@ def _grab(source: str, max_fps: float, clock: Clock, put: Callable[[_Picture], N
     """Take pictures until there are no more (a file), the camera is lost, or ``stop`` is set."""
     cv2 = opencv()
     capture = _opened(cv2, source)
-    live = not _is_file(source)
     try:
         if "://" in source:
             _drain(capture, clock, stop)
-        pace, number, began_ns, before_ns = Pace(max_fps), 0, clock.now_ns(), clock.now_ns()
-        while not stop.is_set():
-            if not capture.grab():
-                return _lost(source, live)
-            if not live:
-                _await_due(capture.get(cv2.CAP_PROP_POS_MSEC), began_ns, clock, stop)
-            at_ns = clock.now_ns()
+        grabs = _live(capture, source, clock, stop) if not _is_file(source) else _filed(cv2, capture, clock, stop)
+        pace, number = Pace(max_fps), 0
+        for at_ns, error_ns in grabs:
             if pace.due(at_ns):
                 taken, pixels = capture.retrieve()
-                if not taken:
-                    return _lost(source, live)
-                # Exposure was after the picture before and ahead of this grab.
-                put(_Picture(number, at_ns, at_ns - before_ns, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)))
+                if taken:
+                    put(_Picture(number, at_ns, error_ns, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)))
                 number += 1
-            before_ns = at_ns
     finally:
         capture.release()
+
+
+def _live(capture: Any, source: str, clock: Clock, stop: threading.Event) -> Iterator[tuple[int, int]]:
+    """When each picture was grabbed, and by how much that may be wrong: it was exposed after the one before."""
+    before_ns = clock.now_ns()
+    while not stop.is_set():
+        grabbed, at_ns = capture.grab(), clock.now_ns()
+        # After its read timeout FFmpeg still gives the pictures its decoder had kept: they are from the past.
+        if not grabbed or ("://" in source and at_ns - before_ns > 0.9e9 * _READ_TIMEOUT_S):
+            raise SensorFailed(f"camera {_public(source)}: gives no more pictures; {_way_out(source)}")
+        yield at_ns, at_ns - before_ns
+        before_ns = at_ns
+
+
+def _filed(cv2: Any, capture: Any, clock: Clock, stop: threading.Event) -> Iterator[tuple[int, int]]:
+    """The same for a file, which has no pace of its own: each picture is held back until its time."""
+    began_ns = clock.now_ns()
+    while not stop.is_set() and capture.grab():
+        due_ns = began_ns + capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6
+        stop.wait(max(0.0, (due_ns - clock.now_ns()) / 1e9))
+        yield clock.now_ns(), 0
 
 
 def _opened(cv2: Any, source: str) -> Any:
@@ -148,17 +161,6 @@ def _drain(capture: Any, clock: Clock, stop: threading.Event) -> None:
         if now_ns - before_ns > _QUICK_S * 1e9:
             return
         before_ns = now_ns
-
-
-def _await_due(position_ms: float, began_ns: int, clock: Clock, stop: threading.Event) -> None:
-    """A file has no pace of its own: hold each picture back until its time."""
-    stop.wait(max(0.0, (began_ns + position_ms * 1e6 - clock.now_ns()) / 1e9))
-
-
-def _lost(source: str, live: bool) -> None:
-    """The end of a file is an end; of a camera, a failure."""
-    if live:
-        raise SensorFailed(f"camera {_public(source)}: gives no more pictures; {_way_out(source)}")
 
 
 def _is_file(source: str) -> bool:
