@@ -43,6 +43,13 @@ def test_the_published_schema_accepts_the_example_and_refuses_a_stranger() -> No
         jsonschema.validate({"cammera": {}}, schema(s.Settings))
 
 
+def test_every_key_is_described_in_the_schema() -> None:
+    definitions = schema(s.Settings)["$defs"]
+    for table in ("Camera", "Cloud", "Mqtt", "Windows", "Spool"):
+        for key, about in definitions[table]["properties"].items():
+            assert about.get("description"), f"{table}.{key}"
+
+
 def test_an_empty_file_is_an_agent_without_sensors(tmp_path: Path) -> None:
     settings = read(tmp_path, "")
 

@@ -1,7 +1,6 @@
 """What a user may set. Read once, checked at start, passed down in pieces.
 
-`docs/config.md` and ``sensorium validate --schema`` are made from these types; ``systemd/agent.toml``
-shows every key.
+``sensorium validate --schema`` is made from these types; ``systemd/agent.toml`` shows every key.
 """
 
 from __future__ import annotations
@@ -32,136 +31,101 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Device(_Table, frozen=True, kw_only=True):
     """Who this device is."""
 
-    name: str = ""
-    """Letters, digits, "-" and "_"; the host's name if empty."""
+    name: Annotated[str, Meta(description='Letters, digits, "-" and "_"; the host's name if empty.')] = ""
 
 
 class Camera(_Table, frozen=True, kw_only=True):
     """A camera: its pictures become video and gesture events."""
 
-    source: str = "0"
-    """Number, /dev/video*, video file, rtsp:// or http:// address."""
-    fps: Annotated[float, Meta(gt=0, le=120)] = 15.0
-    """Pictures a second that are looked at."""
-    gestures: bool = True
-    """Look for hands."""
-    keyframe_every_s: Annotated[float, Meta(gt=0)] = 5.0
-    """At least this often a still scene gives a keyframe."""
+    source: Annotated[str, Meta(description="Number, /dev/video*, video file, rtsp:// or http:// address.")] = "0"
+    fps: Annotated[Annotated[float, Meta(gt=0, le=120)], Meta(description="Pictures a second that are looked at.")] = 15.0
+    gestures: Annotated[bool, Meta(description="Look for hands.")] = True
+    keyframe_every_s: Annotated[Annotated[float, Meta(gt=0)], Meta(description="At least this often a still scene gives a keyframe.")] = 5.0
 
 
 class Microphone(_Table, frozen=True, kw_only=True):
     """A microphone: speech and wake words."""
 
-    source: str = "default"
-    """"default", a number or part of a name from `sensorium devices`."""
+    source: Annotated[str, Meta(description='"default", a number or part of a name from `sensorium devices`.')] = "default"
 
 
 class TextInput(_Table, frozen=True, kw_only=True):
     """Where written words come from."""
 
-    source: str = "-"
-    """"-" for standard input, or a file that grows."""
+    source: Annotated[str, Meta(description='"-" for standard input, or a file that grows.')] = "-"
 
 
 class Touch(_Table, frozen=True, kw_only=True):
     """A touch pad or screen."""
 
-    source: str
-    """For example /dev/input/event4; see `sensorium devices`."""
+    source: Annotated[str, Meta(description="For example /dev/input/event4; see `sensorium devices`.")]
 
 
 class Pulse(_Table, frozen=True, kw_only=True):
     """A pulse sensor (photoplethysmogram)."""
 
-    source: str
-    """A file or pipe that grows by one value a line."""
-    rate_hz: Annotated[float, Meta(gt=0, le=2000)] = 100.0
-    """Values a second."""
+    source: Annotated[str, Meta(description="A file or pipe that grows by one value a line.")]
+    rate_hz: Annotated[Annotated[float, Meta(gt=0, le=2000)], Meta(description="Values a second.")] = 100.0
 
 
 class Windows(_Table, frozen=True, kw_only=True):
     """How events are joined."""
 
-    span_ms: Positive = 500
-    """Length of a window."""
-    hop_ms: Annotated[int, Meta(ge=0)] = 0
-    """From one window's start to the next; 0 for the span."""
-    cap_ms: Annotated[int, Meta(ge=0)] = 300
-    """How long after its end a window may wait for a modality."""
-    lateness_ms: Annotated[int, Meta(ge=0)] = 2000
-    """How long an event may still amend its window."""
-    stale_ms: Annotated[int, Meta(ge=0)] = 2000
-    """How long a modality's last event still counts."""
-    idle_ms: Positive = 1000
-    """After this much silence a modality holds nothing up."""
+    span_ms: Annotated[Positive, Meta(description="Length of a window.")] = 500
+    hop_ms: Annotated[Annotated[int, Meta(ge=0)], Meta(description="From one window's start to the next; 0 for the span.")] = 0
+    cap_ms: Annotated[Annotated[int, Meta(ge=0)], Meta(description="How long after its end a window may wait for a modality.")] = 300
+    lateness_ms: Annotated[Annotated[int, Meta(ge=0)], Meta(description="How long an event may still amend its window.")] = 2000
+    stale_ms: Annotated[Annotated[int, Meta(ge=0)], Meta(description="How long a modality's last event still counts.")] = 2000
+    idle_ms: Annotated[Positive, Meta(description="After this much silence a modality holds nothing up.")] = 1000
 
 
 class Fusion(_Table, frozen=True, kw_only=True):
     """How windows become symbols on the device."""
 
-    concepts: str = ""
-    """A concepts file of your own; the built-in one if empty."""
+    concepts: Annotated[str, Meta(description="A concepts file of your own; the built-in one if empty.")] = ""
 
 
 class Cloud(_Table, frozen=True, kw_only=True):
     """The fusion service; without this table everything stays here."""
 
-    target: str
-    """host:port."""
-    policy: Literal["always", "unsure", "never"] = "always"
-    """Which windows are sent."""
-    floor: Share = 0.8
-    """With "unsure": symbols below this confidence are sent."""
-    tls: bool = False
-    """Speak TLS; always on a network you do not own."""
-    ca: str = ""
-    """Certificate authority, PEM file; the system's if empty."""
-    certificate: str = ""
-    """This device's certificate, PEM file, for mutual TLS."""
-    key: str = ""
-    """This device's key, PEM file."""
-    bytes_per_s: Annotated[int, Meta(ge=0)] = 0
-    """Average budget of the link; 0 for no limit."""
+    target: Annotated[str, Meta(description="host:port.")]
+    policy: Annotated[Literal["always", "unsure", "never"], Meta(description="Which windows are sent.")] = "always"
+    floor: Annotated[Share, Meta(description='With "unsure": symbols below this confidence are sent.')] = 0.8
+    tls: Annotated[bool, Meta(description="Speak TLS; always on a network you do not own.")] = False
+    ca: Annotated[str, Meta(description="Certificate authority, PEM file; the system's if empty.")] = ""
+    certificate: Annotated[str, Meta(description="This device's certificate, PEM file, for mutual TLS.")] = ""
+    key: Annotated[str, Meta(description="This device's key, PEM file.")] = ""
+    bytes_per_s: Annotated[Annotated[int, Meta(ge=0)], Meta(description="Average budget of the link; 0 for no limit.")] = 0
 
 
 class Spool(_Table, frozen=True, kw_only=True):
     """Where windows wait on disk until the cloud has them."""
 
-    directory: str = ""
-    """/var/lib/sensorium/spool or the user's state folder if empty."""
-    max_mb: Positive = 64
-    """Largest size; the oldest windows give way."""
+    directory: Annotated[str, Meta(description="/var/lib/sensorium/spool or the user's state folder if empty.")] = ""
+    max_mb: Annotated[Positive, Meta(description="Largest size; the oldest windows give way.")] = 64
 
 
 class Mqtt(_Table, frozen=True, kw_only=True):
     """Telemetry; without this table none is sent."""
 
-    host: str
-    """The broker."""
-    port: Port = 1883
-    """Its port."""
-    username: str = ""
-    """Empty for none."""
-    password: str = ""
-    """Better in the environment: SENSORIUM_MQTT_PASSWORD."""
-    tls: bool = False
-    """Speak TLS."""
-    discovery_prefix: str = "homeassistant"
-    """Home Assistant's; empty for no discovery."""
+    host: Annotated[str, Meta(description="The broker.")]
+    port: Annotated[Port, Meta(description="Its port.")] = 1883
+    username: Annotated[str, Meta(description="Empty for none.")] = ""
+    password: Annotated[str, Meta(description="Better in the environment: SENSORIUM_MQTT_PASSWORD.")] = ""
+    tls: Annotated[bool, Meta(description="Speak TLS.")] = False
+    discovery_prefix: Annotated[str, Meta(description="Home Assistant's; empty for no discovery.")] = "homeassistant"
 
 
 class Models(_Table, frozen=True, kw_only=True):
     """How local models run."""
 
-    threads: Annotated[int, Meta(ge=1, le=16)] = 1
-    """Threads of each model."""
+    threads: Annotated[Annotated[int, Meta(ge=1, le=16)], Meta(description="Threads of each model.")] = 1
 
 
 class Log(_Table, frozen=True, kw_only=True):
     """What is written to the journal."""
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least important level that is written."""
+    level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least important level that is written.")] = "info"
 
 
 class Settings(_Table, frozen=True, kw_only=True):
@@ -176,8 +140,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     windows: Windows = Windows()
     fusion: Fusion = Fusion()
     cloud: Cloud | None = None
-    egress: dict[Modality, Egress] = {}
-    """For each modality what may leave the device: "none", "labels", "features" or "media"."""
+    egress: Annotated[dict[Modality, Egress], Meta(description="for each modality what may leave the device")] = {}
     spool: Spool = Spool()
     mqtt: Mqtt | None = None
     models: Models = Models()
