@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncGenerator, Sequence
 
@@ -286,3 +288,16 @@ def test_sound_that_has_the_right_rate_is_left_alone() -> None:
     assert resampler.feed(pcm) is pcm
     assert len(resampler.finish()) == 0
     assert resampler.delay_ns == 0
+
+
+# --- what is not used is not loaded ------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", ["microphone", "camera", "recording", "text", "touch", "pulse"])
+def test_no_sensor_loads_a_library_before_it_is_opened(module: str) -> None:
+    heavy = {"cv2", "sounddevice", "onnxruntime", "ai_edge_litert", "grpc"}
+    code = f"import sys, sensorium_agent.capture.{module}; print({heavy} & set(sys.modules) or '')"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == ""
