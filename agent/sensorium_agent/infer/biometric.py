@@ -81,7 +81,7 @@ class HeartPerceiver:
         if self._waiting < self._every_s * pulse.rate_hz:
             return ()
         self._waiting = 0
-        found = beats(self._curve, pulse.rate_hz)
+        found = beats(self._curve, pulse.rate_hz) if float(np.ptp(self._curve)) > self._band.grain else None
         return (self._event(found, sample),) if found and found.quality >= self._least_quality else ()
 
     def finish(self, now_ns: int) -> Sequence[Event]:  # noqa: ARG002 - the protocol's

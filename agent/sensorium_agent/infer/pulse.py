@@ -25,6 +25,7 @@ _OFFSET: Final = 0.02
 _REFRACTORY_S: Final = 0.27  # 220 beats a minute
 _RHYTHM: Final = 0.3  # an interval farther than this share from the median is a missed or an extra beat
 _LEAST_INTERVALS: Final = 3
+_ROUNDING: Final = 1e-6  # a few units in the last place of float32
 
 
 class Biquad:
@@ -64,11 +65,14 @@ class Band:
         self._high = Biquad("high", _LOWEST_HZ, rate_hz)
         self._low = Biquad("low", min(_HIGHEST_HZ, 0.4 * rate_hz), rate_hz)
         self._base: float | None = None
+        self.grain = 0.0
+        """What is smaller than this may be no more than the rounding of float32 input."""
 
     def run(self, values: npt.NDArray[np.float32]) -> Floats:
         """The filtered values; the first one is taken as level, so that it makes no step."""
         if self._base is None and len(values):
             self._base = float(values[0])
+        self.grain = max(self.grain, _ROUNDING * float(np.abs(values).max(initial=0.0)))
         level = (values.astype(np.float64) - (self._base or 0.0)).tolist()
         return np.asarray(self._low.run(self._high.run(level)), np.float64)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,8 +13,9 @@ from sensorium.event import Event, EventStream, Frame, Media, Sample
 
 _NS: Final = 1_000_000_000
 _THUMB: Final = (32, 18)
-_SHARP: Final = 100.0
-"""Variance of the Laplacian that is reckoned sharp (Pech-Pacheco et al. 2000 introduced the measure)."""
+_SHARP: Final = 0.7
+"""Steepest Laplacian over contrast: 17 sharp photos had 0.73 to 5.5, blurred by 1 % of their width 0.1 to 0.4."""
+_LEAST_CONTRAST: Final = 5.0
 
 Grey = npt.NDArray[np.float32]
 
@@ -47,7 +47,7 @@ def thumbnail(pixels: npt.NDArray[np.uint8]) -> Grey:
     """The picture (uint8 [h, w, 3], RGB) in grey, float32 [18, 32]."""
     import cv2
 
-    # Every fourth line and column first: area averaging of a whole 1080p picture would take 10 times as long.
+    # A few lines and columns are enough: averaging all of a 1080p picture costs many times as much.
     step = max(min(pixels.shape[0] // 72, pixels.shape[1] // 128), 1)
     small = cv2.resize(np.ascontiguousarray(pixels[::step, ::step]), _THUMB, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
@@ -60,10 +60,15 @@ def difference(one: Grey, other: Grey) -> float:
 
 
 def sharpness(grey: npt.NDArray[np.uint8]) -> float:
-    """0 for a picture without edges, towards 1 for a sharp one; 0.63 at a Laplacian variance of 100."""
+    """0 for a picture without edges, 1 for a sharp one, whatever its contrast.
+
+    The Laplacian as a focus measure is from Pech-Pacheco et al. 2000; its 99th percentile over the
+    contrast, and not its variance, lets a sharp hand before a plain wall be sharp.
+    """
     import cv2
 
-    return 1.0 - math.exp(-float(cv2.Laplacian(grey, cv2.CV_32F).var()) / _SHARP)
+    steepest = float(np.quantile(np.abs(cv2.Laplacian(grey, cv2.CV_32F)), 0.99))
+    return min(steepest / max(float(grey.std()), _LEAST_CONTRAST) / _SHARP, 1.0)
 
 
 def exposure(mean: float) -> float:

@@ -1,0 +1,165 @@
+"""The heart rate in a raw pulse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from sensorium.event import Event, EventStream, Modality, Pulse, Sample
+from sensorium_agent.infer.biometric import NORMAL, Bounds, HeartPerceiver, name
+from sensorium_agent.infer.pulse import FEATURES, Band, beats, peaks
+
+Curve = npt.NDArray[np.float32]
+
+
+def pulse(bpm: float, rate_hz: float = 100.0, seconds: float = 30.0, noise: float = 0.02, seed: int = 1) -> Curve:
+    at = np.arange(round(seconds * rate_hz)) / rate_hz
+    turn = 2 * np.pi * bpm / 60 * at
+    beat = np.exp(3 * (np.cos(turn) - 1)) + 0.3 * np.exp(6 * (np.cos(turn - 2.2) - 1))
+    breath = 0.4 * np.sin(2 * np.pi * 0.2 * at)
+    shake = np.random.default_rng(seed).normal(0, noise, len(at))
+    return (512 + 100 * (beat + breath + shake)).astype(np.float32)
+
+
+def runs(curve: Curve, rate_hz: float = 100.0, size: int = 20, start_ns: int = 0) -> Iterator[Sample]:
+    for number, begin in enumerate(range(0, len(curve), size)):
+        run = curve[begin : begin + size]
+        at_ns = start_ns + round((begin + len(run)) / rate_hz * 1e9)
+        yield Sample(Modality.BIOMETRIC, "pulse", number, at_ns, Pulse(run, rate_hz), at_error_ns=3)
+
+
+def a_heart(bounds: Bounds = NORMAL) -> HeartPerceiver:
+    return HeartPerceiver(EventStream("s", Modality.BIOMETRIC), bounds=bounds)
+
+
+def feel(samples: Iterator[Sample], heart: HeartPerceiver | None = None) -> list[Event]:
+    heart = heart or a_heart()
+    return [event for sample in samples for event in heart.perceive(sample)]
+
+
+@pytest.mark.parametrize("bpm", [42, 60, 75, 110, 160, 195])
+@pytest.mark.parametrize("rate_hz", [25.0, 100.0, 333.0])
+def test_the_rate_is_found_at_any_sampling_rate(bpm: float, rate_hz: float) -> None:
+    events = feel(runs(pulse(bpm, rate_hz), rate_hz, round(rate_hz / 5)))
+
+    assert len(events) >= 20
+    assert all(abs(float(e.metadata["bpm"]) - bpm) < 1.5 for e in events[4:])
+
+
+@pytest.mark.parametrize(
+    ("bpm", "label"), [(42, "heart_rate_low"), (70, "heart_rate_normal"), (130, "heart_rate_high")]
+)
+def test_the_label_follows_the_bounds(bpm: float, label: str) -> None:
+    assert {e.label for e in feel(runs(pulse(bpm)))} == {label}
+
+
+def test_the_bounds_are_a_setting() -> None:
+    assert {e.label for e in feel(runs(pulse(70)), a_heart(Bounds(high_bpm=65)))} == {"heart_rate_high"}
+
+
+def test_a_rate_near_a_bound_is_less_sure() -> None:
+    assert name(100.0, 1.0)[1] == pytest.approx(0.5)
+    assert name(70.0, 1.0) == ("heart_rate_normal", pytest.approx(1.0))
+    assert name(103.0, 1.0)[1] > name(103.0, 5.0)[1]
+
+
+def test_an_event_comes_about_once_a_second_with_the_time_of_its_last_sample() -> None:
+    events = feel(runs(pulse(70), start_ns=10**12))
+
+    assert set(np.diff([e.at_ns for e in events])) == {10**9}
+    assert (events[-1].at_ns, events[-1].at_error_ns) == (10**12 + 30 * 10**9, 3)
+    assert 7e9 < events[-1].span_ns <= 8e9
+
+
+def test_the_length_of_the_runs_changes_no_rate() -> None:
+    curve = pulse(70)
+    short = {e.at_ns: e.metadata["bpm"] for e in feel(runs(curve, size=1))}
+
+    assert {e.at_ns: e.metadata["bpm"] for e in feel(runs(curve, size=50))} == short
+
+
+def test_the_second_wave_of_a_beat_is_no_beat() -> None:
+    band = Band(100.0).run(pulse(50, noise=0.0))
+
+    assert len(peaks(band, 100.0)) == pytest.approx(25, abs=1)
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        np.full(3000, 512, np.float32),
+        np.random.default_rng(1).normal(512, 50, 3000).astype(np.float32),
+        np.linspace(0, 1000, 3000).astype(np.float32),
+    ],
+    ids=["flat", "noise", "drift"],
+)
+def test_where_there_is_no_pulse_nothing_is_said(curve: Curve) -> None:
+    assert feel(runs(curve)) == []
+
+
+def test_quality_falls_with_noise() -> None:
+    clean, noisy = feel(runs(pulse(70, noise=0.02)))[-1], feel(runs(pulse(70, noise=0.5)))[-1]
+
+    assert noisy.quality < clean.quality
+    assert clean.quality > 0.8
+
+
+def test_one_missed_beat_does_not_change_the_rate() -> None:
+    curve = pulse(60)
+    # The beat at 26 s is lost: the sensor slipped for half a second.
+    curve[2570:2630] = curve[2570]
+
+    events = feel(runs(curve))
+
+    assert all(abs(float(e.metadata["bpm"]) - 60) < 2 for e in events)
+
+
+def test_after_a_gap_the_beats_before_it_are_forgotten() -> None:
+    heart, curve = a_heart(), pulse(70)
+    feel(runs(curve), heart)
+
+    later = feel(runs(curve[:100], start_ns=10**12), heart)
+
+    assert later == []
+
+
+def test_finish_lets_the_next_recording_begin_anew() -> None:
+    heart = a_heart()
+    first = feel(runs(pulse(70)), heart)
+    assert heart.finish(0) == ()
+
+    again = feel(runs(pulse(70)), heart)
+
+    assert [e.metadata["bpm"] for e in again] == [e.metadata["bpm"] for e in first]
+
+
+def test_the_features_are_finite_and_say_what_they_promise() -> None:
+    found = beats(Band(100.0).run(pulse(60, seconds=8)), 100.0)
+
+    assert found is not None
+    assert found.features.shape == (FEATURES,)
+    assert np.isfinite(found.features).all()
+    assert found.features[0] == pytest.approx(0.3, abs=0.01)
+    assert found.features[1] == pytest.approx(1.0, abs=0.02)
+    assert np.abs(found.features[16:]).max() < 0.1
+
+
+def test_the_band_makes_no_step_of_the_sensors_level() -> None:
+    assert np.abs(Band(100.0).run(np.full(100, 30_000, np.float32))).max() == 0
+
+
+@pytest.mark.needs_media
+def test_the_rate_of_a_real_recording_is_the_one_heartpy_finds() -> None:
+    from sensorium_agent.capture.files import read_pulse, read_text
+    from sensorium_models import media
+
+    series = read_pulse(read_text(media.path("heartpy/data.csv")), 100.0)
+
+    events = feel(runs(series.values))
+
+    # heartpy 1.2.7 on the whole recording: 60.4
+    assert len(events) > 10
+    assert np.mean([float(e.metadata["bpm"]) for e in events]) == pytest.approx(60, abs=2)
