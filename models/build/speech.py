@@ -178,6 +178,20 @@ def cost() -> None:
     print(f"{(whole - models) / 60:.2%} for the rest")
 
 
+def one_call() -> None:
+    """Median thread CPU of one inference of each network."""
+    given = {name: (np.zeros((1, 3, 40), np.int8),) for name in WAKE_WORDS} | {
+        "voice_activity": (np.zeros((1, 576), np.float32), np.zeros((2, 1, 128), np.float32), np.array(16_000))
+    }
+    for name, inputs in given.items():
+        net, spent = load(store.path(name)), []
+        for _ in range(1000):
+            begin = time.thread_time_ns()
+            net.run(*inputs)
+            spent.append(time.thread_time_ns() - begin)
+        print(f"  {name}: {np.median(spent) / 1000:.0f} us, {store.path(name).stat().st_size:,} bytes")
+
+
 def main() -> None:
     """Print all figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -200,6 +214,7 @@ def main() -> None:
         print(f"  SNR {name:>6}: speech {speech:.3f}, silence {silence:.3f}, both {both:.3f}")
     print("cost of an idle microphone, thread CPU")
     cost()
+    one_call()
 
 
 if __name__ == "__main__":
