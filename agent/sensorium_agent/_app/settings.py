@@ -31,101 +31,107 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Device(_Table, frozen=True, kw_only=True):
     """Who this device is."""
 
-    name: Annotated[str, Meta(description='Letters, digits, "-" and "_"; the host's name if empty.')] = ""
+    name: Annotated[str, Meta(description="letters, digits, - and _; the host's name if empty")] = ""
 
 
 class Camera(_Table, frozen=True, kw_only=True):
     """A camera: its pictures become video and gesture events."""
 
-    source: Annotated[str, Meta(description="Number, /dev/video*, video file, rtsp:// or http:// address.")] = "0"
-    fps: Annotated[Annotated[float, Meta(gt=0, le=120)], Meta(description="Pictures a second that are looked at.")] = 15.0
-    gestures: Annotated[bool, Meta(description="Look for hands.")] = True
-    keyframe_every_s: Annotated[Annotated[float, Meta(gt=0)], Meta(description="At least this often a still scene gives a keyframe.")] = 5.0
+    source: Annotated[str, Meta(description="number, /dev/video*, video file, rtsp:// or http:// address")] = "0"
+    fps: Annotated[float, Meta(gt=0, le=120, description="pictures a second that are looked at")] = 15.0
+    gestures: Annotated[bool, Meta(description="look for hands")] = True
+    keyframe_every_s: Annotated[float, Meta(gt=0, description="at least this often a still scene gives a keyframe")] = (
+        5.0
+    )
 
 
 class Microphone(_Table, frozen=True, kw_only=True):
     """A microphone: speech and wake words."""
 
-    source: Annotated[str, Meta(description='"default", a number or part of a name from `sensorium devices`.')] = "default"
+    source: Annotated[str, Meta(description='"default", a number or part of a name from `sensorium devices`')] = (
+        "default"
+    )
 
 
 class TextInput(_Table, frozen=True, kw_only=True):
     """Where written words come from."""
 
-    source: Annotated[str, Meta(description='"-" for standard input, or a file that grows.')] = "-"
+    source: Annotated[str, Meta(description='"-" for standard input, or a file that grows')] = "-"
 
 
 class Touch(_Table, frozen=True, kw_only=True):
     """A touch pad or screen."""
 
-    source: Annotated[str, Meta(description="For example /dev/input/event4; see `sensorium devices`.")]
+    source: Annotated[str, Meta(description="for example /dev/input/event4; see `sensorium devices`")]
 
 
 class Pulse(_Table, frozen=True, kw_only=True):
     """A pulse sensor (photoplethysmogram)."""
 
-    source: Annotated[str, Meta(description="A file or pipe that grows by one value a line.")]
-    rate_hz: Annotated[Annotated[float, Meta(gt=0, le=2000)], Meta(description="Values a second.")] = 100.0
+    source: Annotated[str, Meta(description="a file or pipe that grows by one value a line")]
+    rate_hz: Annotated[float, Meta(gt=0, le=2000, description="values a second")] = 100.0
 
 
 class Windows(_Table, frozen=True, kw_only=True):
     """How events are joined."""
 
-    span_ms: Annotated[Positive, Meta(description="Length of a window.")] = 500
-    hop_ms: Annotated[Annotated[int, Meta(ge=0)], Meta(description="From one window's start to the next; 0 for the span.")] = 0
-    cap_ms: Annotated[Annotated[int, Meta(ge=0)], Meta(description="How long after its end a window may wait for a modality.")] = 300
-    lateness_ms: Annotated[Annotated[int, Meta(ge=0)], Meta(description="How long an event may still amend its window.")] = 2000
-    stale_ms: Annotated[Annotated[int, Meta(ge=0)], Meta(description="How long a modality's last event still counts.")] = 2000
-    idle_ms: Annotated[Positive, Meta(description="After this much silence a modality holds nothing up.")] = 1000
+    span_ms: Annotated[Positive, Meta(description="length of a window")] = 500
+    hop_ms: Annotated[int, Meta(ge=0, description="from one window's start to the next; 0 for the span")] = 0
+    cap_ms: Annotated[int, Meta(ge=0, description="how long after its end a window may wait for a modality")] = 300
+    lateness_ms: Annotated[int, Meta(ge=0, description="how long an event may still amend its window")] = 2000
+    stale_ms: Annotated[int, Meta(ge=0, description="how long a modality's last event still counts")] = 2000
+    idle_ms: Annotated[Positive, Meta(description="after this much silence a modality holds nothing up")] = 1000
 
 
 class Fusion(_Table, frozen=True, kw_only=True):
     """How windows become symbols on the device."""
 
-    concepts: Annotated[str, Meta(description="A concepts file of your own; the built-in one if empty.")] = ""
+    concepts: Annotated[str, Meta(description="a concepts file of your own; the built-in one if empty")] = ""
 
 
 class Cloud(_Table, frozen=True, kw_only=True):
     """The fusion service; without this table everything stays here."""
 
-    target: Annotated[str, Meta(description="host:port.")]
-    policy: Annotated[Literal["always", "unsure", "never"], Meta(description="Which windows are sent.")] = "always"
-    floor: Annotated[Share, Meta(description='With "unsure": symbols below this confidence are sent.')] = 0.8
-    tls: Annotated[bool, Meta(description="Speak TLS; always on a network you do not own.")] = False
-    ca: Annotated[str, Meta(description="Certificate authority, PEM file; the system's if empty.")] = ""
-    certificate: Annotated[str, Meta(description="This device's certificate, PEM file, for mutual TLS.")] = ""
-    key: Annotated[str, Meta(description="This device's key, PEM file.")] = ""
-    bytes_per_s: Annotated[Annotated[int, Meta(ge=0)], Meta(description="Average budget of the link; 0 for no limit.")] = 0
+    target: Annotated[str, Meta(description="host:port")]
+    policy: Annotated[Literal["always", "unsure", "never"], Meta(description="which windows are sent")] = "always"
+    floor: Annotated[Share, Meta(description='with "unsure": symbols below this confidence are sent')] = 0.8
+    tls: Annotated[bool, Meta(description="speak TLS; always on a network you do not own")] = False
+    ca: Annotated[str, Meta(description="certificate authority, PEM file; the system's if empty")] = ""
+    certificate: Annotated[str, Meta(description="this device's certificate, PEM file, for mutual TLS")] = ""
+    key: Annotated[str, Meta(description="this device's key, PEM file")] = ""
+    bytes_per_s: Annotated[int, Meta(ge=0, description="average budget of the link; 0 for no limit")] = 0
 
 
 class Spool(_Table, frozen=True, kw_only=True):
     """Where windows wait on disk until the cloud has them."""
 
-    directory: Annotated[str, Meta(description="/var/lib/sensorium/spool or the user's state folder if empty.")] = ""
-    max_mb: Annotated[Positive, Meta(description="Largest size; the oldest windows give way.")] = 64
+    directory: Annotated[str, Meta(description="/var/lib/sensorium/spool or the user's state folder if empty")] = ""
+    max_mb: Annotated[Positive, Meta(description="largest size; the oldest windows give way")] = 64
 
 
 class Mqtt(_Table, frozen=True, kw_only=True):
     """Telemetry; without this table none is sent."""
 
-    host: Annotated[str, Meta(description="The broker.")]
-    port: Annotated[Port, Meta(description="Its port.")] = 1883
-    username: Annotated[str, Meta(description="Empty for none.")] = ""
-    password: Annotated[str, Meta(description="Better in the environment: SENSORIUM_MQTT_PASSWORD.")] = ""
-    tls: Annotated[bool, Meta(description="Speak TLS.")] = False
-    discovery_prefix: Annotated[str, Meta(description="Home Assistant's; empty for no discovery.")] = "homeassistant"
+    host: Annotated[str, Meta(description="the broker")]
+    port: Annotated[Port, Meta(description="its port")] = 1883
+    username: Annotated[str, Meta(description="empty for none")] = ""
+    password: Annotated[str, Meta(description="better in the environment: SENSORIUM_MQTT_PASSWORD")] = ""
+    tls: Annotated[bool, Meta(description="speak TLS")] = False
+    discovery_prefix: Annotated[str, Meta(description="home Assistant's; empty for no discovery")] = "homeassistant"
 
 
 class Models(_Table, frozen=True, kw_only=True):
     """How local models run."""
 
-    threads: Annotated[Annotated[int, Meta(ge=1, le=16)], Meta(description="Threads of each model.")] = 1
+    threads: Annotated[int, Meta(ge=1, le=16, description="threads of each model")] = 1
 
 
 class Log(_Table, frozen=True, kw_only=True):
     """What is written to the journal."""
 
-    level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least important level that is written.")] = "info"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="the least important level that is written")
+    ] = "info"
 
 
 class Settings(_Table, frozen=True, kw_only=True):
