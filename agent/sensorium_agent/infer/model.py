@@ -33,7 +33,11 @@ class Model(Protocol):
         """
 
     def reset(self) -> None:
-        """Forget the state of a streaming model."""
+        """Forget what the runtime's variables hold.
+
+        Networks that keep their state in resource variables are not reached by this: wake_word.py
+        flushes those with quiet.
+        """
 
 
 def load(path: Path, *, threads: int = 1) -> Model:
