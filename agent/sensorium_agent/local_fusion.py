@@ -97,9 +97,8 @@ def answer(window: Window, vocabulary: Vocabulary, settings: FusionSettings) -> 
         own = readings[slot.modality]
         heard = [r for r in own if r.rank == first]
         half_life_ns = settings.half_life_ns[slot.modality]
-        events = [r.event for r in heard] or slot.events
-        reliability, trust = assemble.trust(events, window.end_ns, half_life_ns)
-        said = _discounted(heard, trust, len(vocabulary)) if heard and trust > 0 else None
+        reliability, trust = assemble.trust([r.event for r in heard] or slot.events, window.end_ns, half_life_ns)
+        said = _said(heard, own, trust, len(vocabulary)) if trust > 0 else None
         voices[slot.modality] = Voice(reliability, trust, said, label=assemble.label(slot, vocabulary))
     return _pooled(voices, len(vocabulary), settings.temperature)
 
@@ -140,13 +139,17 @@ def _read(event: Event, vocabulary: Vocabulary) -> _Reading:
 # --- weighing and pooling --------------------------------------------------------------
 
 
-def _discounted(heard: Sequence[_Reading], trust: float, concepts: int) -> tuple[float, ...]:
-    """The readings' mean, believed as far as ``trust`` goes; what they leave open is spread evenly."""
+def _said(heard: Sequence[_Reading], own: Sequence[_Reading], trust: float, concepts: int) -> tuple[float, ...] | None:
+    """The mean of what is heard, believed as far as ``trust`` and the sense's other events allow; the rest is even."""
+    if not heard:
+        return None
+    strange = sum(r.rank == assemble.UNKNOWN_RANK for r in own)
+    backed = trust * (1.0 if heard[0].rank == assemble.UNKNOWN_RANK else assemble.support(len(heard), strange))
     masses: dict[int, list[float]] = {}
     for reading in heard:
         for index, mass in reading.says.items():
             masses.setdefault(index, []).append(mass)
-    said = {index: trust * math.fsum(some) / len(heard) for index, some in masses.items()}
+    said = {index: backed * math.fsum(some) / len(heard) for index, some in masses.items()}
     even = (1.0 - math.fsum(said.values())) / (concepts + 1)
     return tuple(said.get(index, 0.0) + even for index in range(concepts + 1))
 

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,18 +22,16 @@ import numpy.typing as npt
 
 from sensorium import assemble
 from sensorium.assemble import UNKNOWN_RANK, Answer, Voice
-from sensorium.concepts import Concept, Vocabulary
+from sensorium.concepts import Vocabulary
 from sensorium.errors import FieldError
-from sensorium.event import Event, Modality
-from sensorium.symbol import ModelRef, Provenance, Revision, Stage, Symbol, decay
+from sensorium.event import Modality
+from sensorium.symbol import ModelRef, Provenance, Revision, Stage, Symbol
 from sensorium.window import Slot, Window
 from sensorium_cloud.encode import EncodedWindow
-from sensorium_cloud.network import Card, Floats, Inputs, Network, read_card
+from sensorium_cloud.evidence import EncodeSentences, embed, pack
+from sensorium_cloud.network import Floats, Inputs, Network, read_card
 
 log = logging.getLogger(__name__)
-
-EncodeSentences = Callable[[Sequence[str]], Floats]
-"""Sentences to float32 [n, 384] at unit length."""
 
 _TINY: Final = 1e-300
 _MODALITIES: Final = tuple(Modality)
@@ -142,8 +140,8 @@ class Fuser:
         hearings = self._hear_alone(windows, inputs)
         asked = [_Question(w, kept) for w, h in enumerate(hearings) for kept in h.questions()]
         told = self._ask(inputs, asked)
-        shares = [self._trusts(encoded.window) for encoded in windows]
-        return [self._answer(w, h, told, shares[w], windows[w].window) for w, h in enumerate(hearings)]
+        nothing = _Told(np.full(len(self._by_rank), 1.0 / len(self._by_rank)), np.zeros(len(_MODALITIES), np.float32))
+        return [self._answer(windows[w].window, _Heard(w, h, told, nothing)) for w, h in enumerate(hearings)]
 
     def _ask(self, inputs: Inputs, asked: Sequence[_Question]) -> dict[_Question, _Told]:
         if not asked:
@@ -170,41 +168,22 @@ class Fuser:
         heard = speaking | {m for m, rank in ranks.items() if rank == UNKNOWN_RANK}
         return _Hearing(alone, speaking, frozenset(heard))
 
-    def _trusts(self, window: Window) -> dict[Modality, tuple[float, float]]:
-        return {s.modality: assemble.trust(s.events, window.end_ns, self._half_life_ns) for s in window.slots}
+    def _answer(self, window: Window, told: _Heard) -> Answer:
+        whole = told.by(told.hearing.heard)
+        return Answer(whole.posterior.tolist(), {s.modality: self._voice(s, window, told, whole) for s in window.slots})
 
-    def _answer(
-        self,
-        window: int,
-        hearing: _Hearing,
-        told: dict[_Question, _Told],
-        trusts: dict[Modality, tuple[float, float]],
-        shown: Window,
-    ) -> Answer:
-        nothing = np.full(len(self._vocabulary) + 1, 1.0 / (len(self._vocabulary) + 1))
-
-        def ask(kept: frozenset[int]) -> _Told:
-            if not kept:
-                return _Told(nothing, np.zeros(len(_MODALITIES), np.float32))
-            return hearing.alone[min(kept)] if len(kept) == 1 else told[_Question(window, kept)]
-
-        whole = ask(hearing.heard)
-        best = int(np.argmax(whole.posterior))
-        voices = {}
-        for slot in shown.slots:
-            m = _MODALITIES.index(slot.modality)
-            reliability, trust = trusts[slot.modality]
-            label = assemble.label(slot, self._vocabulary)
-            heard = m in hearing.heard
-            voices[slot.modality] = Voice(
-                reliability=reliability,
-                trust=trust,
-                answer=hearing.alone[m].posterior.tolist() if m in hearing.speaking else None,
-                contribution=_gain(whole.posterior, ask(hearing.heard - {m}).posterior, best) if heard else 0.0,
-                attention=float(whole.attention[m]) if heard else 0.0,
-                label=label,
-            )
-        return Answer(whole.posterior.tolist(), voices)
+    def _voice(self, slot: Slot, window: Window, told: _Heard, whole: _Told) -> Voice:
+        m = _MODALITIES.index(slot.modality)
+        reliability, trust = assemble.trust(slot.events, window.end_ns, self._half_life_ns)
+        heard, speaks = m in told.hearing.heard, m in told.hearing.speaking
+        return Voice(
+            reliability=reliability,
+            trust=trust,
+            answer=told.hearing.alone[m].posterior.tolist() if speaks else None,
+            contribution=_gain(whole, told.by(told.hearing.heard - {m})) if heard else 0.0,
+            attention=float(whole.attention[m]) if heard else 0.0,
+            label=assemble.label(slot, self._vocabulary),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,102 +216,23 @@ class _Hearing:
             yield from (self.heard - {m} for m in sorted(self.heard))
 
 
-def _gain(whole: npt.NDArray[np.float64], without: npt.NDArray[np.float64], best: int) -> float:
-    return math.log(max(float(whole[best]), _TINY)) - math.log(max(float(without[best]), _TINY))
-
-
-# --- concepts and windows as arrays ----------------------------------------------------
-
-
-def embed(vocabulary: Vocabulary, encode_sentences: EncodeSentences) -> Floats:
-    """Each concept's place in the sentence space: the mean over its description and phrases; [K, 384], unit length."""
-    return np.stack([_embedded(concept, encode_sentences) for concept in vocabulary])
-
-
-def _embedded(concept: Concept, encode_sentences: EncodeSentences) -> Floats:
-    return _unit_length(encode_sentences([concept.description, *concept.phrases]).mean(axis=0))
-
-
-def _unit_length(vector: Floats) -> Floats:
-    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)
-
-
-def pack(
-    windows: Sequence[EncodedWindow], vocabulary: Vocabulary, concepts: Floats, card: Card, half_life_ns: int
-) -> Inputs:
-    """The windows' evidence as the network takes it; at most ``card.events`` events of a modality.
-
-    What is not finite counts as not given.
-    """
-    inputs = Inputs.zeros(len(windows), card)
-    for row, encoded in enumerate(windows):
-        for slot in encoded.window.slots:
-            m = _MODALITIES.index(slot.modality)
-            evidence = [e for e in _evidence(encoded, slot, vocabulary, concepts) if e.worth_a_look]
-            for column, seen in enumerate(sorted(evidence, key=_Evidence.order)[: card.events]):
-                aged = decay(encoded.window.end_ns - seen.event.at_ns, half_life_ns)
-                _fill(inputs, (row, m, column), seen, assemble.unit(seen.event.quality) * aged)
-    return inputs
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class _Evidence:
-    """An event with the vectors that stand for it."""
+class _Heard:
+    """Everything the network told of one window."""
 
-    event: Event
-    rank: int
-    features: Floats | None
-    phrase: Floats | None
+    window: int
+    hearing: _Hearing
+    told: Mapping[_Question, _Told]
+    nothing: _Told
 
-    @property
-    def worth_a_look(self) -> bool:
-        """Words without a vector and pictures that could not be decoded are not."""
-        wordless = self.event.modality in (Modality.VIDEO, Modality.TEXT)
-        return not wordless or self.features is not None or self.phrase is not None
-
-    def order(self) -> tuple[int, int, str, int]:
-        """What is looked at first: the highest precedence, then the newest."""
-        return self.rank, -self.event.at_ns, self.event.stream_id, self.event.sequence
+    def by(self, kept: frozenset[int]) -> _Told:
+        """What the modalities ``kept`` say together."""
+        if not kept:
+            return self.nothing
+        return self.hearing.alone[min(kept)] if len(kept) == 1 else self.told[_Question(self.window, kept)]
 
 
-def _evidence(encoded: EncodedWindow, slot: Slot, vocabulary: Vocabulary, concepts: Floats) -> Iterator[_Evidence]:
-    own = _encoded(encoded, slot.modality)
-    for number, event in enumerate(slot.events):
-        features = own.get(number)
-        if features is None and event.features is not None:
-            features = event.features.array().reshape(-1)
-        words = own.get(number) if slot.modality is Modality.TEXT else None
-        phrase = words if words is not None else _phrase(event, vocabulary, concepts)
-        yield _Evidence(event, assemble.rank(vocabulary, event), _finite(features), _finite(phrase))
-
-
-def _encoded(encoded: EncodedWindow, modality: Modality) -> dict[int, Floats]:
-    """The vectors the encoders made, by the event's number in its slot."""
-    if modality is Modality.TEXT and encoded.text is not None:
-        return dict(zip(encoded.text_events, encoded.text, strict=True))
-    if modality is Modality.VIDEO and encoded.frames is not None:
-        return dict(zip(encoded.frame_events, encoded.frames, strict=True))
-    return {}
-
-
-def _phrase(event: Event, vocabulary: Vocabulary, concepts: Floats) -> Floats | None:
-    """What the event's label stands for, in the sentence space; None if nobody knows the label."""
-    meant = vocabulary.meanings(event.modality, event.label)
-    if not meant:
-        return None
-    strengths = np.asarray([m.strength for m in meant], np.float32)
-    return _unit_length(strengths @ concepts[[m.index for m in meant]])
-
-
-def _finite(vector: Floats | None) -> Floats | None:
-    return vector if vector is not None and bool(np.isfinite(vector).all()) else None
-
-
-def _fill(inputs: Inputs, at: tuple[int, int, int], seen: _Evidence, trust: float) -> None:
-    row, modality, column = at
-    if seen.features is not None:
-        inputs.features[modality][row, column] = seen.features
-    if seen.phrase is not None:
-        inputs.phrases[at] = seen.phrase
-    given = (seen.features is not None, seen.phrase is not None)
-    inputs.facts[at] = (*given, assemble.unit(seen.event.score), trust)
+def _gain(whole: _Told, without: _Told) -> float:
+    """Log p of the best hypothesis of ``whole``, less what it was ``without``."""
+    best = int(np.argmax(whole.posterior))
+    return math.log(max(float(whole.posterior[best]), _TINY)) - math.log(max(float(without.posterior[best]), _TINY))

@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float32]
 
 FACTS: Final = 4
 """Of an event: features given (0 or 1), phrase given (0 or 1), score, trust (reliability x decay)."""
-_MENDING: Final = "run: python -m models.build.fusion export"
+_MENDING: Final = "run: sensorium-cloud models verify"
 _TRUST: Final = 3
 
 _Positive = Annotated[float, msgspec.Meta(gt=0)]

@@ -24,6 +24,7 @@ Distribution = Sequence[float]
 UNKNOWN_RANK: Final = len(Precedence)
 """What nobody understands yields to everything."""
 
+_STRANGE: Final = 0.25
 _ALTERNATIVES: Final = 5
 _NS_PER_MS: Final = 1e6
 _SAID: Final[Mapping[Reason, str]] = MappingProxyType(
@@ -156,6 +157,14 @@ def trust(events: Sequence[Event], end_ns: int, half_life_ns: int) -> tuple[floa
     qualities = [unit(e.quality) for e in events]
     decayed = [q * formulas.decay(end_ns - e.at_ns, half_life_ns) for q, e in zip(qualities, events, strict=True)]
     return math.fsum(qualities) / len(events), math.fsum(decayed) / len(events)
+
+
+def support(known: int, strange: int) -> float:
+    """How far a sense backs what it says: 1, less where most of its events in the window say nothing known.
+
+    A hand on its way to a gesture is not understood for some pictures, so these count a quarter each.
+    """
+    return known / (known + _STRANGE * strange) if known else 1.0
 
 
 def label(slot: Slot, vocabulary: Vocabulary) -> str | None:

@@ -162,6 +162,13 @@ def test_a_faint_sign_is_unsure(event: Event) -> None:
     assert "stop" in symbol.content
 
 
+def test_one_picture_among_many_does_not_make_a_gesture() -> None:
+    strange = [seen(G, ago_ms=ms) for ms in range(30, 430, 30)]
+
+    assert understood(*strange, seen(G, "open_palm", ago_ms=10)).abstained is Reason.UNSURE
+    assert understood(*strange[:5], *(seen(G, "open_palm", ago_ms=ms) for ms in range(200, 400, 30))).concept == "stop"
+
+
 def test_old_news_is_no_news() -> None:
     assert understood(stale=(seen(H, "tap", ago_ms=600),)).abstained is Reason.NOTHING
 
