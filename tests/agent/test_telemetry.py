@@ -252,7 +252,7 @@ def test_a_refined_symbol_proves_the_link() -> None:
 
 
 def test_the_link_is_told_by_its_own_status() -> None:
-    assert messages.after_status({}, {"kind": "link", "state": "down"}) == {"link": "down"}
+    assert messages.after_status({}, {"kind": "link", "up": False}) == {"link": "down"}
 
 
 def test_temperature_is_told_where_the_kernel_knows_it(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -81,37 +81,46 @@ class CloudProcess:
 
     def __init__(self, scratch: Path) -> None:
         self._state = scratch / "cloud"
-        self._log = (scratch / "cloud.log").open("a")
+        self._log = scratch / "cloud.log"
         self._process: subprocess.Popen[str] | None = None
         self.target = "127.0.0.1:0"
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self._end(subprocess.Popen.kill)
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait()
-        self._log.close()
+        self._end(subprocess.Popen.terminate)
+
+    def _end(self, how: Callable[[subprocess.Popen[str]], None]) -> None:
+        if self._process is None:
+            return
+        how(self._process)
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._process = None
 
     def start(self) -> None:
         """Start it and wait until it says that it is ready."""
         port = self.target.rpartition(":")[2]
         command = [sys.executable, "-m", "sensorium_cloud", "serve", "--port", port, "--state", str(self._state)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log, text=True)  # noqa: S603
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603
         assert self._process.stdout is not None
         found = _READY.search(self._process.stdout.readline())
         if not found:
             self._process.wait(_START_S)
-            raise SensoriumError(f"the cloud service did not start: {_last_line(Path(self._log.name))}")
+            raise SensoriumError(f"the cloud service did not start: {_last_line(self._log)}")
         self.target = found[1]
 
     def kill(self) -> None:
         """End it without a word, as a power cut would."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
+        self._end(subprocess.Popen.kill)
 
 
 def _last_line(path: Path) -> str:

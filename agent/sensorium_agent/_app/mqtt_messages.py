@@ -81,7 +81,7 @@ def health(device: str, health: Health) -> Message:
 def after_status(health: Health, status: Mapping[str, Any]) -> dict[str, Any]:
     """Health after a status event: sensors and the link by their own entries, the rest by its keys.
 
-    ``status`` has a ``kind``: ``sensor`` (``name``, ``state``, ``detail``), ``link`` (``state`` is up or down), or
+    ``status`` has a ``kind``: ``sensor`` (``name``, ``state``, ``detail``), ``link`` (``up``, true or false), or
     any other, whose further keys are taken over.
     """
     told = {key: value for key, value in status.items() if key != "kind"}
@@ -90,7 +90,7 @@ def after_status(health: Health, status: Mapping[str, Any]) -> dict[str, Any]:
             now = {"state": told.get("state"), "detail": told.get("detail", "")}
             return {**health, "sensors": {**health.get("sensors", {}), str(told.get("name")): now}}
         case "link":
-            return {**health, "link": told.get("state")}
+            return {**health, "link": "up" if told.get("up") else "down"}
         case _:
             return {**health, **told}
 
