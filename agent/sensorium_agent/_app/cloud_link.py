@@ -47,6 +47,7 @@ class CloudLink:
         self._budget = Budget.of(limit, burst_bytes=limit * _BURST_S, now_ns=clock.now_ns()) if limit else None
         self._waiting: asyncio.Queue[Window] = asyncio.Queue(_WAITING)
         self._stack = contextlib.AsyncExitStack()
+        self._closing = False
         self.dropped = 0
 
     @classmethod
@@ -83,6 +84,7 @@ class CloudLink:
     async def __aexit__(self, *failure: object) -> None:
         await self._waiting.join()
         self._storing.cancel()
+        self._closing = True  # hanging up ourselves is no loss of the link
         await self._uplink.close(_FLUSH_S)
         await self._stack.aclose()
 
@@ -123,7 +125,8 @@ class CloudLink:
         self._listener.on_symbol(symbol)
 
     def _on_link(self, up: bool) -> None:
-        self._listener.on_status("link", up=up)
+        if not self._closing:
+            self._listener.on_status("link", up=up)
 
 
 def _path(text: str) -> Path | None:

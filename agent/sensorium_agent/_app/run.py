@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sensorium.clock import Clock, DeviceClock, ManualClock
+from sensorium.clock import DeviceClock, ManualClock
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality
 from sensorium_agent._app import compose, daemon
@@ -56,20 +56,23 @@ async def run_live(settings: Settings, output: Output) -> None:
     found = compose.sensors(settings)
     if not found:
         raise SensoriumError("no sensor is configured: add a [camera], [microphone], ... table, or use --play FILE")
-    await _run(settings, found, settings.modalities, output.listener(None), DeviceClock())
+    await _run(settings, lambda _: found, settings.modalities, output.listener(None))
 
 
 async def play_live(settings: Settings, file: Path, output: Output) -> None:
     """Play a recording in its own time, as if its sensors were here."""
     recording = open_recording(file)
-    clock = DeviceClock()
-    sensors = recording.sensors(clock.now_ns())
-    await _run(settings, sensors, compose.told_by(recording.modalities), output.listener(str(file)), clock)
+    await _run(settings, recording.sensors, compose.told_by(recording.modalities), output.listener(str(file)))
 
 
 async def _run(
-    settings: Settings, sensors: Sequence[Sensor], modalities: Sequence[Modality], lines: LineListener, clock: Clock
+    settings: Settings,
+    sensors_from: Callable[[int], Sequence[Sensor]],
+    modalities: Sequence[Modality],
+    lines: LineListener,
 ) -> None:
+    """Run the sensors that ``sensors_from`` gives for the moment when everything is ready."""
+    clock = DeviceClock()
     listeners: list[Listener] = [lines, LogListener()]
     telemetry = _telemetry(settings)
     if telemetry is not None:
@@ -80,7 +83,9 @@ async def _run(
     offer = link.offer if link else None
     parts = compose.assemble(settings, modalities, str(uuid.uuid4()), clock=clock, listener=everyone, offer=offer)
     stop = _stop_on_signals()
-    everyone.on_status("start", start_ns=clock.now_ns(), modalities=list(modalities), models=len(parts.lanes))
+    start_ns = clock.now_ns()
+    sensors = sensors_from(start_ns)
+    everyone.on_status("start", start_ns=start_ns, modalities=list(modalities))
     try:
         await daemon.run(
             sensors, parts.lanes, parts.aligner, parts.answerer, clock=clock, listener=everyone, stop=stop, link=link
