@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
@@ -157,17 +157,18 @@ def _said(heard: Sequence[_Reading], own: Sequence[_Reading], trust: float, conc
 def _pooled(voices: Mapping[Modality, Voice], concepts: int, temperature: float) -> Answer:
     """The voices' common answer, with what each contributed: the best hypothesis with it and without it."""
     logs = {m: [math.log(p) for p in v.answer] for m, v in voices.items() if v.answer is not None}
-
-    def pool(modalities: Collection[Modality]) -> tuple[float, ...]:
-        columns = zip(*(logs[m] for m in modalities), strict=True)
-        return formulas.softmax([math.fsum(c) for c in columns] or [0.0] * (concepts + 1), temperature)
-
-    posterior = pool(logs)
+    pooled = [math.fsum(column) for column in zip(*logs.values(), strict=True)] or [0.0] * (concepts + 1)
+    posterior = formulas.softmax(pooled, temperature)
     best = max(range(concepts + 1), key=posterior.__getitem__)
     told = math.log(posterior[best])
-    without = {m: max(pool(logs.keys() - {m})[best], sys.float_info.min) for m in logs}
-    parts = {m: _credited(voices[m], told - math.log(without[m])) for m in logs}
+    without = {m: _without(pooled, own, temperature)[best] for m, own in logs.items()}
+    parts = {m: _credited(voices[m], told - math.log(max(p, sys.float_info.min))) for m, p in without.items()}
     return Answer(posterior, {**voices, **parts})
+
+
+def _without(pooled: Sequence[float], own: Sequence[float], temperature: float) -> tuple[float, ...]:
+    """The posterior of all but one."""
+    return formulas.softmax([a - b for a, b in zip(pooled, own, strict=True)], temperature)
 
 
 def _credited(voice: Voice, contribution: float) -> Voice:
