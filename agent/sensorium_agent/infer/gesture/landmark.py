@@ -33,18 +33,25 @@ class Hand:
             scale, 0 at the wrist.
         presence: probability that a hand is in the crop.
         right: probability that it is a right hand, the picture not being mirrored.
-        sharpness: 0 (blurred) to 1, of the crop.
+        cut: the crop in which it was seen, [224, 224, 3].
     """
 
     joints: npt.NDArray[np.float32]
     presence: float
     right: float
-    sharpness: float
+    cut: Picture
 
     def box(self) -> Points:
         """Upper left and lower right corner [2, 2] of the joints."""
         xy = self.joints[:, :2]
         return np.stack([xy.min(axis=0), xy.max(axis=0)])
+
+    def sharpness(self) -> float:
+        """0 (blurred) to 1 by the variance of the Laplacian: J. Pech-Pacheco et al., ICPR 2000."""
+        green = np.ascontiguousarray(self.cut[::2, ::2, 1])
+        _, deviation = cv2.meanStdDev(cv2.Laplacian(green, cv2.CV_16S))
+        variance = float(deviation[0, 0]) ** 2
+        return variance / (variance + _SHARP)
 
     def next_crop(self) -> Region:
         """Where to look for this hand in the next picture."""
@@ -64,24 +71,17 @@ class LandmarkModel:
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        self._input = np.empty((1, SIZE_PX, SIZE_PX, 3), np.float32)
 
-    def look(self, picture: Picture, crop: Region) -> Hand:
+    def look(self, picture: Picture, crop: Region, *, quick: bool = False) -> Hand:
         """The hand in ``crop``, whether or not there is one: see its presence."""
-        cut = crop.cut(picture, SIZE_PX)
-        joints, presence, right, _world = self._model.run(unit(cut))
+        cut = crop.cut(picture, SIZE_PX, quick=quick)
+        joints, presence, right, _world = self._model.run(unit(cut, self._input))
         placed = _placed(joints.reshape(JOINTS, 3), crop)
-        return Hand(placed, float(presence[0, 0]), float(right[0, 0]), sharpness(cut))
+        return Hand(placed, float(presence[0, 0]), float(right[0, 0]), cut)
 
 
 def _placed(joints: npt.NDArray[np.float32], crop: Region) -> npt.NDArray[np.float32]:
     xy = crop.place(joints[:, :2] / np.float32(SIZE_PX))
     z = joints[:, 2:] * np.float32(crop.side / SIZE_PX)
     return np.concatenate([xy, z], axis=1)
-
-
-def sharpness(cut: Picture) -> float:
-    """0 to 1 by the variance of the Laplacian over every second pixel's green: J. Pech-Pacheco et al., ICPR 2000."""
-    green = np.ascontiguousarray(cut[::2, ::2, 1])
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(green, cv2.CV_16S))
-    variance = float(deviation[0, 0]) ** 2
-    return variance / (variance + _SHARP)

@@ -43,7 +43,7 @@ class GesturePerceiver:
     """
 
     def __init__(
-        self, stream: EventStream, *, palm: Model, landmark: Model, classifier: Model, min_score: float = 0.6
+        self, stream: EventStream, *, palm: Model, landmark: Model, classifier: Model, min_score: float = 0.65
     ) -> None:
         self._stream = stream
         self._tracker = HandTracker(PalmDetector(palm), LandmarkModel(landmark))
@@ -88,7 +88,7 @@ class GesturePerceiver:
             at_error_ns=sample.at_error_ns,
             label=LABELS[int(surest.probabilities[: len(LABELS)].argmax())] if known else None,
             score=min(surest.score, 1.0) if known else 0.0,
-            quality=hand.presence * (0.5 + 0.5 * hand.sharpness),
+            quality=hand.presence * (0.5 + 0.5 * hand.sharpness()),
             features=Tensor.of(features),
             metadata={
                 "handedness": "right" if hand.right >= 0.5 else "left",

@@ -24,10 +24,11 @@ _SAME_PLACE: Final = 0.06  # mean move of the joints from look to look, in sides
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
-    """A hand that keeps its ``number`` while it is followed."""
+    """A hand that keeps its ``number`` while it is followed; ``crop`` is where it will be looked for next."""
 
     number: int
     hand: Hand
+    crop: Region
 
 
 class HandTracker:
@@ -58,9 +59,10 @@ class HandTracker:
         """Last time's hands where they went; of two that have become the same hand, the older."""
         kept: list[Track] = []
         for track in self._tracks:
-            hand = self._landmarks.look(picture, track.hand.next_crop())
-            if hand.presence >= _STILL_THERE and not _taken(hand.next_crop(), kept):
-                kept.append(Track(track.number, hand))
+            hand = self._landmarks.look(picture, track.crop, quick=True)
+            crop = hand.next_crop()
+            if hand.presence >= _STILL_THERE and not _taken(crop, kept):
+                kept.append(Track(track.number, hand, crop))
         return kept
 
     def _views(self, picture: Picture, at_ns: int, *, first: bool) -> Iterator[Region]:
@@ -85,7 +87,7 @@ class HandTracker:
                 return
             hand = self._confirmed(picture, palm)
             if hand is not None:
-                self._tracks.append(Track(self._next_number, hand))
+                self._tracks.append(Track(self._next_number, hand, hand.next_crop()))
                 self._next_number += 1
 
     def _confirmed(self, picture: Picture, palm: Palm) -> Hand | None:
@@ -105,7 +107,7 @@ class HandTracker:
 def _taken(crop: Region, tracks: Sequence[Track]) -> bool:
     """Whether the middle of a hand's crop lies in the inner half of a followed hand's."""
     for track in tracks:
-        other = track.hand.next_crop()
+        other = track.crop
         reach = max(other.side, crop.side) / 5
         if abs(crop.center_x - other.center_x) < reach and abs(crop.center_y - other.center_y) < reach:
             return True
