@@ -82,7 +82,7 @@ _IN: Final = (Thumb.OVER, Thumb.OVER, Thumb.BESIDE)
 POSES: Final[Sequence[Pose]] = (
     Pose("fist", ((_C,), (_C,), (_C,), (_C,)), _IN, facing=Facing.ANY, weight=7),
     Pose("open_palm", ((_S,), (_S,), (_S,), (_S,)), (Thumb.OUT, Thumb.OUT, Thumb.ALONG), (-3, 22), weight=6),
-    Pose("open_palm", ((_S,), (_S,), (_S,), (_S,)), (Thumb.ALONG,), (-6, 4), weight=2),  # stop
+    Pose("open_palm", ((_S,), (_S,), (_S,), (_S,)), (Thumb.ALONG,), (-6, 4), weight=3),  # stop
     Pose("point", ((_S,), _DOWN, _DOWN, _DOWN), (*_IN, Thumb.ACROSS), weight=7),
     Pose("point", ((_S,), _DOWN, _DOWN, _DOWN), (*_IN, Thumb.ACROSS), facing=Facing.AHEAD),
     Pose("thumb_up", (_DOWN, _DOWN, _DOWN, _DOWN), (Thumb.OUT,), facing=Facing.THUMB_UP, weight=6),
@@ -108,9 +108,9 @@ POSES: Final[Sequence[Pose]] = (
 )
 
 _NEAR_UP: Final[Mapping[Facing, tuple[float, float]]] = {
-    Facing.THUMB_UP: (0, 42),
-    Facing.THUMB_DOWN: (138, 180),
-    Facing.THUMB_LEVEL: (65, 115),
+    Facing.THUMB_UP: (0, 50),
+    Facing.THUMB_DOWN: (130, 180),
+    Facing.THUMB_LEVEL: (72, 108),
 }
 
 
@@ -199,7 +199,7 @@ def _thumb(way: Thumb, joints: Floats, rng: np.random.Generator) -> Floats:
     base = _THUMB_BASE + rng.normal(0, 0.03, (count, 3))
     bones = _THUMB_BONES * rng.normal(1, 0.07, (count, 3))
     if way in (Thumb.OUT, Thumb.ALONG):
-        aside = rng.uniform(35, 80, count) if way is Thumb.OUT else rng.uniform(8, 24, count)
+        aside = rng.uniform(35, 80, count) if way is Thumb.OUT else rng.uniform(0, 24, count)
         rise = rng.uniform(-10, 35, count)
         first = _direction(aside * rng.uniform(0.7, 1.0, count) + (way is Thumb.ALONG) * 15, rise + 8)
         second = _direction(aside, rise)
@@ -266,7 +266,7 @@ def _turned(hands: Floats, facing: Facing, rng: np.random.Generator) -> Floats:
         # A thumb that points at the camera points neither up nor down: lay such hands flat.
         flat = np.linalg.norm(along[:, :2], axis=1) < 0.7 * np.linalg.norm(along, axis=1)
         tilted[flat], roll[flat] = _laid_flat(hands[flat], roll[flat] - now[flat])
-    return np.einsum("nij,nkj->nki", _about("z", roll), tilted)
+    return np.asarray(np.einsum("nij,nkj->nki", _about("z", roll), tilted))
 
 
 def _laid_flat(hands: Floats, off_up: Floats) -> tuple[Floats, Floats]:
