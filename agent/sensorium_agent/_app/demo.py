@@ -33,6 +33,7 @@ Line = dict[str, Any]
 RECORDING = Path(__file__).parent.parent / "demo" / "recording.toml"
 _READY = re.compile(r"ready on (\S+)")
 _START_S = 30.0
+_SVG_COLUMNS = 130
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -41,12 +42,13 @@ def demo(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="sensorium-demo-") as scratch, contextlib.ExitStack() as stack:
         cloud = None if args.no_cloud else stack.enter_context(CloudProcess(Path(scratch)))
         command = _agent_command(args, cloud.target if cloud else None, Path(scratch))
-        agent = stack.enter_context(_process(command))
+        log = Path(scratch) / "agent.log"
+        agent = stack.enter_context(_process(command, log))
         timeline = Timeline("Sensorium demo" if args.camera or args.microphone else "Sensorium · playing a recording")
         lines = _watch(agent, timeline, cloud, outage, Console(), plain=args.plain)
         _conclude(lines, timeline, args)
         if agent.wait() != 0:
-            raise SensoriumError("the agent stopped early; what it said stands above")
+            raise SensoriumError(_last_line(log).removeprefix("sensorium: "))
     return 0
 
 
@@ -63,8 +65,10 @@ def _outage(text: str | None) -> tuple[float, float] | None:
 
 
 @contextlib.contextmanager
-def _process(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own commands
+def _process(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[str]]:
+    # Its log must not run into the picture.
+    with log.open("w") as said:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True)  # noqa: S603 - our own
     try:
         yield process
     finally:
@@ -125,7 +129,7 @@ class CloudProcess:
 
 def _last_line(path: Path) -> str:
     lines = path.read_text().strip().splitlines()
-    return lines[-1] if lines else "it said nothing; try: sensorium-cloud serve"
+    return lines[-1] if lines else "it said nothing"
 
 
 def _agent_command(args: argparse.Namespace, target: str | None, scratch: Path) -> list[str]:
@@ -233,7 +237,7 @@ def _conclude(lines: list[Line], timeline: Timeline, args: argparse.Namespace) -
     summary = next((line for line in reversed(lines) if line["type"] == "summary"), None)
     if summary is None:
         return
-    console = Console(record=args.svg is not None)
+    console = Console(record=args.svg is not None, width=_SVG_COLUMNS if args.svg else None)
     if args.svg is not None:
         console.print(timeline.render())
     met = (

@@ -36,6 +36,7 @@ class Timeline:
         self.notes: list[str] = []
         self.link = "no cloud"
         self.start_ns: int | None = None
+        self.refined_to = 0  # the cloud answers in order: an older window without an answer was not sent
 
     def tell(self, line: Line) -> None:
         """Take one line in."""
@@ -47,6 +48,8 @@ class Timeline:
                 self.windows[line["id"]] = line
             case "symbol":
                 (self.cloud if line["revision"] == "cloud" else self.edge)[line["id"]] = line
+                if line["revision"] == "cloud":
+                    self.refined_to = max(self.refined_to, line["start_ns"])
             case "link":
                 self.link = "cloud up" if line["up"] else "cloud away: answering alone"
                 self.note(self.link)
@@ -96,7 +99,12 @@ class Timeline:
             Text(*_MARK[window["slots"][m]["presence"]]) if m in window["slots"] else Text("") for m in Modality
         ]
         edge, cloud = self.edge.get(window["id"]), self.cloud.get(window["id"])
-        return [f"{(window['start_ns'] - (self.start_ns or 0)) / 1e9:.1f}s", *marks, *_answer(edge), *_answer(cloud)]
+        if cloud is None and self.refined_to > window["start_ns"]:
+            return [*self._begins(window), *marks, *_answer(edge), Text("stays here", style="dim"), Text("")]
+        return [*self._begins(window), *marks, *_answer(edge), *_answer(cloud)]
+
+    def _begins(self, window: Line) -> list[RenderableType]:
+        return [f"{(window['start_ns'] - (self.start_ns or 0)) / 1e9:.1f}s"]
 
 
 def spoken(line: Line) -> str:
