@@ -8,6 +8,7 @@ by ``models/build/hands.py`` and are committed, so that set-up needs no pictures
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -60,7 +61,9 @@ def with_int8_body(model: bytes, ranges: Ranges) -> bytes:
     _ask_for_int8_body(quantizer)
     limits = {name: {"min": np.array(low), "max": np.array(high)} for name, (low, high) in ranges.items()}
     try:
-        return bytes(quantizer.quantize(limits, enable_progress_report=False).quantized_model)
+        with warnings.catch_warnings():  # the quantizer asks for every tensor, and is warned that this takes memory
+            warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors")
+            return bytes(quantizer.quantize(limits, enable_progress_report=False).quantized_model)
     except (KeyError, ValueError) as error:
         raise QuantizeError(
             f"no ranges committed for this landmark model ({error}): see models/build/hands.py"

@@ -99,8 +99,8 @@ class GesturePerceiver:
 
 
 def _box(reading: _Reading, picture: Picture) -> str:
-    """Left, top, width and height of a hand in parts of the picture's width and height."""
+    """Left, top, width and height of what is seen of a hand, in parts of the picture's width and height."""
     height, width = picture.shape[:2]
-    (left, top), (right, bottom) = reading.track.hand.box()
-    parts = (left / width, top / height, (right - left) / width, (bottom - top) / height)
+    (left, top), (right, bottom) = np.clip(reading.track.hand.box() / [width, height], 0, 1)
+    parts = (left, top, right - left, bottom - top)
     return " ".join(f"{part:.3f}" for part in parts)
