@@ -2,7 +2,7 @@
 
 Pure: no clock, no socket, no disk. `Delivery` is told what happens and asked what to do:
 
-    connected -> welcome -> (want, take | ack | symbol | refusal)... -> disconnected -> connected ...
+    welcome -> (want, take | ack | symbol | refusal)... -> disconnected -> welcome ...
 
 Windows go in the order of the spool, a bounded number unanswered, and again from the last one forgotten
 after every reconnect. A window is forgotten (`acknowledged`) when both are true: it was answered here, and
@@ -76,7 +76,7 @@ class Counts:
         strange: answers for windows that were not sent, or for another window than the one sent.
         too_large: windows the service would not take, never sent.
         unanswered: windows given up, since the service passed them over again and again.
-        reconnects: streams opened after the first.
+        reconnects: streams the service welcomed after the first.
     """
 
     sent: int = 0
@@ -143,17 +143,11 @@ class Delivery:
         self._safe = 0
         self._hold_ns = 0
         self._heard_ns = 0
-        self._connections = 0
+        self._welcomed = False
         self._limit = 0
         self._largest = 0
 
     # --- the link ----------------------------------------------------------------------------
-
-    def connected(self) -> None:
-        """A stream is open and Hello was said."""
-        self._connections += 1
-        if self._connections > 1:
-            self._count(reconnects=1)
 
     def welcome(self, welcome: Welcome, now_ns: int) -> bool:
         """The service is there; False if it knows windows this spool has never held.
@@ -162,6 +156,8 @@ class Delivery:
         """
         if welcome.resume_after > self._stored:
             return False
+        self._count(reconnects=int(self._welcomed))
+        self._welcomed = True
         self._limit, self._largest = welcome.max_in_flight, welcome.max_message_bytes
         self._safe, self._cursor = welcome.resume_after, self.acknowledged
         self._hold_ns, self._heard_ns, self._highest_answered = 0, now_ns, 0

@@ -136,7 +136,9 @@ class Spool:
             SpoolError: the directory cannot be written, or the sizes do not fit together.
         """
         if max_bytes < 2 * segment_bytes:
-            raise SpoolError(f"spool {directory}: {max_bytes} bytes is less than two segments of {segment_bytes}")
+            raise SpoolError(
+                f"spool {directory}: {max_bytes} bytes hold no two segments of {segment_bytes}; raise spool.max_mb"
+            )
         with contextlib.ExitStack() as files, _failing(directory):
             directory.mkdir(parents=True, exist_ok=True)
             sync_directory(directory.parent)

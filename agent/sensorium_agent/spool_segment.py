@@ -52,13 +52,15 @@ class Segment:
 
     @classmethod
     def create(cls, directory: Path, header: Header) -> Self:
-        """A new one, reserved and durable under its name, open for writing."""
+        """A new one, reserved, durable under its name, open for writing.
+
+        Its header is safe no sooner than its first records, whose sync is one for both.
+        """
         path = directory / f"{header.first:020d}{SUFFIX}"
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             _reserve(file, header.capacity)
             _write_all(file, spool_format.encode_header(header), 0)
-            os.fsync(file)
             sync_directory(directory)
         except OSError:
             os.close(file)

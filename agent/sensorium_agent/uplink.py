@@ -231,7 +231,6 @@ class Uplink:
             wall_error_ns=wall.error_ns,
             software=self._software,
         )
-        self._delivery.connected()
         await self._write(call, wire.request_to_proto(hello))
         try:
             async with asyncio.timeout(min(_WELCOME_S, self._patience_s)):

@@ -13,7 +13,6 @@ def a_delivery(stored: int, *, acknowledged: int = 0, jitter: float = 0.5) -> De
 
 
 def welcomed(delivery: Delivery, *, resume_after: int = 0, max_in_flight: int = 4, now_ns: int = 0) -> Delivery:
-    delivery.connected()
     assert delivery.welcome(Welcome(resume_after, max_in_flight, 1 << 20), now_ns)
     return delivery
 
@@ -37,9 +36,7 @@ def answer(delivery: Delivery, *sequences: int, now_ns: int = 0) -> list[bool]:
 
 
 def test_sends_nothing_before_the_welcome() -> None:
-    delivery = a_delivery(3)
-    delivery.connected()
-    assert delivery.want(0) is None
+    assert a_delivery(3).want(0) is None
 
 
 def test_sends_in_order_and_no_more_than_may_be_unanswered() -> None:
@@ -208,7 +205,6 @@ def test_what_is_gone_from_the_spool_is_passed_over() -> None:
 
 def test_a_window_the_service_would_not_take_is_never_sent() -> None:
     delivery = a_delivery(2)
-    delivery.connected()
     delivery.welcome(Welcome(0, 4, max_message_bytes=1000), 0)
     want = delivery.want(0)
     assert want is not None
@@ -219,7 +215,6 @@ def test_a_window_the_service_would_not_take_is_never_sent() -> None:
 
 def test_an_old_copy_of_a_spool_is_found_out() -> None:
     delivery = a_delivery(3)
-    delivery.connected()
     assert not delivery.welcome(Welcome(7, 4, 1 << 20), 0)
 
 

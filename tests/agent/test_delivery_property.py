@@ -66,7 +66,6 @@ class World:
     def connect(self) -> None:
         self.up.clear()
         self.down.clear()
-        self.delivery.connected()
         assert self.delivery.welcome(Welcome(self.service.safe, self.max_in_flight, 1 << 20), self.now_ns)
 
     def store(self) -> None:

@@ -19,7 +19,7 @@ from sensorium.clock import DeviceClock
 from sensorium.delivery import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Refusal, SequencedWindow
 from sensorium.symbol import Symbol
 from sensorium.window import Window
-from sensorium_agent.spool import Spool
+from sensorium_agent.spool import Spool, SpoolError
 from sensorium_agent.uplink import Stats, Uplink
 
 
@@ -290,3 +290,29 @@ async def test_who_offers_may_be_cancelled_and_nobody_else_is_harmed(tmp_path: P
             offers[5].cancel()
         await device.until(lambda: device.stats.spooled == 0 and len(device.answered) == 10)
         assert device.answered == once(range(10))
+
+
+async def test_a_disk_that_cannot_be_read_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise SpoolError("spool: Input/output error")
+
+    async with FakeCloud() as cloud, a_device(tmp_path, cloud.target) as device:
+        with monkeypatch.context() as patch:
+            patch.setattr(device.spool, "read", broken)
+            await device.offer(*range(5))
+            await device.until(lambda: "Input/output error" in device.stats.trouble)
+        await device.until(lambda: device.stats.spooled == 0)
+        assert device.answered == once(range(5))
+
+
+async def test_the_one_window_that_spoils_its_message_is_found_and_the_rest_delivered(tmp_path: Path) -> None:
+    def refuse(one: SequencedWindow) -> Refusal | None:
+        return Refusal(0, INVALID_ARGUMENT, "windows", "one of these is bad") if one.window.index == 3 else None
+
+    async with FakeCloud(refuse=refuse) as cloud, a_device(tmp_path, cloud.target) as device:
+        await device.offer(*range(10))
+        await device.until(lambda: device.stats.spooled == 0)
+        assert sorted(device.answered) == [f"{SESSION}.{n}" for n in range(10) if n != 3]
+        assert device.stats.delivery.refused == 1
