@@ -332,7 +332,7 @@ def test_says_in_one_line_that_a_directory_cannot_be_used(tmp_path: Path) -> Non
 
 
 def test_refuses_a_spool_of_less_than_two_segments(tmp_path: Path) -> None:
-    with pytest.raises(SpoolError, match="raise spool.max_mb"):
+    with pytest.raises(SpoolError, match=r"raise spool\.max_mb$"):
         opened(tmp_path, max_bytes=SEGMENT)
 
 
