@@ -1,9 +1,9 @@
-"""Trains gesture_classifier on generated hands, writes it as an int8 file, and measures it.
+"""Trains gesture_classifier on generated hands, and measures it on those and on photos.
 
     python -m sensorium_models fetch && python -m sensorium_models fetch-media
-    python models/build/gesture.py [--photos FOLDER] [--keep]
+    python models/build/gesture.py [--train] [--photos FOLDER]
 
-``--keep`` writes models/weights/gesture_classifier.tflite; the same seed gives the same file on the same machine.
+``--train`` writes models/weights/gesture_classifier.tflite; the same seed gives the same file on the same machine.
 ``--photos`` measures on a folder as `hand_photos` describes it, through the real detector and landmark model.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import math
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -54,16 +53,21 @@ def batches(rng: np.random.Generator) -> Iterator[Examples]:
             yield features[begin : begin + _BATCH], labels[begin : begin + _BATCH]
 
 
-def measure_generated(network: Network, model: Model) -> None:
-    """Print the accuracy on hands of a seed of their own, and how far int8 agrees with float32."""
+def said(model: Model, features: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """The likeliest label of each row of features."""
+    return np.array([model.run(row[np.newaxis])[0][0].argmax() for row in features])
+
+
+def measure_generated(model: Model) -> None:
+    """Print the accuracy on hands of a seed of their own, and the cost of one."""
     features, labels = examples(20_000, np.random.default_rng(_SEED + 1))
-    exact = network.probabilities(features).argmax(axis=1)
-    ours = np.array([model.run(row[np.newaxis])[0][0].argmax() for row in features])
-    print(f"generated hands: {interval(int((ours == labels).sum()), len(labels))}")
+    begin = time.thread_time()
+    answers = said(model, features)
+    print(f"{(time.thread_time() - begin) / len(features) * 1e6:.1f} us of CPU a hand")
+    print(f"generated hands: {interval(int((answers == labels).sum()), len(labels))}")
     for index, label in enumerate(hand_model.LABELS):
         mine = labels == index
-        print(f"  {label:10s} {(ours[mine] == index).mean():.3f} of {mine.sum()}")
-    print(f"int8 agrees with float32 on {(ours == exact).mean():.2%}")
+        print(f"  {label:10s} {(answers[mine] == index).mean():.3f} of {mine.sum()}")
 
 
 def interval(right: int, total: int) -> str:
@@ -90,24 +94,16 @@ def measure_photos(photos: Sequence[hand_photos.Photo], classifier: Model) -> No
     counts: Counter[tuple[str, str]] = Counter()
     for photo in photos:
         event = look(photo, classifier)
-        said = (event.label or "none") if event else "no hand"
+        answer = (event.label or "none") if event else "no hand"
         kind = "no_hand" if photo.truth == hand_photos.NO_HAND else "none" if photo.truth == "none" else "gesture"
-        fine = said == photo.truth or (kind != "gesture" and said in ("none", "no hand"))
+        fine = answer == photo.truth or (kind != "gesture" and answer in ("none", "no hand"))
         if photo.truth != hand_photos.ANY_HAND:
             counts[kind, "right" if fine else "wrong"] += 1
         if not fine or photo.truth == hand_photos.ANY_HAND:
-            print(f"  {photo.name}: {photo.truth}, said {said} {event.score if event else 0:.2f}")
+            print(f"  {photo.name}: {photo.truth}, said {answer} {event.score if event else 0:.2f}")
     for kind in ("gesture", "none", "no_hand"):
         right = counts[kind, "right"]
         print(f"photos, {kind}: {interval(right, right + counts[kind, 'wrong'])}")
-
-
-def measure_cost(model: Model, features: npt.NDArray[np.float32]) -> None:
-    """Print the thread's CPU time of one call."""
-    begin = time.thread_time()
-    for row in features:
-        model.run(row[np.newaxis])
-    print(f"{(time.thread_time() - begin) / len(features) * 1e6:.1f} us of CPU a hand")
 
 
 def trained() -> Network:
@@ -118,24 +114,31 @@ def trained() -> Network:
     return network
 
 
-def main() -> None:
-    """Print every figure on a line of its own."""
-    parser = argparse.ArgumentParser(description="Train the gesture classifier and measure it.")
-    parser.add_argument("--photos", type=Path, help="a folder of more photos, see hand_photos.py")
-    parser.add_argument("--keep", action="store_true", help=f"write {_KEPT.name}")
-    options = parser.parse_args()
+def retrain() -> None:
+    """Train, write the file, and print how far int8 agrees with float32."""
     network = trained()
     calibration, _ = examples(20_000, np.random.default_rng(_SEED + 2))
-    written = to_litert(network, calibration)
-    print(f"{len(written):,} bytes, sha256 {hashlib.sha256(written).hexdigest()}")
-    with tempfile.TemporaryDirectory() as scratch:
-        path = _KEPT if options.keep else Path(scratch) / _KEPT.name
-        path.write_bytes(written)
-        classifier = load(path)
-    measure_generated(network, classifier)
-    measure_cost(classifier, calibration[:5000])
-    photos = [*hand_photos.samples(), *(hand_photos.folder(options.photos) if options.photos else ())]
-    measure_photos(photos, classifier)
+    _KEPT.write_bytes(to_litert(network, calibration))
+    print(f"{_KEPT.name}: sha256 {hashlib.sha256(_KEPT.read_bytes()).hexdigest()}")
+    features, _ = examples(20_000, np.random.default_rng(_SEED + 1))
+    exact = network.probabilities(features).argmax(axis=1)
+    print(f"int8 agrees with float32 on {(said(load(_KEPT), features) == exact).mean():.2%}")
+
+
+def main() -> None:
+    """Print every figure on a line of its own."""
+    parser = argparse.ArgumentParser(description="Train the gesture classifier, and measure it.")
+    parser.add_argument("--photos", type=Path, help="a folder of more photos, see hand_photos.py")
+    parser.add_argument("--train", action="store_true", help=f"make {_KEPT.name} anew, in some minutes")
+    options = parser.parse_args()
+    if options.train:
+        retrain()
+    classifier = load(_KEPT)
+    print(f"{_KEPT.stat().st_size:,} bytes")
+    measure_generated(classifier)
+    measure_photos(
+        [*hand_photos.samples(), *(hand_photos.folder(options.photos) if options.photos else ())], classifier
+    )
 
 
 if __name__ == "__main__":

@@ -51,20 +51,23 @@ class Region:
 
         ``quick`` takes the nearest pixel: a quarter of the time, and joints 0.4 of 224 pixels off, as int8 is.
         """
-        shrink = int(self.side / size / 2)
-        if shrink <= 1:
-            sampling = cv2.INTER_NEAREST if quick and self.side > size / 2 else cv2.INTER_LINEAR
-            return _warped(picture, self, size, sampling)
-        # Bilinear sampling alone would skip so many pixels that it sees noise.
-        height, width = picture.shape[:2]
-        small = (max(1, width // shrink), max(1, height // shrink))
-        scaled = self._scaled(small[0] / width, small[1] / height)
-        return _warped(
-            _pixels(cv2.resize(picture, small, interpolation=cv2.INTER_AREA)), scaled, size, cv2.INTER_LINEAR
-        )
+        if quick and size / 2 < self.side < 4 * size:
+            return _warped(picture, self, size, cv2.INTER_NEAREST)
+        region = self
+        while region.side >= 2 * size:  # bilinear sampling alone would skip pixels and see their noise
+            picture, region = _halved(picture), region.halved()
+        return _warped(picture, region, size, cv2.INTER_LINEAR)
 
-    def _scaled(self, x: float, y: float) -> Region:
-        return Region(self.center_x * x, self.center_y * y, self.side * (x + y) / 2, self.angle_rad)
+    def halved(self) -> Region:
+        """The same square in a picture of half the width and height."""
+        return Region(self.center_x / 2, self.center_y / 2, self.side / 2, self.angle_rad)
+
+
+def _halved(picture: Picture) -> Picture:
+    """Means of two by two pixels; whole factors only, for which OpenCV is five times as fast."""
+    height, width = max(1, picture.shape[0] // 2), max(1, picture.shape[1] // 2)
+    even = picture[: 2 * height, : 2 * width]
+    return _pixels(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA))
 
 
 def _warped(picture: Picture, region: Region, size: int, sampling: int) -> Picture:
