@@ -226,6 +226,8 @@ def _plain(line: Line, timeline: Timeline, last: dict[str, str | None]) -> str |
             return f"{at:6.1f}s  {line['revision']:>5} => {answer}"
         case "link":
             return f"         {timeline.link}"
+        case "sensor" if line["state"] == "down":
+            return f"         {timeline.notes[-1]}"
         case _:
             return None
 

@@ -106,7 +106,7 @@ class Spool(_Table, frozen=True, kw_only=True):
     """Where windows wait on disk until the cloud has them."""
 
     directory: Annotated[str, Meta(description="/var/lib/sensorium/spool or the user's state folder if empty")] = ""
-    max_mb: Annotated[Positive, Meta(description="largest size; the oldest windows give way")] = 64
+    max_mb: Annotated[int, Meta(ge=2, description="largest size; the oldest windows give way")] = 64
 
 
 class Mqtt(_Table, frozen=True, kw_only=True):
