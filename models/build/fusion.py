@@ -1,0 +1,230 @@
+"""Trains the cloud's fusion network, measures it, and writes it as ONNX with its card.
+
+    python models/build/fusion.py train    --out DIR    needs the extra `train`; some minutes on two cores
+    python models/build/fusion.py evaluate --out DIR    prints the table of the card
+    python models/build/fusion.py export   --out DIR    writes fusion.onnx and fusion.json into DIR
+
+DIR keeps the banks and the weights between the steps; what ships is copied to models/weights by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import pickle
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import fusion_bank
+import fusion_measure
+import numpy as np
+import torch
+from fusion_bank import Bank, Floats, Split
+from fusion_mix import MODALITIES, Mixer, materialise
+from fusion_net import FusionNet
+from torch import nn
+
+from sensorium import concepts
+from sensorium.concepts import Vocabulary
+from sensorium_cloud.encode import SentenceEncoder
+from sensorium_cloud.evidence import embed
+from sensorium_cloud.network import Inputs
+from sensorium_models import store
+
+_SEED: Final = 2026
+_BATCH: Final = 256
+_SCENES: Final = 60_000
+_EVENTS: Final = 4
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=("train", "evaluate", "export"))
+    parser.add_argument("--out", type=Path, required=True, help="folder for banks, weights and results")
+    parser.add_argument("--steps", type=int, default=1500, help="of the optimizer")
+    chosen = parser.parse_args()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    world = World(chosen.out)
+    if chosen.step == "train":
+        train(world, chosen.steps)
+    elif chosen.step == "evaluate":
+        evaluate(world)
+    else:
+        export(world)
+
+
+class World:
+    """The vocabulary, its place in the sentence space, and the banks, kept in a folder."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.vocabulary: Vocabulary = concepts.load()
+        encoder = SentenceEncoder(store.path("sentence_embedding"), store.path("sentence_tokenizer"), threads=2)
+        self._encode = encoder.encode
+        self.concepts: Floats = embed(self.vocabulary, encoder.encode)
+
+    def bank(self, split: Split) -> Bank:
+        """The bank of a split, built once for a vocabulary and its sentences."""
+        lines = fusion_bank.sentences(self.vocabulary, split)
+        told = hashlib.sha256(json.dumps([self.vocabulary.digest, lines]).encode()).hexdigest()
+        kept = self.out / f"bank-{split}-{told[:12]}.pickle"
+        if not kept.exists():
+            print(f"building the bank of {split}")
+            kept.write_bytes(pickle.dumps(fusion_bank.build(self.vocabulary, self._encode, split, _SEED)))
+        bank: Bank = pickle.loads(kept.read_bytes())
+        return bank
+
+    def dims(self) -> dict[str, int]:
+        """Numbers in a feature vector, by modality."""
+        return {m: next(iter(self.bank("practice").rows[m].values())).shape[1] for m in MODALITIES}
+
+    def weights(self) -> Path:
+        """Where the trained weights lie."""
+        return self.out / "fusion.pt"
+
+    def net(self) -> FusionNet:
+        """The trained network."""
+        net = FusionNet(self.dims())
+        net.load_state_dict(torch.load(self.weights(), weights_only=True))
+        return net.eval()
+
+    def run(self, inputs: Inputs) -> tuple[Floats, Floats]:
+        """The trained network's logits (before the temperature) and attention."""
+        net = self.net()
+        with torch.no_grad():
+            embedding, attention, none = net(*tensors(inputs))
+            cosines = torch.cat([embedding @ torch.from_numpy(self.concepts).T, none.unsqueeze(-1)], -1)
+            logits = net.log_scale.exp() * cosines
+        return logits.numpy(), attention.numpy()
+
+
+def tensors(inputs: Inputs) -> list[torch.Tensor]:
+    """The network's inputs in order."""
+    return [torch.from_numpy(x) for x in (*inputs.features, inputs.phrases, inputs.facts)]
+
+
+# --- training --------------------------------------------------------------------------
+
+
+def train(world: World, steps: int) -> None:
+    """Text-anchored cross-entropy: the embedding is to lie nearest to the words of its meaning."""
+    torch.manual_seed(_SEED)
+    torch.set_num_threads(1)  # at these sizes a second thread mostly waits
+    rng = np.random.default_rng(_SEED)
+    bank = world.bank("practice")
+    mixer = Mixer(world.vocabulary, bank, rng)
+    scenes = [mixer.draw() for _ in range(_SCENES)]
+    net = FusionNet(world.dims())
+    print(f"{sum(p.numel() for p in net.parameters())} parameters, {len(scenes)} scenes, {steps} steps")
+    anchors = torch.from_numpy(world.concepts)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps, pct_start=0.1)
+    seen = 0.0
+    for step in range(steps):
+        chosen = [scenes[i] for i in rng.integers(len(scenes), size=_BATCH)]
+        inputs, meanings = materialise(chosen, bank, world.vocabulary, world.concepts, rng, drop=0.25)
+        loss = _loss(net, tensors(inputs), anchors, torch.from_numpy(meanings))
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        seen += float(loss.detach())
+        if step % 250 == 249:
+            print(f"step {step + 1}: loss {seen / 250:.4f}", flush=True)
+            seen = 0.0
+    torch.save(net.state_dict(), world.weights())
+
+
+def _loss(net: FusionNet, inputs: list[torch.Tensor], anchors: torch.Tensor, meanings: torch.Tensor) -> torch.Tensor:
+    embedding, _, none = net(*inputs)
+    logits = net.log_scale.exp() * torch.cat([embedding @ anchors.T, none.unsqueeze(-1)], -1)
+    return -(meanings * torch.log_softmax(logits, -1)).sum(-1).mean()
+
+
+# --- measuring -------------------------------------------------------------------------
+
+
+def evaluate(world: World) -> dict[str, Any]:
+    """Print and keep the figures: calibrated on the split `fit`, measured on `exam`."""
+    found = fusion_measure.measure(world.vocabulary, world.concepts, world.bank("fit"), world.bank("exam"), world.run)
+    for line in found.lines():
+        print(line)
+    figures = asdict(found)
+    (world.out / "figures.json").write_text(json.dumps(figures, indent=1))
+    return figures
+
+
+# --- writing ---------------------------------------------------------------------------
+
+
+def export(world: World) -> None:
+    """Write fusion.onnx and fusion.json, after comparing ONNX Runtime with torch."""
+    net = world.net()
+    path = world.out / "fusion.onnx"
+    names = [*map(str, MODALITIES), "phrases", "facts"]
+    rng = np.random.default_rng(_SEED)
+    mixer = Mixer(world.vocabulary, world.bank("exam"), rng)
+    scenes = [mixer.draw() for _ in range(64)]
+    inputs, _ = materialise(scenes, world.bank("exam"), world.vocabulary, world.concepts, rng, drop=0.25)
+    batch = torch.export.Dim("windows", min=1, max=4096)
+    torch.onnx.export(
+        net,
+        tuple(tensors(inputs)),
+        str(path),
+        input_names=names,
+        output_names=["embedding", "attention", "none"],
+        dynamic_shapes=(tuple({0: batch} for _ in names),),
+        dynamo=True,
+        external_data=False,
+        optimize=True,
+    )
+    apart = _apart(path, net, inputs, names)
+    print(f"{path}: {path.stat().st_size} bytes, ONNX Runtime and torch differ by at most {apart:.1e}")
+    assert apart < 1e-4
+    _write_card(world, net, apart)
+
+
+def _apart(path: Path, net: FusionNet, inputs: Inputs, names: Sequence[str]) -> float:
+    """The largest difference between ONNX Runtime and torch, over batches of 1 and of 64."""
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    arrays = [*inputs.features, inputs.phrases, inputs.facts]
+    with torch.no_grad():
+        expected = [output.numpy() for output in net(*tensors(inputs))]
+    worst = 0.0
+    for rows in (slice(0, 64), slice(5, 6)):
+        outputs = session.run(None, {name: x[rows] for name, x in zip(names, arrays, strict=True)})
+        worst = max(worst, *(float(np.abs(o - e[rows]).max()) for o, e in zip(outputs, expected, strict=True)))
+    return worst
+
+
+def _write_card(world: World, net: FusionNet, apart: float) -> None:
+    figures = json.loads((world.out / "figures.json").read_text())
+    card = {
+        "dims": world.dims(),
+        "phrase": world.concepts.shape[1],
+        "events": _EVENTS,
+        "scale": float(net.log_scale.detach().exp()),
+        "temperature": figures["temperature"],
+        "thresholds": figures["thresholds"],
+        "vocabulary": world.vocabulary.digest,
+        "about": {
+            "parameters": sum(p.numel() for p in net.parameters()),
+            "onnx_against_torch": apart,
+            "seed": _SEED,
+            "sentence_embedding": store.digest("sentence_embedding"),
+            "frame_embedding": store.digest("frame_embedding"),
+            "figures": figures["rows"],
+        },
+    }
+    (world.out / "fusion.json").write_text(json.dumps(card, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

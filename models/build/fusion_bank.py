@@ -1,0 +1,279 @@
+"""Evidence to build composites from: what the project's own perceivers and encoders make of samples.
+
+Three splits never share a recording, a picture, a sentence or a seed: `practice` trains, `fit` fits the
+temperature, `exam` measures. Words, sound and pictures are real (through the real encoders); hands, strokes and
+pulses come from generators.
+"""
+
+from __future__ import annotations
+
+import tomllib
+import wave
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import cv2
+import hand_model
+import numpy as np
+import numpy.typing as npt
+
+from sensorium.concepts import Concept, Precedence, Vocabulary
+from sensorium.event import Event, EventStream, Modality, Pulse, Sample, Touch, TouchPhase
+from sensorium_agent.infer.biometric import HeartPerceiver
+from sensorium_agent.infer.gesture.classify import HAND_FEATURES, hand_features
+from sensorium_agent.infer.sound_features import RATE_HZ, describe
+from sensorium_agent.infer.touch import TouchPerceiver
+from sensorium_cloud.encode import FrameEncoder
+from sensorium_models import media, store
+
+Floats = npt.NDArray[np.float32]
+Split = Literal["practice", "fit", "exam"]
+SPLITS: Final[tuple[Split, ...]] = ("practice", "fit", "exam")
+NOTHING_KNOWN: Final = ""
+"""Name of what has no label: an unknown hand, noise, a stroke that is no gesture."""
+
+_SENTENCES: Final = Path(__file__).with_name("fusion_sentences.toml")
+_TEMPLATES: Final[Mapping[Split, Sequence[str]]] = {
+    "practice": (
+        *("{}", "please {}", "{} now", "could you {}", "okay {}", "{}, please", "hey, {}", "I said {}"),
+        *("{} for me", "I want you to {}", "{} a little", "can you {}", "{} in the kitchen", "{}, thank you"),
+    ),
+    "fit": ("{}", "{} please"),
+    "exam": ("{}", "well, {}"),
+}
+_DENIALS: Final[Mapping[Split, Sequence[str]]] = {
+    "practice": ("don't {}", "do not {}", "you must not {}"),
+    "fit": ("please do not {}",),
+    "exam": ("never {}", "I told you not to {}"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bank:
+    """Feature vectors of one split.
+
+    Attributes:
+        rows: by modality, by what they show (a label, a concept's name for text, `NOTHING_KNOWN`): float32 [n, D].
+        denied: sentence vectors of commands that are told not to be done.
+    """
+
+    rows: Mapping[Modality, Mapping[str, Floats]]
+    denied: Floats
+
+
+def build(vocabulary: Vocabulary, encode: Callable[[Sequence[str]], Floats], split: Split, seed: int) -> Bank:
+    """The bank of one split; the same seed gives the same bank."""
+    rng = np.random.default_rng([seed, SPLITS.index(split)])
+    rows = {
+        Modality.VIDEO: _pictures(split, rng),
+        Modality.AUDIO: _sounds(split, rng),
+        Modality.TEXT: {name: encode(lines) for name, lines in sentences(vocabulary, split).items()},
+        Modality.GESTURE: _hands(rng),
+        Modality.HAPTIC: _strokes(rng),
+        Modality.BIOMETRIC: _hearts(rng),
+    }
+    return Bank(rows, encode(denials(vocabulary, split)))
+
+
+# --- words -----------------------------------------------------------------------------
+
+
+def sentences(vocabulary: Vocabulary, split: Split) -> dict[str, list[str]]:
+    """Lines by the concept they mean, and those that mean none under `NOTHING_KNOWN`."""
+    written = tomllib.loads(_SENTENCES.read_text(encoding="utf-8"))
+    lines = {c.name: list(_lines(c, written["say"].get(c.name, {}), split)) for c in vocabulary}
+    return lines | {NOTHING_KNOWN: list(_own(written["unknown"], split))}
+
+
+def denials(vocabulary: Vocabulary, split: Split) -> list[str]:
+    """Commands, told not to be done: they mean none of the concepts."""
+    doable = [c for c in vocabulary if c.precedence is Precedence.COMMAND and "ANSWER" not in c.domains]
+    plain = [line for c in doable for line in c.phrases if not {"no", "not", "don't", "stop"} & set(line.split())]
+    return [template.format(line) for template in _DENIALS[split] for line in plain]
+
+
+def _lines(concept: Concept, written: Mapping[str, Sequence[str]], split: Split) -> Iterator[str]:
+    own = [*concept.phrases, *_own(written, split)] if split == "practice" else _own(written, split)
+    return (template.format(line) for line in own for template in _TEMPLATES[split])
+
+
+def _own(written: Mapping[str, Sequence[str]], split: Split) -> Sequence[str]:
+    """`fit` and `exam` take turns in what is never trained on."""
+    if split == "practice":
+        return written.get("practice", ())
+    return written.get("exam", ())[split == "exam" :: 2]
+
+
+# --- sound -----------------------------------------------------------------------------
+
+
+def _sounds(split: Split, rng: np.random.Generator) -> dict[str, Floats]:
+    """Speech out of recordings, under some noise; and noises alone. Which word it was is the label's business."""
+    recordings = [_wav(path) for path in _speech_files()[SPLITS.index(split) :: len(SPLITS)]]
+    speech = np.stack([describe(_spoken(recordings[n % len(recordings)], rng)) for n in range(400)])
+    noises = np.stack([describe(_noise(RATE_HZ, rng)) for _ in range(200)])
+    return {"speech": speech, NOTHING_KNOWN: noises}
+
+
+def _speech_files() -> list[Path]:
+    return [
+        media.path(name) for name in sorted(media.names()) if name.startswith("pocketsphinx/") and name.endswith(".wav")
+    ]
+
+
+def _wav(path: Path) -> npt.NDArray[np.int16]:
+    with wave.open(str(path)) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+
+def _spoken(pcm: npt.NDArray[np.int16], rng: np.random.Generator) -> npt.NDArray[np.int16]:
+    length = int(RATE_HZ * rng.uniform(0.2, 1.2))
+    start = int(rng.integers(max(len(pcm) - length, 1)))
+    loud = pcm[start : start + length] * rng.uniform(0.2, 1.5)
+    quiet = _noise(len(loud), rng) * 10 ** (-rng.uniform(10, 40) / 20)
+    return np.clip(loud + quiet, -32768, 32767).astype(np.int16)
+
+
+def _noise(length: int, rng: np.random.Generator) -> npt.NDArray[np.int16]:
+    """Coloured noise, a hum, or clicks, at any level."""
+    white = rng.normal(0, 1, length)
+    time = np.arange(length) / RATE_HZ
+    colour = np.cumsum(white) if rng.random() < 0.5 else white
+    hum = np.sin(2 * np.pi * rng.uniform(45, 800) * time)
+    clicks = np.where(rng.random(length) < 0.001, rng.normal(0, 8, length), 0.0)
+    mixed = sum(part / max(float(np.abs(part).max()), 1e-9) * rng.random() for part in (colour, hum, clicks))
+    return np.asarray(np.clip(mixed * 10 ** rng.uniform(1.5, 4.2), -32768, 32767), np.int16)
+
+
+# --- pictures --------------------------------------------------------------------------
+
+
+def _pictures(split: Split, rng: np.random.Generator) -> dict[str, Floats]:
+    """Scenes cut out of photographs, and what a covered camera sees."""
+    names = [name for name in sorted(media.names()) if name.endswith(".jpg")][SPLITS.index(split) :: len(SPLITS)]
+    photos = [np.asarray(cv2.imread(str(media.path(name))), np.uint8) for name in names]
+    encoder = FrameEncoder(store.path("frame_embedding"), remember=1)
+    scenes = [_cut(photos[n % len(photos)], rng) for n in range(150)]
+    covered = [_covered(photos[n % len(photos)], rng) for n in range(100)]
+    return {NOTHING_KNOWN: _framed(encoder, scenes), "covered": _framed(encoder, covered)}
+
+
+def _framed(encoder: FrameEncoder, pictures: Sequence[npt.NDArray[np.uint8]]) -> Floats:
+    jpegs = [cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes() for picture in pictures]
+    return np.stack([row for row in encoder.encode(jpegs) if row is not None])
+
+
+def _cut(photo: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    height, width = photo.shape[:2]
+    high, wide = (int(side * rng.uniform(0.5, 1.0)) for side in (height, width))
+    top, left = int(rng.integers(height - high + 1)), int(rng.integers(width - wide + 1))
+    part = photo[top : top + high, left : left + wide] * rng.uniform(0.5, 1.3) + rng.uniform(-15, 15)
+    return np.asarray(np.clip(cv2.resize(part, (320, 240)), 0, 255), np.uint8)
+
+
+def _covered(photo: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Night, a finger on the lens, or cloth before it: dark or one colour, with a sensor's noise."""
+    kind = rng.integers(3)
+    if kind == 0:
+        seen = _cut(photo, rng) * rng.uniform(0, 0.04)
+    else:
+        colour = np.array([30, 45, 140]) * rng.uniform(0.1, 1.0) if kind == 1 else np.full(3, rng.uniform(0, 40))
+        ramp = np.linspace(rng.uniform(0.6, 1.0), 1.0, 320)[None, :, None]
+        seen = np.ones((240, 320, 3)) * colour * ramp
+    noisy = seen + rng.normal(0, rng.uniform(0.5, 6), (240, 320, 3))
+    return np.clip(noisy, 0, 255).astype(np.uint8)
+
+
+# --- hands, strokes, hearts ------------------------------------------------------------
+
+
+def _hands(rng: np.random.Generator) -> dict[str, Floats]:
+    """The perceiver's 128 numbers: the hand that says it, and now and then another one."""
+    hands = hand_model.generate(4000, rng)
+    own = np.stack([hand_features(j, float(r)) for j, r in zip(hands.joints, hands.right, strict=True)])
+    other = own[rng.permutation(len(own))] * (rng.random((len(own), 1)) < 0.25)
+    rows = np.concatenate([own, other], axis=1).astype(np.float32)
+    assert rows.shape[1] == 2 * HAND_FEATURES
+    names = [NOTHING_KNOWN if label == "none" else label for label in hand_model.LABELS]
+    return {name: rows[hands.labels == number] for number, name in enumerate(names)}
+
+
+def _strokes(rng: np.random.Generator) -> dict[str, Floats]:
+    """What the touch perceiver calls fingers that tap, press, swipe and scribble."""
+    perceiver = TouchPerceiver(EventStream("build", Modality.HAPTIC))
+    events: list[Event] = []
+    at_ns = 0
+    for number in range(1500):
+        for phase, after_ms, x, y in _touches(number % 8, rng):
+            sample = Sample(Modality.HAPTIC, "pad", number, at_ns + int(after_ms * 1e6), Touch(0, phase, x, y))
+            events += perceiver.perceive(sample)
+        at_ns = sample.at_ns + 2_000_000_000
+        events += perceiver.tick(at_ns)
+    return _by_label(events)
+
+
+def _touches(kind: int, rng: np.random.Generator) -> Iterator[tuple[TouchPhase, float, float, float]]:
+    """One gesture: phase, milliseconds, x, y. Kinds: tap, double tap, long press, four swipes, scribble."""
+    x, y = rng.uniform(0.2, 0.8, 2)
+    if kind == 1:
+        yield from _stroke(0, rng.uniform(50, 140), np.full((6, 2), (x, y)), rng)
+        yield from _stroke(rng.uniform(220, 330), rng.uniform(50, 140), np.full((6, 2), (x, y)), rng)
+        return
+    lasts = {0: rng.uniform(50, 200), 2: rng.uniform(600, 900)}.get(kind, rng.uniform(120, 400))
+    way = np.zeros((20, 2))
+    if kind >= 3:
+        step = np.linspace(0, rng.uniform(0.2, 0.6), 20)
+        bow = np.sin(np.linspace(0, np.pi, 20)) * rng.uniform(-0.03, 0.03)
+        way = np.stack([step, bow], axis=1)
+        if kind in (4, 6):
+            way[:, 0] *= -1
+        if kind in (5, 6):
+            way = way[:, ::-1]
+    if kind == 7:
+        way = np.cumsum(rng.normal(0, 0.08, (20, 2)), axis=0)
+    yield from _stroke(0, lasts, way + np.array([x, y]), rng)
+
+
+def _stroke(
+    begin_ms: float, lasts_ms: float, way: npt.NDArray[np.float64], rng: np.random.Generator
+) -> Iterator[tuple[TouchPhase, float, float, float]]:
+    shaken = way + rng.normal(0, 0.003, way.shape)
+    for number, (x, y) in enumerate(shaken):
+        last = number == len(way) - 1
+        phase = TouchPhase.UP if last else TouchPhase.MOVE if number else TouchPhase.DOWN
+        yield phase, begin_ms + lasts_ms * number / (len(way) - 1), float(x), float(y)
+
+
+def _hearts(rng: np.random.Generator) -> dict[str, Floats]:
+    """What the heart perceiver says of pulses of 45 to 150 beats a minute, some hard to read."""
+    events: list[Event] = []
+    for _ in range(240):
+        perceiver = HeartPerceiver(EventStream("build", Modality.BIOMETRIC))
+        wave_form = _pulse(rng.uniform(42, 155), rng)
+        for second in range(len(wave_form) // 100):
+            run = wave_form[100 * second : 100 * (second + 1)]
+            at_ns = (second + 1) * 1_000_000_000
+            sample = Sample(Modality.BIOMETRIC, "clip", second, at_ns, Pulse(run, 100.0))
+            events += list(perceiver.perceive(sample))[-1:]
+    return _by_label(events)
+
+
+def _pulse(rate_bpm: float, rng: np.random.Generator) -> Floats:
+    """15 s of a finger clip at 100 Hz: a beat with its second wave, breathing, and noise."""
+    intervals = 60 / rate_bpm * (1 + rng.normal(0, 0.03, 80))
+    beats = np.cumsum(intervals)
+    time = np.arange(1500) / 100
+    since = time[:, None] - beats[None, :]
+    wave_form = np.exp(-((since / 0.09) ** 2)).sum(1) + 0.35 * np.exp(-(((since - 0.28) / 0.1) ** 2)).sum(1)
+    wave_form = wave_form + 0.3 * np.sin(2 * np.pi * 0.25 * time) + rng.normal(0, rng.uniform(0.01, 0.3), len(time))
+    return np.asarray(wave_form, np.float32)
+
+
+def _by_label(events: Sequence[Event]) -> dict[str, Floats]:
+    rows: dict[str, list[Floats]] = {}
+    for event in events:
+        if event.features is not None:
+            rows.setdefault(event.label or NOTHING_KNOWN, []).append(event.features.array().reshape(-1))
+    return {label: np.stack(some) for label, some in rows.items()}

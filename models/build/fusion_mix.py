@@ -1,0 +1,270 @@
+"""Composites: evidence of single senses put together under one meaning, as a window might hold it.
+
+A scene says which rows of the bank lie in which place; `materialise` turns scenes into the arrays the network
+takes, with fresh noise each time. Every scene is one of
+
+- agreement: one concept, shown by some of the senses that can show it, among evidence that has to yield
+  (a heart rate beside a command, a scene before the camera, speech around a wake word);
+- unknown: evidence that fits no concept;
+- conflict: two concepts by two senses; both are right, each as far as its sense can be trusted.
+
+Composites are independent given their meaning. They teach coverage, absence, distrust and contradiction; they
+cannot show that attention beats multiplying the single answers, and `models.build` never claims it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+from fusion_bank import NOTHING_KNOWN, Bank, Floats
+
+from sensorium.concepts import Concept, Precedence, Vocabulary
+from sensorium.event import Modality
+from sensorium_cloud.network import FACTS, Inputs
+
+MODALITIES: Final = tuple(Modality)
+_EVENTS: Final = 4
+_NOISE: Final = 0.15
+"""Standard deviation of the noise on features, in each number's own (the figure that held on real data)."""
+_NOISE_ON_WORDS: Final = 0.5
+"""Length of the noise on sentence vectors, which have length 1: about as far apart as two ways to say a thing."""
+_DROPPED: Final = 0.3
+_BACKGROUND: Final = {
+    Modality.VIDEO: 0.4,
+    Modality.AUDIO: 0.3,
+    Modality.TEXT: 0.05,
+    Modality.GESTURE: 0.12,
+    Modality.HAPTIC: 0.03,
+    Modality.BIOMETRIC: 0.3,
+}
+"""How often a sense that shows nothing of the meaning is there all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one sense adds to a scene.
+
+    Attributes:
+        shows: what its features show (a key of the bank).
+        label: what its perceiver calls it, or None; not always the same.
+        score: of the label.
+        trust: reliability x decay.
+        noise: on the features, in standard deviations.
+        events: how many of them the window holds.
+    """
+
+    modality: Modality
+    shows: str
+    label: str | None
+    score: float
+    trust: float
+    noise: float = _NOISE
+    events: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A window to be: its evidence, and its meaning as weights by concept index (K for none of them)."""
+
+    evidence: tuple[Evidence, ...]
+    meaning: Mapping[int, float]
+    kind: str = "agreement"
+
+    @property
+    def target(self) -> int:
+        """The meaning with the largest weight."""
+        return max(self.meaning, key=self.meaning.__getitem__)
+
+
+@dataclass(slots=True)
+class Mixer:
+    """Draws scenes; the same seed draws the same ones."""
+
+    vocabulary: Vocabulary
+    bank: Bank
+    rng: np.random.Generator
+    clean: bool = False
+    """No false labels, no extra noise: for measuring."""
+    _shown: dict[Concept, list[tuple[Modality, str]]] = field(default_factory=dict)
+
+    def agreement(self, index: int | None = None) -> Scene:
+        """One concept, by one or more senses."""
+        index = int(self.rng.integers(len(self.vocabulary))) if index is None else index
+        concept = self.vocabulary.concepts[index]
+        ways = self._ways(concept)
+        kept = [way for way in ways if self.rng.random() > _DROPPED] or [ways[self.rng.integers(len(ways))]]
+        if self.rng.random() < 0.3:
+            kept = [kept[self.rng.integers(len(kept))]]
+        # A sense shows one thing at a time.
+        own = {modality: self._shown_by(modality, label) for modality, label in kept}
+        return Scene((*own.values(), *self._background(set(own), concept.precedence)), {index: 1.0})
+
+    def unknown(self) -> Scene:
+        """What fits no concept; a command told not to be done is none either."""
+        candidates = [Modality.TEXT, Modality.GESTURE, Modality.VIDEO, Modality.AUDIO, Modality.HAPTIC]
+        chosen = [m for m in candidates if self.rng.random() < 0.4] or [candidates[self.rng.integers(2)]]
+        evidence = tuple(self._unlabelled(m) for m in chosen)
+        return Scene(evidence, {len(self.vocabulary): 1.0}, "unknown")
+
+    def conflict(self) -> Scene:
+        """Two commands that contradict each other."""
+        while True:
+            first, second = (self.agreement() for _ in range(2))
+            one, other = first.evidence[0], second.evidence[0]
+            commands = all(self._precedence(s) is Precedence.COMMAND for s in (first, second))
+            if commands and one.modality != other.modality and first.target != second.target:
+                weights = np.array([one.trust, other.trust])
+                shares = weights / weights.sum()
+                return Scene((one, other), {first.target: shares[0], second.target: shares[1]}, "conflict")
+
+    def draw(self) -> Scene:
+        """One scene, in the proportions that train."""
+        kind = self.rng.random()
+        if kind < 0.12:
+            return self.conflict()
+        return self.unknown() if kind < 0.35 else self.agreement()
+
+    # --- evidence ------------------------------------------------------------------------
+
+    def _precedence(self, scene: Scene) -> Precedence:
+        return self.vocabulary.concepts[scene.target].precedence
+
+    def _ways(self, concept: Concept) -> list[tuple[Modality, str]]:
+        """How a concept can be shown: said in words, or by a label."""
+        labels = [(m, label) for m, some in concept.labels.items() for label in some]
+        said = [(Modality.TEXT, concept.name)] if len(self.bank.rows[Modality.TEXT][concept.name]) else []
+        return [*said, *labels]
+
+    def _shown_by(self, modality: Modality, label: str) -> Evidence:
+        rng = self.rng
+        quality, decayed = rng.uniform(0.5, 1.0), rng.uniform(0.7, 1.0)
+        count = int(rng.integers(1, _EVENTS + 1)) if modality is not Modality.TEXT else 1
+        shows = label if label in self.bank.rows[modality] else "speech" if modality is Modality.AUDIO else ""
+        named = None if modality is Modality.TEXT else label
+        noise = _NOISE_ON_WORDS if modality is Modality.TEXT else _NOISE
+        noise = 0.0 if self.clean else noise
+        sure = Evidence(modality, shows, named, rng.uniform(0.7, 1.0), quality * decayed, noise, count)
+        if modality is Modality.VIDEO and rng.random() < 0.8:
+            return replace(sure, label=None, score=0.0)  # no device labels pictures yet
+        if self.clean:
+            return sure
+        if rng.random() < 0.15:
+            return self._doubtful(sure)
+        if named and shows and modality is not Modality.AUDIO and rng.random() < 0.15:
+            return replace(sure, label=None, score=0.0)
+        return sure
+
+    def _doubtful(self, sure: Evidence) -> Evidence:
+        """A bad signal: little trust, much noise, and often the wrong thing altogether."""
+        rng = self.rng
+        trust, noise = sure.trust * rng.uniform(0.05, 0.4), sure.noise * rng.uniform(2, 20)
+        if sure.modality is Modality.TEXT:
+            noise = sure.noise * rng.uniform(1, 3)
+        doubtful = replace(sure, score=rng.uniform(0.3, 0.8), trust=trust, noise=noise)
+        others = [x for x, rows in self.bank.rows[sure.modality].items() if x and len(rows)]
+        if not others or rng.random() < 0.5:
+            return doubtful
+        shows = others[rng.integers(len(others))]
+        return replace(doubtful, shows=shows, label=sure.label and shows)
+
+    def _unlabelled(self, modality: Modality) -> Evidence:
+        shows = "denied" if modality is Modality.TEXT and self.rng.random() < 0.3 else NOTHING_KNOWN
+        score = self.rng.uniform(0.8, 1.0) if modality is Modality.TEXT else 0.0
+        return Evidence(modality, shows, None, score, self.rng.uniform(0.3, 1.0))
+
+    def _background(self, taken: set[Modality], precedence: Precedence) -> list[Evidence]:
+        """What else goes on, and has to yield: states beside commands, and what means nothing beside everything."""
+        found = []
+        for modality, often in _BACKGROUND.items():
+            if modality in taken or self.rng.random() > often:
+                continue
+            labels = self._yielding(modality, precedence)
+            if modality in (Modality.AUDIO, Modality.BIOMETRIC) and labels:
+                found.append(self._shown_by(modality, labels[self.rng.integers(len(labels))]))
+            elif modality not in (Modality.AUDIO, Modality.BIOMETRIC):
+                found.append(self._unlabelled(modality))
+        return found
+
+    def _yielding(self, modality: Modality, precedence: Precedence) -> list[str]:
+        """Labels of ``modality`` that are silent beside a concept of ``precedence``."""
+        lower = (c for c in self.vocabulary if c.precedence.rank > precedence.rank)
+        return [label for c in lower for label in c.labels.get(modality, ())]
+
+
+# --- arrays ----------------------------------------------------------------------------
+
+
+def materialise(
+    scenes: Sequence[Scene],
+    bank: Bank,
+    vocabulary: Vocabulary,
+    concepts: Floats,
+    rng: np.random.Generator,
+    *,
+    drop: float,
+) -> tuple[Inputs, Floats]:
+    """The network's inputs for ``scenes``, and their meanings [n, K + 1].
+
+    ``drop`` is how often an event with a label goes without its features: a device may send none.
+    """
+    dims = [next(iter(bank.rows[m].values())).shape[1] for m in MODALITIES]
+    shape = (len(scenes), len(MODALITIES), _EVENTS)
+    features = tuple(np.zeros((len(scenes), _EVENTS, d), np.float32) for d in dims)
+    inputs = Inputs(features, np.zeros((*shape, concepts.shape[1]), np.float32), np.zeros((*shape, FACTS), np.float32))
+    meanings = np.zeros((len(scenes), len(vocabulary) + 1), np.float32)
+    spread = {m: _spread(bank, m) for m in MODALITIES}
+    for row, scene in enumerate(scenes):
+        for index, weight in scene.meaning.items():
+            meanings[row, index] = weight
+        for seen in scene.evidence:
+            _place(inputs, row, seen, _rows(bank, seen), (vocabulary, concepts, spread[seen.modality], rng, drop))
+    return inputs, meanings
+
+
+def _rows(bank: Bank, seen: Evidence) -> Floats | None:
+    if seen.shows == "denied":
+        return bank.denied
+    return bank.rows[seen.modality].get(seen.shows)
+
+
+def _spread(bank: Bank, modality: Modality) -> Floats:
+    """Each number's standard deviation; for sentences such that noise of 1 has length 1."""
+    rows = np.concatenate(list(bank.rows[modality].values()))
+    if modality is Modality.TEXT:
+        return np.full(rows.shape[1], rows.shape[1] ** -0.5, np.float32)
+    return np.asarray(rows.std(axis=0), np.float32)
+
+
+def _place(
+    inputs: Inputs,
+    row: int,
+    seen: Evidence,
+    rows: Floats | None,
+    world: tuple[Vocabulary, Floats, Floats, np.random.Generator, float],
+) -> None:
+    vocabulary, concepts, spread, rng, drop = world
+    m = MODALITIES.index(seen.modality)
+    meant = vocabulary.meanings(seen.modality, seen.label)
+    phrase = concepts[meant[0].index] if meant else None
+    for column in range(seen.events):
+        features = None
+        if rows is not None and len(rows) and not (meant and rng.random() < drop):
+            features = _row(rows, seen, rng) + rng.normal(0, seen.noise, spread.shape).astype(np.float32) * spread
+            inputs.features[m][row, column] = features
+        words = features if seen.modality is Modality.TEXT else phrase
+        if words is not None:
+            inputs.phrases[row, m, column] = words
+        inputs.facts[row, m, column] = (features is not None, words is not None, seen.score, seen.trust)
+
+
+def _row(rows: Floats, seen: Evidence, rng: np.random.Generator) -> Floats:
+    """One of ``rows``; in training, words lie anywhere between two ways to say the same."""
+    one = rows[rng.integers(len(rows))]
+    if seen.modality is not Modality.TEXT or not seen.noise:
+        return np.asarray(one, np.float32)
+    part = np.float32(rng.random())
+    between = part * one + (1 - part) * rows[rng.integers(len(rows))]
+    return np.asarray(between / max(float(np.linalg.norm(between)), 1e-6), np.float32)

@@ -1,0 +1,120 @@
+"""The fusion network in torch: what `models.build.fusion` trains and writes as ONNX.
+
+One token per modality: its events, each a feature vector and the phrase its label stands for, are
+pooled by attention before the modalities look at each other (48 event tokens instead of 6 would cost
+the cloud eight times as much). Absence is a mask; how far a sense can be trusted is added to the
+attention logits as log(reliability x decay) (Vaswani et al. 2017, masked scaled dot-product
+attention). The answer lives in the sentence encoder's space:
+
+    embedding = unit(sum_m attention_m (gain_m phrase_m + W h_m))
+
+so that a concept is scored by its own words, also one that was never trained.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+MASKED = -1e4
+"""Stands for log 0 in attention logits: exp(-1e4) is 0, and no difference of two is not a number."""
+_LEAST_TRUST = 1e-6
+FACTS = 4
+"""Of an event: features given, phrase given, score, trust."""
+
+
+class FusionNet(nn.Module):
+    """Cross-modal attention over the events of a window.
+
+    Args:
+        dims: numbers in a feature vector, by modality, in the order of `Modality`.
+        phrase: length of a sentence embedding.
+        width: of a token; heads divide it.
+        layers: of attention between the modalities.
+        heads: of each layer.
+    """
+
+    def __init__(
+        self, dims: Mapping[str, int], phrase: int = 384, width: int = 128, layers: int = 2, heads: int = 4
+    ) -> None:
+        super().__init__()
+        self.stems = nn.ModuleList(nn.Linear(d, width) for d in dims.values())
+        # Tokens see words dimly, so that what is said counts by its place in the sentence space (the anchors).
+        self.dim = nn.Dropout(0.3)
+        self.phrase = nn.Linear(phrase, width)
+        self.facts = nn.Linear(FACTS, width)
+        self.kind = nn.Parameter(torch.randn(len(dims), 1, width) * 0.02)
+        self.event = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Dropout(0.1))
+        self.pick = nn.Linear(width, 1)
+        self.layers = nn.ModuleList(Layer(width, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.look = nn.Linear(width, 1)
+        self.gain = nn.Parameter(torch.ones(len(dims), 1))
+        self.say = nn.Linear(width, phrase, bias=False)
+        self.none = nn.Linear(width, 1)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
+        nn.init.normal_(self.say.weight, std=0.01)
+        nn.init.constant_(self.none.bias, 0.5)
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The window's place in the sentence space, where it looked, and how near a concept has to be.
+
+        Args:
+            inputs: features by modality [batch, events, dims], then phrases [batch, modalities, events,
+                phrase], then facts [batch, modalities, events, 4].
+
+        Returns:
+            embedding [batch, phrase] at unit length; attention [batch, modalities], sums to 1; none
+            [batch], the cosine a concept must exceed to be likelier than "none of them".
+        """
+        *features, phrases, facts = inputs
+        trust = facts[..., 3]
+        raw = torch.stack([stem(self.dim(x)) for stem, x in zip(self.stems, features, strict=True)], 1)
+        events = self.event(raw + self.phrase(self.dim(phrases)) + self.facts(facts) + self.kind)
+        within = torch.softmax(self.pick(events).squeeze(-1) + log_trust(trust), -1).unsqueeze(-1)
+        tokens = (within * events).sum(2)
+        anchors = (within * phrases).sum(2) * self.gain
+        trusted = log_trust(trust.amax(-1))
+        for layer in self.layers:
+            tokens = layer(tokens, trusted)
+        tokens = self.norm(tokens)
+        attention = torch.softmax(self.look(tokens).squeeze(-1) + trusted, -1)
+        weights = attention.unsqueeze(-1)
+        said = (weights * (anchors + self.say(tokens))).sum(1)
+        embedding = said / said.pow(2).sum(-1, keepdim=True).add(1e-12).sqrt()
+        return embedding, attention, self.none((weights * tokens).sum(1)).squeeze(-1)
+
+
+class Layer(nn.Module):
+    """Self-attention and a two-layer net, each after a norm and around a shortcut."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.net = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def forward(self, tokens: Tensor, trusted: Tensor) -> Tensor:
+        """``tokens`` [batch, modalities, width], each having seen those that are ``trusted`` (log)."""
+        modalities, width = tokens.shape[1:]
+        qkv = self.qkv(self.before(tokens)).reshape(-1, modalities, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        logits = q @ k.transpose(-1, -2) / math.sqrt(width // self.heads) + trusted[:, None, None, :]
+        seen = (torch.softmax(logits, -1) @ v).permute(0, 2, 1, 3).reshape(-1, modalities, width)
+        tokens = tokens + self.out(seen)
+        return tokens + self.net(self.between(tokens))
+
+
+def log_trust(trust: Tensor) -> Tensor:
+    """log(trust) where there is any, else the mask."""
+    return torch.where(trust > 0, trust.clamp(min=_LEAST_TRUST).log(), torch.full_like(trust, MASKED))
+
+
+def logits(net: FusionNet, inputs: list[Tensor], concepts: Tensor) -> Tensor:
+    """[batch, concepts + 1]: scaled cosines, then the bar for "none of them"."""
+    embedding, _, none = net(*inputs)
+    return net.log_scale.exp() * torch.cat([embedding @ concepts.T, none.unsqueeze(-1)], -1)
