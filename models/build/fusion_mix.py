@@ -171,7 +171,9 @@ class Mixer:
         return replace(doubtful, shows=shows, label=sure.label and shows)
 
     def _unlabelled(self, modality: Modality) -> Evidence:
-        shows = "denied" if modality is Modality.TEXT and self.rng.random() < 0.3 else NOTHING_KNOWN
+        # A voice that the device did not call speech, and a command told not to be done, are nothing known.
+        stranger = {Modality.TEXT: "denied", Modality.AUDIO: "speech"}.get(modality, NOTHING_KNOWN)
+        shows = stranger if self.rng.random() < 0.3 else NOTHING_KNOWN
         score = self.rng.uniform(0.8, 1.0) if modality is Modality.TEXT else 0.0
         return Evidence(modality, shows, None, score, self.rng.uniform(0.3, 1.0))
 
