@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import closing
+from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -143,8 +143,8 @@ class PlayedSensor:
 
     async def samples(self, clock: Clock) -> AsyncGenerator[Sample, None]:
         """The samples, dated on ``clock``."""
-        with closing(Ahead(self._track.samples, _AHEAD)) as ahead:
-            while (sample := ahead.take_now() or await asyncio.to_thread(next, ahead, None)) is not None:
+        async with aclosing(self._in_order()) as samples:
+            async for sample in samples:
                 at_ns = self._start_ns + sample.at_ns
                 early_ns = at_ns - clock.now_ns()
                 if early_ns > 0:
@@ -152,3 +152,13 @@ class PlayedSensor:
                 elif early_ns < -_LATE_NS and self.modality is Modality.VIDEO:
                     continue
                 yield replace(sample, at_ns=at_ns)
+
+    async def _in_order(self) -> AsyncGenerator[Sample, None]:
+        """The track's samples; pictures are decoded in a thread, all else is at hand."""
+        if self.modality is not Modality.VIDEO:
+            for sample in self._track.samples():
+                yield sample
+            return
+        with closing(Ahead(self._track.samples, _AHEAD)) as ahead:
+            while (picture := ahead.take_now() or await asyncio.to_thread(next, ahead, None)) is not None:
+                yield picture

@@ -17,7 +17,7 @@ ROOM: Mapping[Modality, int] = {
 }
 
 
-GATHER_S: Mapping[Modality, float] = {Modality.AUDIO: 0.06}
+GATHER_S: Mapping[Modality, float] = {Modality.AUDIO: 0.08}
 """How long samples may gather before they are looked at together: waking a thread for each 20 ms of sound would
 cost more than understanding it."""
 
