@@ -29,7 +29,8 @@ def show(name: str, lines: list[dict]) -> None:
         if stage in last["stages_ms"]:
             times = last["stages_ms"][stage]
             print(
-                f"  {stage}: p50 {times['p50']:.2f}  p99 {times['p99']:.2f}  max {times['max']:.2f} ms   (p99 under 100)"
+            figures = "  ".join(f"{k} {times[k]:.2f}" for k in ("p50", "p99", "max"))
+            print(f"  {stage}: {figures} ms   (p99 under 100)")
             )
     if "sent_bytes" in last:
         sent, captured = sum(last["sent_bytes"].values()), sum(last["captured_bytes"].values())

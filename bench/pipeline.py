@@ -15,8 +15,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from sensorium_agent.capture.recording import open_recording
-from sensorium_agent.infer.gesture.perceive import GesturePerceiver
 
 from sensorium.clock import ManualClock
 from sensorium.event import EventStream, Modality
@@ -25,6 +23,8 @@ from sensorium_agent._app.health import watch_loop
 from sensorium_agent._app.listeners import LineListener
 from sensorium_agent._app.play import play
 from sensorium_agent._app.settings import Settings
+from sensorium_agent.capture.recording import open_recording
+from sensorium_agent.infer.gesture.perceive import GesturePerceiver
 from sensorium_agent.infer.lanes import MODELS
 from sensorium_agent.infer.model import load
 from sensorium_models import media, store
