@@ -28,10 +28,8 @@ def show(name: str, lines: list[dict]) -> None:
     for stage in ("window_to_edge_symbol", "window_to_cloud_symbol"):
         if stage in last["stages_ms"]:
             times = last["stages_ms"][stage]
-            print(
             figures = "  ".join(f"{k} {times[k]:.2f}" for k in ("p50", "p99", "max"))
             print(f"  {stage}: {figures} ms   (p99 under 100)")
-            )
     if "sent_bytes" in last:
         sent, captured = sum(last["sent_bytes"].values()), sum(last["captured_bytes"].values())
         print(f"  sent {sent} of {captured} bytes captured: {sent / captured:.3%}   (under 2 %)")

@@ -105,6 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     # OpenBLAS's idle threads spin: they would burn a core beside models that bring their own threads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # gRPC's core writes lines of its own when a link dies; ours say it once, in words.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     args = _parser().parse_args(argv)
     logging.basicConfig(level="INFO", stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
     try:
