@@ -269,9 +269,12 @@ class Uplink:
             self._changed.clear()
             while (want := self._delivery.want(self._clock.now_ns())) is not None:
                 await self._send_wanted(call, want)
-            await self._in_worker(self._spool.acknowledge, self._delivery.acknowledged)
+            forgotten = self._delivery.acknowledged
+            await self._in_worker(self._spool.acknowledge, forgotten)
             now_ns = self._clock.now_ns()
-            if self._closing.is_set() and (self._delivery.idle or now_ns >= self._deadline_ns):
+            # What was acknowledged while the spool was busy has yet to reach it.
+            done = self._delivery.idle and forgotten == self._delivery.acknowledged
+            if self._closing.is_set() and (done or now_ns >= self._deadline_ns):
                 return
             if self._delivery.overdue(now_ns):
                 raise self._silent()
