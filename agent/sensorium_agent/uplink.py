@@ -269,8 +269,7 @@ class Uplink:
             self._changed.clear()
             while (want := self._delivery.want(self._clock.now_ns())) is not None:
                 await self._send_wanted(call, want)
-            forgotten = self._delivery.acknowledged
-            await self._in_worker(self._spool.acknowledge, forgotten)
+            await self._in_worker(self._spool.acknowledge, forgotten := self._delivery.acknowledged)
             now_ns = self._clock.now_ns()
             # What was acknowledged while the spool was busy has yet to reach it.
             done = self._delivery.idle and forgotten == self._delivery.acknowledged
