@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from sensorium.event import Event, Sample
 from sensorium.symbol import Symbol
 from sensorium.window import Window
@@ -119,8 +121,9 @@ class LogListener(Silent):
         self._last = symbol.concept
 
     def on_status(self, kind: str, **what: object) -> None:
-        """One event-like line."""
-        log.info("%s %s", kind, " ".join(f"{key}={value}" for key, value in what.items()))
+        """One event-like line; sensors and the link already tell their own."""
+        if kind not in ("sensor", "link"):
+            log.info("%s %s", kind, msgspec.json.encode(what, enc_hook=str).decode())
 
 
 class TelemetryListener(Silent):
