@@ -10,7 +10,7 @@ from __future__ import annotations
 import tomllib
 import wave
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -18,9 +18,10 @@ import cv2
 import hand_model
 import numpy as np
 import numpy.typing as npt
+import touch
 
 from sensorium.concepts import Concept, Precedence, Vocabulary
-from sensorium.event import Event, EventStream, Modality, Pulse, Sample, Touch, TouchPhase
+from sensorium.event import Event, EventStream, Modality, Pulse, Sample
 from sensorium_agent.infer.biometric import HeartPerceiver
 from sensorium_agent.infer.gesture.classify import HAND_FEATURES, hand_features
 from sensorium_agent.infer.sound_features import RATE_HZ, describe
@@ -201,49 +202,16 @@ def _hands(rng: np.random.Generator) -> dict[str, Floats]:
 
 
 def _strokes(rng: np.random.Generator) -> dict[str, Floats]:
-    """What the touch perceiver calls fingers that tap, press, swipe and scribble."""
+    """What the touch perceiver calls fingers that tap, press, swipe and wander."""
     perceiver = TouchPerceiver(EventStream("build", Modality.HAPTIC))
     events: list[Event] = []
-    at_ns = 0
-    for number in range(1500):
-        for phase, after_ms, x, y in _touches(number % 8, rng):
-            sample = Sample(Modality.HAPTIC, "pad", number, at_ns + int(after_ms * 1e6), Touch(0, phase, x, y))
-            events += perceiver.perceive(sample)
-        at_ns = sample.at_ns + 2_000_000_000
-        events += perceiver.tick(at_ns)
+    begin_ns = 0
+    for number in range(2400):
+        for sample in touch.samples(touch.stroke(touch.MEANT[number % len(touch.MEANT)], rng), rng):
+            events += perceiver.perceive(replace(sample, at_ns=begin_ns + sample.at_ns))
+        begin_ns += 4_000_000_000
+        events += perceiver.tick(begin_ns)
     return _by_label(events)
-
-
-def _touches(kind: int, rng: np.random.Generator) -> Iterator[tuple[TouchPhase, float, float, float]]:
-    """One gesture: phase, milliseconds, x, y. Kinds: tap, double tap, long press, four swipes, scribble."""
-    x, y = rng.uniform(0.2, 0.8, 2)
-    if kind == 1:
-        yield from _stroke(0, rng.uniform(50, 140), np.full((6, 2), (x, y)), rng)
-        yield from _stroke(rng.uniform(220, 330), rng.uniform(50, 140), np.full((6, 2), (x, y)), rng)
-        return
-    lasts = {0: rng.uniform(50, 200), 2: rng.uniform(600, 900)}.get(kind, rng.uniform(120, 400))
-    way = np.zeros((20, 2))
-    if kind >= 3:
-        step = np.linspace(0, rng.uniform(0.2, 0.6), 20)
-        bow = np.sin(np.linspace(0, np.pi, 20)) * rng.uniform(-0.03, 0.03)
-        way = np.stack([step, bow], axis=1)
-        if kind in (4, 6):
-            way[:, 0] *= -1
-        if kind in (5, 6):
-            way = way[:, ::-1]
-    if kind == 7:
-        way = np.cumsum(rng.normal(0, 0.08, (20, 2)), axis=0)
-    yield from _stroke(0, lasts, way + np.array([x, y]), rng)
-
-
-def _stroke(
-    begin_ms: float, lasts_ms: float, way: npt.NDArray[np.float64], rng: np.random.Generator
-) -> Iterator[tuple[TouchPhase, float, float, float]]:
-    shaken = way + rng.normal(0, 0.003, way.shape)
-    for number, (x, y) in enumerate(shaken):
-        last = number == len(way) - 1
-        phase = TouchPhase.UP if last else TouchPhase.MOVE if number else TouchPhase.DOWN
-        yield phase, begin_ms + lasts_ms * number / (len(way) - 1), float(x), float(y)
 
 
 def _hearts(rng: np.random.Generator) -> dict[str, Floats]:

@@ -153,9 +153,18 @@ class Mixer:
             return sure
         if rng.random() < 0.15:
             return self._doubtful(sure)
+        if named and rng.random() < 0.3:
+            return self._unusual(sure)
         if named and shows and modality is not Modality.AUDIO and rng.random() < 0.15:
             return replace(sure, label=None, score=0.0)
         return sure
+
+    def _unusual(self, sure: Evidence) -> Evidence:
+        """Features unlike any in the bank under a label that is right: a label is trusted before its features are."""
+        rows = list(self.bank.rows[sure.modality])
+        if self.rng.random() < 0.5:
+            return replace(sure, shows=rows[self.rng.integers(len(rows))])
+        return replace(sure, noise=_NOISE * float(np.exp(self.rng.uniform(0, 3))))
 
     def _doubtful(self, sure: Evidence) -> Evidence:
         """A bad signal: little trust, much noise, and often the wrong thing altogether."""
