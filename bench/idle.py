@@ -15,9 +15,9 @@ import wave
 from pathlib import Path
 
 import numpy as np
-from sensorium_agent.capture.recording import open_recording
 
 from sensorium.event import EventStream, Modality
+from sensorium_agent.capture.recording import open_recording
 from sensorium_agent.infer import lanes
 from sensorium_agent.infer.lanes import MODELS
 
