@@ -90,7 +90,7 @@ def test_what_was_shown_is_held_against_what_was_understood(tmp_path: Path) -> N
     found = expectations(recording, lines, 0)
 
     assert [e["met"] for e in found] == [True, False]
-    assert found[1]["understood"] == "stop"
+    assert found[1]["understood"] == "stop 1/1"
 
 
 def test_the_last_page_has_times_and_bytes() -> None:

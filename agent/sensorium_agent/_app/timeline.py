@@ -152,5 +152,5 @@ def _shown_table(expectations: list[Line]) -> Table:
     table.title = "Shown and understood"
     for e in expectations:
         mark = Text("✓", style="green") if e["met"] else Text("✗", style="red")
-        table.add_row(f"{e['at_s']:.1f}s", e["modality"], e["label"], e["understood"] or "nothing", mark, e["note"])
+        table.add_row(f"{e['at_s']:.1f}s", e["modality"], e["label"], e["understood"], mark, e["note"])
     return table
