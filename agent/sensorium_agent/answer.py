@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
+from sensorium.assemble import with_stage
 from sensorium.clock import Clock
 from sensorium.concepts import Vocabulary
 from sensorium.event import Event, Sample
-from sensorium.symbol import ModelRef, Stage, Symbol
+from sensorium.symbol import ModelRef, Symbol
 from sensorium.window import Window
 from sensorium_agent import local_fusion
 from sensorium_agent.offload import Policy, Route, route
@@ -76,8 +77,6 @@ class Answerer:
             software=self._identity.software,
             models=self._identity.models,
         )
-        spent = Stage("fuse", (time.perf_counter_ns() - began_ns) / 1e6)
-        symbol = replace(symbol, latency=(*symbol.latency, spent))
-        self._listener.on_symbol(symbol)
+        self._listener.on_symbol(with_stage(symbol, "fuse", (time.perf_counter_ns() - began_ns) / 1e6))
         if self._offer is not None and route(window, symbol, policy=self._policy) is Route.CLOUD:
             self._offer(window)

@@ -218,3 +218,21 @@ def test_the_same_calls_give_the_same_windows(arrived) -> None:
     events = [an_event(at, m, sequence=number) for at, m, number in arrived]
 
     assert feed(events, step_ns=MS)[1] == feed(events, step_ns=MS)[1]
+
+
+def test_before_the_first_sign_of_life_there_is_nothing_to_wait_for() -> None:
+    aligner = Aligner(SESSION, [Modality.TEXT])
+
+    assert aligner.next_due_ns() is None
+    assert aligner.advance(10**12) == ()
+
+
+def test_the_memory_for_duplicates_is_bounded_and_forgets_the_oldest() -> None:
+    aligner = an_aligner(Modality.GESTURE)
+    for number in range(5000):
+        aligner.push(an_event(number, sequence=number), now_ns=number * MS)
+        aligner.advance(number * MS)
+    aligner.push(an_event(4999, sequence=4999), now_ns=5000 * MS)
+    aligner.push(an_event(4999, sequence=0), now_ns=5000 * MS)
+
+    assert aligner.counts()["gesture_s"].duplicate == 1

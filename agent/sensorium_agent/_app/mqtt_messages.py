@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -142,6 +143,11 @@ def _component(device: str, key: str, part: Mapping[str, Any]) -> dict[str, Any]
 def _components(device: str) -> dict[str, dict[str, Any]]:
     symbols, healths = f"sensorium/{device}/symbol", f"sensorium/{device}/health"
     diagnostic = {"state_topic": healths, "entity_category": "diagnostic"}
+    figures = {key: diagnostic | dict(part) for key, part in _FIGURES.items()}
+    return _answers(symbols) | figures | {"sensors": diagnostic | dict(_SENSORS) | {"json_attributes_topic": healths}}
+
+
+def _answers(symbols: str) -> dict[str, dict[str, Any]]:
     return {
         "concept": {
             "platform": "sensor",
@@ -159,22 +165,24 @@ def _components(device: str) -> dict[str, dict[str, Any]]:
             "unit_of_measurement": "%",
             "state_class": "measurement",
         },
-        "windows": diagnostic
-        | {
+    }
+
+
+_FIGURES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "windows": {
             "platform": "sensor",
             "name": "Windows",
             "value_template": "{{ value_json.windows | default(0) }}",
             "state_class": "total_increasing",
         },
-        "dropped": diagnostic
-        | {
+        "dropped": {
             "platform": "sensor",
             "name": "Telemetry dropped",
             "value_template": "{{ value_json.telemetry_dropped | default(0) }}",
             "state_class": "total_increasing",
         },
-        "temperature": diagnostic
-        | {
+        "temperature": {
             "platform": "sensor",
             "name": "Temperature",
             "value_template": "{{ value_json.temperature_c | default(none) }}",
@@ -182,19 +190,14 @@ def _components(device: str) -> dict[str, dict[str, Any]]:
             "unit_of_measurement": "°C",
             "state_class": "measurement",
         },
-        "link": diagnostic
-        | {
+        "link": {
             "platform": "binary_sensor",
             "name": "Cloud",
             "value_template": "{{ 'ON' if value_json.link == 'up' else 'OFF' }}",
             "device_class": "connectivity",
         },
-        "sensors": diagnostic
-        | {
-            "platform": "binary_sensor",
-            "name": "Sensors",
-            "value_template": _ANY_DOWN,
-            "device_class": "problem",
-            "json_attributes_topic": healths,
-        },
     }
+)
+_SENSORS: Final[Mapping[str, Any]] = MappingProxyType(
+    {"platform": "binary_sensor", "name": "Sensors", "value_template": _ANY_DOWN, "device_class": "problem"}
+)
