@@ -61,9 +61,8 @@ def main() -> int:
     lines = [f"please turn on light number {n} now" for n in range(200)]
     begin = time.thread_time()
     encoder.encode(lines)
-    print(
-        f"size {path.stat().st_size / 1e6:.1f} MB, {(time.thread_time() - begin) / len(lines) * 1e3:.1f} ms of CPU for 7 words"
-    )
+    spent_ms = (time.thread_time() - begin) / len(lines) * 1e3
+    print(f"size {path.stat().st_size / 1e6:.1f} MB, {spent_ms:.1f} ms of CPU for 7 words")
     begin = time.thread_time()
     encoder.encode(lines)
     print(f"a sentence heard before: {(time.thread_time() - begin) / len(lines) * 1e6:.0f} us")
