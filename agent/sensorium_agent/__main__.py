@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     logging.basicConfig(level="INFO", stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
     try:
-        return _dispatch(args)
+        return _run_to_the_point(args)
     except SensoriumError as error:
         print(f"sensorium: {error}", file=sys.stderr)
         return _exit_code(error)
@@ -120,6 +120,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+
+
+def _run_to_the_point(args: argparse.Namespace) -> int:
+    """Run the command; of a group of errors raise the first: one trouble, one line."""
+    try:
+        return _dispatch(args)
+    except BaseExceptionGroup as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from group
 
 
 def _exit_code(error: SensoriumError) -> int:
@@ -163,16 +174,12 @@ def _settings(args: argparse.Namespace, *, needed: bool) -> Settings:
     path = args.config or next((p for p in _CONFIGS if p.exists()), None)
     chosen = s.read(path, os.environ) if path is not None and (needed or args.config) else s.Settings()
     changes: dict[str, object] = {}
-    if getattr(args, "camera", None) is not None:
-        changes["camera"] = s.Camera(source=args.camera)
-    if getattr(args, "microphone", None) is not None:
-        changes["microphone"] = s.Microphone(source=args.microphone)
-    if getattr(args, "text", None) is not None:
-        changes["text"] = s.TextInput(source=args.text)
-    if getattr(args, "cloud", None) is not None:
-        changes["cloud"] = s.Cloud(target=args.cloud)
-    if getattr(args, "spool", None) is not None:
-        changes["spool"] = msgspec.structs.replace(chosen.spool, directory=args.spool)
+    flags = (("camera", "source", s.Camera), ("microphone", "source", s.Microphone), ("text", "source", s.TextInput))
+    for table, key, kind in (*flags, ("cloud", "target", s.Cloud), ("spool", "directory", s.Spool)):
+        value = getattr(args, table, None)
+        if value is not None:
+            before = getattr(chosen, table)
+            changes[table] = msgspec.structs.replace(before, **{key: value}) if before else kind(**{key: value})
     return msgspec.structs.replace(chosen, **changes)
 
 
@@ -182,12 +189,8 @@ def _run(args: argparse.Namespace) -> int:
     settings = _settings(args, needed=not args.play)
     logging.getLogger().setLevel((settings.log.level if not args.jsonl else "warning").upper())
     output = run.Output(jsonl=args.jsonl, status=args.status)
-    if args.play and args.live:
-        for file in args.play:
-            asyncio.run(run.play_live(settings, file, output))
-        return 0
     if args.play:
-        return 1 if asyncio.run(run.play_files(settings, args.play, output)) else 0
+        return 1 if asyncio.run(run.play_files(settings, args.play, output, live=args.live)) else 0
     asyncio.run(run.run_live(settings, output))
     return 0
 
@@ -195,14 +198,14 @@ def _run(args: argparse.Namespace) -> int:
 def _validate(args: argparse.Namespace) -> int:
     import json
 
-    from sensorium.settings import schema
+    from sensorium.settings import SettingsError, schema
     from sensorium_agent._app import settings
 
     if args.schema:
         print(json.dumps(schema(settings.Settings), indent=2))
         return 0
     if args.file is None:
-        raise SensoriumError("validate: name a settings FILE, or ask for --schema")
+        raise SettingsError("validate", "", "name a settings FILE, or ask for --schema")
     settings.read(args.file, os.environ)
     print(f"{args.file}: good")
     return 0

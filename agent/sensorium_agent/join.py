@@ -41,7 +41,9 @@ async def join(
         due_ns = aligner.next_due_ns()
         wait_s = None if due_ns is None else max(due_ns - clock.now_ns(), 0) / 1e9
         try:
-            heard = await asyncio.wait_for(inbox.get(), wait_s)
+            # Not wait_for: on Python 3.11 it loses a cancellation that comes together with an item.
+            async with asyncio.timeout(wait_s):
+                heard = await inbox.get()
         except TimeoutError:
             pass
         else:

@@ -261,10 +261,16 @@ class Aligner:
         slots = tuple(
             self._slot(m, tuple(sorted(events.get(m, ()), key=_order)), earliest, end) for m in self.modalities
         )
-        for slot in slots:
-            if slot.events and slot.here:
+        window = Window(f"{self.session_id}.{index}", self.session_id, index, 0, start, end, now_ns, slots)
+        self._remember(window)
+        return window
+
+    def _remember(self, window: Window) -> None:
+        """Each modality's newest event so far, for the windows in which it will be stale."""
+        for slot in window.slots:
+            last = self._last.get(slot.modality)
+            if slot.here and (last is None or slot.events[-1].at_ns > last.at_ns):
                 self._last[slot.modality] = slot.events[-1]
-        return Window(f"{self.session_id}.{index}", self.session_id, index, 0, start, end, now_ns, slots)
 
     def _slot(self, modality: Modality, events: tuple[Event, ...], earliest_ns: int, end_ns: int) -> Slot:
         if events:
@@ -279,6 +285,7 @@ class Aligner:
         for index in sorted(late):
             window = amended(self._closed[index], late[index], now_ns)
             self._closed[index] = window
+            self._remember(window)
             yield window
 
     def _forget(self, now_ns: int) -> None:

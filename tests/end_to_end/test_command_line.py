@@ -67,7 +67,7 @@ def test_no_sensor_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFix
     (file := tmp_path / "a.toml").write_text("")
     code, _, err = said(capsys, "run", "--config", str(file))
 
-    assert code == 1
+    assert code == 2
     assert "no sensor is configured" in err
 
 
@@ -78,7 +78,7 @@ def test_a_missing_config_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> 
 def test_validate_without_a_file_asks_for_one(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = said(capsys, "validate")
 
-    assert code == 1
+    assert code == 2
     assert "--schema" in err
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -17,6 +17,9 @@ from sensorium_agent._app import compose
 from sensorium_agent._app.settings import Cloud, Settings
 from sensorium_agent.answer import Listener
 from sensorium_agent.offload import Budget, redact
+
+if TYPE_CHECKING:
+    from sensorium_agent.uplink import Uplink
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ class CloudLink:
         self._budget = Budget.of(limit, burst_bytes=limit * _BURST_S, now_ns=clock.now_ns()) if limit else None
         self._waiting: asyncio.Queue[Window] = asyncio.Queue(_WAITING)
         self._stack = contextlib.AsyncExitStack()
+        self._uplink: Uplink | None = None
         self._closing = False
         self.dropped = 0
 
@@ -78,15 +82,26 @@ class CloudLink:
         )
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
         group.create_task(self._uplink.run())
-        self._storing = group.create_task(self._store())
+        self._storing = group.create_task(self._store(self._uplink))
         return self
 
     async def __aexit__(self, *failure: object) -> None:
-        await self._waiting.join()
-        self._storing.cancel()
-        self._closing = True  # hanging up ourselves is no loss of the link
-        await self._uplink.close(_FLUSH_S)
-        await self._stack.aclose()
+        assert self._uplink is not None
+        try:
+            if not self._storing.done():
+                await self._drain()
+            self._storing.cancel()
+            self._closing = True  # hanging up ourselves is no loss of the link
+            await self._uplink.close(_FLUSH_S)
+        finally:
+            await self._stack.aclose()
+
+    async def _drain(self) -> None:
+        """Wait for the disk, unless the task that feeds it has failed."""
+        async with asyncio.TaskGroup() as group:
+            drained = group.create_task(self._waiting.join())
+            await asyncio.wait({drained, self._storing}, timeout=_FLUSH_S, return_when=asyncio.FIRST_COMPLETED)
+            drained.cancel()
 
     def offer(self, window: Window) -> None:
         """Hand over a window; returns at once. What may not leave stays here."""
@@ -101,7 +116,9 @@ class CloudLink:
             self.dropped += 1
 
     def summary(self) -> dict[str, Any]:
-        """Bytes sent and what became of the windows."""
+        """Bytes sent and what became of the windows; empty if the link never opened."""
+        if self._uplink is None:
+            return {}
         stats = self._uplink.stats
         return {
             "sent_bytes": dict(stats.bytes_by_modality)
@@ -109,17 +126,20 @@ class CloudLink:
             "delivery": msgspec.to_builtins(stats.delivery),
             "spool": msgspec.to_builtins(stats.spool) | {"waiting": stats.spooled},
             "not_spooled": self.dropped,
+            "cuts": dict(self._budget.cuts) if self._budget else {},
         }
 
-    async def _store(self) -> None:
+    async def _store(self, uplink: Uplink) -> None:
         """Several at a time: the spool syncs them together."""
         while True:
             batch = [await self._waiting.get()]
             while not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
-            await asyncio.gather(*map(self._uplink.offer, batch))
-            for _ in batch:
-                self._waiting.task_done()
+            try:
+                await asyncio.gather(*map(uplink.offer, batch))
+            finally:
+                for _ in batch:
+                    self._waiting.task_done()
 
     def _on_symbol(self, symbol: Symbol) -> None:
         self._listener.on_symbol(symbol)

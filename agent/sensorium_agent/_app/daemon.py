@@ -64,6 +64,7 @@ async def run(
             sensors=dict(lost),
             inlets={lane.modality: inlet.dropped for lane, inlet in zip(lanes, inlets, strict=True)},
             streams={name: _counted(counts) for name, counts in aligner.counts().items()},
+            skipped_windows=aligner.skipped,
             loop_lag_ms=watch.summary(),
         )
 

@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.live import Live
 
 from sensorium.errors import SensoriumError
+from sensorium.settings import SettingsError
 from sensorium_agent._app.timeline import Timeline, closing, spoken
 from sensorium_agent.capture.recording import open_recording
 from sensorium_agent.capture.story import Expect
@@ -58,7 +59,7 @@ def _outage(text: str | None) -> tuple[float, float] | None:
         return None
     found = re.fullmatch(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)", text)
     if not found or float(found[1]) >= float(found[2]):
-        raise SensoriumError(f"--outage {text}: write FROM-TO in seconds, for example 10-20")
+        raise SettingsError("--outage", "", f"{text}: write FROM-TO in seconds, for example 10-20")
     return float(found[1]), float(found[2])
 
 
@@ -166,7 +167,7 @@ def _watch(
             if draw is not None:
                 draw.update(timeline.render(), refresh=True)
             elif line is not None and (text := _plain(line, timeline, last)):
-                console.print(text, highlight=False)
+                console.print(text, highlight=False, markup=False)
     return lines
 
 

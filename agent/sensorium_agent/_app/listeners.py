@@ -80,6 +80,8 @@ class LineListener(Silent):
 
     def __init__(self, write: Callable[[Line], None] | None, file: str | None, *, status: bool = False) -> None:
         self.tally = Tally()
+        self.session: str | None = None
+        """The session of ``file``: a symbol of another one was spooled by an earlier run."""
         self._write = write or _discard
         self._file = file
         self._status = status
@@ -100,6 +102,10 @@ class LineListener(Silent):
 
     def on_symbol(self, symbol: Symbol) -> None:
         """One line."""
+        if self.session not in (None, symbol.session_id):
+            self.tally.earlier += 1
+            self._write(symbol_line(symbol, None, None))
+            return
         self._write(symbol_line(symbol, self._file, self.tally.symbol(symbol)))
 
     def on_status(self, kind: str, **what: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from sensorium.clock import DeviceClock, ManualClock
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality
+from sensorium.settings import SettingsError
 from sensorium_agent._app import compose, daemon
 from sensorium_agent._app.cloud_link import CloudLink
 from sensorium_agent._app.lines import Line, writer
@@ -55,14 +57,16 @@ async def run_live(settings: Settings, output: Output) -> None:
     """Run the configured sensors until told to stop."""
     found = compose.sensors(settings)
     if not found:
-        raise SensoriumError("no sensor is configured: add a [camera], [microphone], ... table, or use --play FILE")
-    await _run(settings, lambda _: found, settings.modalities, output.listener(None))
+        raise SettingsError(
+            "run", "", "no sensor is configured: add a [camera], [microphone], ... table, or use --play"
+        )
+    await _run(settings, lambda _: found, settings.modalities, output.listener(None), _stop_on_signals())
 
 
-async def play_live(settings: Settings, file: Path, output: Output) -> None:
+async def _play_live(settings: Settings, file: Path, output: Output, stop: asyncio.Event) -> None:
     """Play a recording in its own time, as if its sensors were here."""
     recording = open_recording(file)
-    await _run(settings, recording.sensors, compose.told_by(recording.modalities), output.listener(str(file)))
+    await _run(settings, recording.sensors, compose.told_by(recording.modalities), output.listener(str(file)), stop)
 
 
 async def _run(
@@ -70,6 +74,7 @@ async def _run(
     sensors_from: Callable[[int], Sequence[Sensor]],
     modalities: Sequence[Modality],
     lines: LineListener,
+    stop: asyncio.Event,
 ) -> None:
     """Run the sensors that ``sensors_from`` gives for the moment when everything is ready."""
     clock = DeviceClock()
@@ -77,23 +82,29 @@ async def _run(
     telemetry = _telemetry(settings)
     if telemetry is not None:
         listeners.append(TelemetryListener(telemetry))
-        telemetry.start()
     everyone = Everyone(listeners)
     link = CloudLink.of(settings, everyone)
     offer = link.offer if link else None
-    parts = compose.assemble(settings, modalities, str(uuid.uuid4()), clock=clock, listener=everyone, offer=offer)
-    stop = _stop_on_signals()
+    lines.session = str(uuid.uuid4())
+    parts = compose.assemble(settings, modalities, lines.session, clock=clock, listener=everyone, offer=offer)
     start_ns = clock.now_ns()
+    parts.aligner.start(start_ns)
     sensors = sensors_from(start_ns)
-    everyone.on_status("start", start_ns=start_ns, modalities=list(modalities))
-    try:
-        await daemon.run(
-            sensors, parts.lanes, parts.aligner, parts.answerer, clock=clock, listener=everyone, stop=stop, link=link
-        )
-    finally:
-        everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
-        if telemetry is not None:
-            telemetry.stop()
+    with telemetry or contextlib.nullcontext():
+        everyone.on_status("start", start_ns=start_ns, modalities=list(modalities))
+        try:
+            await daemon.run(
+                sensors,
+                parts.lanes,
+                parts.aligner,
+                parts.answerer,
+                clock=clock,
+                listener=everyone,
+                stop=stop,
+                link=link,
+            )
+        finally:
+            everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
 
 
 def _telemetry(settings: Settings) -> Telemetry | None:
@@ -120,14 +131,17 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-async def play_files(settings: Settings, files: Sequence[Path], output: Output) -> int:
-    """Play each file by itself, as fast as it goes; returns how many could not be played."""
+async def play_files(settings: Settings, files: Sequence[Path], output: Output, *, live: bool = False) -> int:
+    """Play each file by itself, as fast as it goes or in its own time; returns how many could not be played."""
     from sensorium_models.store import ModelDamaged, ModelMissing
 
     failed = 0
+    stop = _stop_on_signals() if live else asyncio.Event()
     for number, file in enumerate(files):
+        if stop.is_set():
+            break
         try:
-            await _play_file(settings, file, number, output)
+            await (_play_live(settings, file, output, stop) if live else _play_file(settings, file, number, output))
         except (ModelMissing, ModelDamaged):
             raise  # no other file would fare better
         except SensoriumError as error:
@@ -140,11 +154,12 @@ async def _play_file(settings: Settings, file: Path, number: int, output: Output
     recording: Recording = open_recording(file)
     clock = ManualClock()
     lines = output.listener(str(file))
+    lines.session = _session(file, number)
     link = CloudLink.of(settings, lines)
     parts = compose.assemble(
         settings,
         compose.told_by(recording.modalities),
-        _session(file, number),
+        lines.session,
         clock=clock,
         listener=lines,
         offer=link.offer if link else None,

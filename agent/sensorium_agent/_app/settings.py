@@ -198,7 +198,11 @@ def read(path: Path, environment: Mapping[str, str]) -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise SettingsError(str(path), "", f"{reason}; name another file with --config") from error
-    return overridden(decode(text, Settings, where=str(path)), environment)
+    settings = decode(text, Settings, where=str(path))
+    if settings.windows.hop_ms > settings.windows.span_ms:
+        reason = f"{settings.windows.hop_ms} is more than span_ms = {settings.windows.span_ms}; events would be lost"
+        raise SettingsError(str(path), "windows.hop_ms", reason)
+    return overridden(settings, environment)
 
 
 def overridden(settings: Settings, environment: Mapping[str, str]) -> Settings:

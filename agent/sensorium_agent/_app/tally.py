@@ -49,6 +49,8 @@ class Tally:
         self.windows = 0
         self.revised_windows = 0
         self.symbols: Counter[str] = Counter()
+        self.earlier = 0
+        """Symbols for windows that an earlier run had spooled."""
         self._closed_ns: OrderedDict[tuple[str, int], int] = OrderedDict()
         self._stages: dict[str, deque[float]] = {}
 
@@ -108,6 +110,7 @@ class Tally:
             "windows": self.windows,
             "revised_windows": self.revised_windows,
             "symbols": {r: self.symbols[r] for r in Revision},
+            "earlier_symbols": self.earlier,
             "stages_ms": self.stages_ms(),
             "captured_bytes": dict(self.captured_bytes),
         }

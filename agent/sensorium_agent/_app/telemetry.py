@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -81,6 +81,13 @@ class Telemetry:
     def dropped(self) -> int:
         """Messages that gave way to newer ones."""
         return self._dropped
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> None:
         """Connect in the background, for as long as it takes."""

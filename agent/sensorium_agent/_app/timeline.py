@@ -152,5 +152,6 @@ def _shown_table(expectations: list[Line]) -> Table:
     table.title = "Shown and understood"
     for e in expectations:
         mark = Text("✓", style="green") if e["met"] else Text("✗", style="red")
-        table.add_row(f"{e['at_s']:.1f}s", e["modality"], e["label"], e["understood"], mark, e["note"])
+        words = (Text(e[key]) for key in ("modality", "label", "understood"))
+        table.add_row(f"{e['at_s']:.1f}s", *words, mark, Text(e["note"]))
     return table
