@@ -20,6 +20,7 @@ from sensorium_agent.capture.sensor import SensorFailed
 from sensorium_agent.infer.inlet import Inlet
 from sensorium_agent.infer.lanes import Lane
 from sensorium_agent.infer.perceiver import Perceiver
+from sensorium_agent.join import Heard, join
 from sensorium_agent.offload import Ask, Policy
 
 
@@ -168,6 +169,19 @@ async def test_an_answered_window_is_offered_to_the_cloud_after_the_device_has_a
     await play(iter([a_line("stop")]), [a_lane(Echo())], aligner, answerer, clock=clock, listener=ear)
 
     assert [w.id for w in offered] == [s.id for s in ear.symbols]
+
+
+async def test_a_join_that_is_cancelled_ends_even_if_something_comes_in_the_same_instant() -> None:
+    inbox: asyncio.Queue[Heard | None] = asyncio.Queue()
+    aligner = Aligner(SESSION, [Modality.TEXT])
+    joining = asyncio.get_running_loop().create_task(join(aligner, DeviceClock(), inbox, Ear().on_window))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    inbox.put_nowait(Heard(Modality.TEXT, (), None))
+    joining.cancel()
+
+    await asyncio.wait([joining], timeout=5)
+    assert joining.cancelled()
 
 
 async def test_a_full_inlet_loses_the_oldest_and_counts_it() -> None:

@@ -95,6 +95,46 @@ def test_a_missing_model_is_exit_code_3_and_names_the_way_out(
     assert done.stderr.count("\n") == 1
 
 
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    (words := tmp_path / "words.txt").write_text("stop\ngo\n")
+    command = [sys.executable, "-m", "sensorium_agent", "run", "--live", "--play", str(words), "--jsonl"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_a_spool_in_use_is_one_line(tmp_path: Path) -> None:
+    from sensorium_agent.spool import Spool
+
+    (words := tmp_path / "words.txt").write_text("stop\n")
+    spool = Spool.open(tmp_path / "spool")
+    arguments = ["run", "--live", "--play", str(words), "--cloud", "127.0.0.1:9", "--spool", str(tmp_path / "spool")]
+    command = [sys.executable, "-m", "sensorium_agent", *arguments, "--jsonl"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    spool.close()
+
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert str(tmp_path / "spool") in done.stderr
+
+
+def test_a_flag_changes_one_key_and_leaves_the_rest_of_its_table(tmp_path: Path) -> None:
+    from sensorium_agent.__main__ import _parser, _settings
+
+    (file := tmp_path / "a.toml").write_text('[cloud]\ntarget = "a:1"\ntls = true\n[camera]\ngestures = false\n')
+    args = _parser().parse_args(["run", "--config", str(file), "--cloud", "b:2", "--camera", "1"])
+    settings = _settings(args, needed=True)
+
+    assert settings.cloud is not None
+    assert (settings.cloud.target, settings.cloud.tls) == ("b:2", True)
+    assert settings.camera is not None
+    assert (settings.camera.source, settings.camera.gestures) == ("1", False)
+
+
 def _silence() -> bytes:
     import io
     import wave

@@ -23,9 +23,9 @@ WORDS = ["stop", "go", "hello", "help me", "turn on the light", "next", "yes", "
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
-    """Eight seconds of somebody typing."""
+    """Somebody typing for long enough that a cloud can go and come back meanwhile."""
     path = tmp_path / "words.txt"
-    path.write_text("".join(f"{n * 0.5 + 0.1:.1f}\t{WORDS[n % len(WORDS)]}\n" for n in range(16)))
+    path.write_text("".join(f"{n * 0.5 + 0.1:.1f}\t{WORDS[n % len(WORDS)]}\n" for n in range(28)))
     return path
 
 
@@ -36,8 +36,11 @@ def agent(*arguments: str | Path) -> Iterator[Iterator[Line]]:
         assert process.stdout is not None
         try:
             yield map(json.loads, process.stdout)
-        finally:
+        except BaseException:
             process.kill()
+            raise
+        process.stdout.close()
+    assert process.returncode == 0
 
 
 def answers(lines: list[Line], revision: str) -> Counter[tuple[str, int]]:

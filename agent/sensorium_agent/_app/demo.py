@@ -10,11 +10,13 @@ import contextlib
 import json
 import queue
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -35,6 +37,9 @@ RECORDING = Path(__file__).parent.parent / "demo" / "recording.toml"
 _READY = re.compile(r"ready on (\S+)")
 _START_S = 30.0
 _SVG_COLUMNS = 130
+_DRAW_S = 0.125
+_LINES = 100_000
+"""Lines kept for the last page: an hour of a busy device."""
 _FONT_FACES = re.compile(r"@font-face\s*\{.*?\}\s*", re.DOTALL)
 
 
@@ -46,12 +51,27 @@ def demo(args: argparse.Namespace) -> int:
         command = _agent_command(args, cloud.target if cloud else None, Path(scratch))
         log = Path(scratch) / "agent.log"
         agent = stack.enter_context(_process(command, log))
-        timeline = Timeline("Sensorium demo" if args.camera or args.microphone else "Sensorium · playing a recording")
+        timeline = Timeline("Sensorium · live" if _live(args) else "Sensorium · playing a recording")
+        _stop_on_interrupt(agent)
         lines = _watch(agent, timeline, cloud, outage, Console(), plain=args.plain)
         _conclude(lines, timeline, args)
         if agent.wait() != 0:
             raise SensoriumError(_last_line(log).removeprefix("sensorium: "))
     return 0
+
+
+def _stop_on_interrupt(agent: subprocess.Popen[str]) -> None:
+    """The first Ctrl-C ends the agent, and the last page is shown; a second one ends the demo at once."""
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        agent.send_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGINT, stop)
+
+
+def _live(args: argparse.Namespace) -> bool:
+    return any((args.camera, args.microphone, args.text))
 
 
 def _outage(text: str | None) -> tuple[float, float] | None:
@@ -70,7 +90,7 @@ def _outage(text: str | None) -> tuple[float, float] | None:
 def _process(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[str]]:
     # Its log must not run into the picture.
     with log.open("w") as said:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True)  # noqa: S603 - our own
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, start_new_session=True)
     try:
         yield process
     finally:
@@ -116,7 +136,9 @@ class CloudProcess:
         port = self.target.rpartition(":")[2]
         command = [sys.executable, "-m", "sensorium_cloud", "serve", "--port", port, "--state", str(self._state)]
         with self._log.open("a") as log:
-            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603
+            self._process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            )
         assert self._process.stdout is not None
         found = _READY.search(self._process.stdout.readline())
         if not found:
@@ -153,8 +175,9 @@ def _watch(
     *,
     plain: bool,
 ) -> list[Line]:
-    """Show the agent's lines as they come; returns them all."""
-    lines: list[Line] = []
+    """Show the agent's lines as they come; returns them, the newest if there are very many."""
+    lines: deque[Line] = deque(maxlen=_LINES)
+    drawn_s = 0.0
     last: dict[str, str | None] = {}
     with contextlib.ExitStack() as stack:
         draw = None
@@ -165,10 +188,14 @@ def _watch(
                 lines.append(line)
                 timeline.tell(line)
             if draw is not None:
-                draw.update(timeline.render(), refresh=True)
+                if time.monotonic() - drawn_s >= _DRAW_S:
+                    draw.update(timeline.render(), refresh=True)
+                    drawn_s = time.monotonic()
             elif line is not None and (text := _plain(line, timeline, last)):
                 console.print(text, highlight=False, markup=False)
-    return lines
+        if draw is not None:
+            draw.update(timeline.render(), refresh=True)
+    return list(lines)
 
 
 def _lines(agent: subprocess.Popen[str]) -> Iterator[Line | None]:
@@ -244,11 +271,7 @@ def _conclude(lines: list[Line], timeline: Timeline, args: argparse.Namespace) -
     console = Console(record=args.svg is not None, width=_SVG_COLUMNS if args.svg else None)
     if args.svg is not None:
         console.print(timeline.render())
-    met = (
-        []
-        if args.camera or args.microphone
-        else expectations(args.recording or RECORDING, lines, timeline.start_ns or 0)
-    )
+    met = [] if _live(args) else expectations(args.recording or RECORDING, lines, timeline.start_ns or 0)
     console.print(closing(summary, met))
     if args.svg is not None:
         picture = console.export_svg(title="sensorium demo")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from sensorium.clock import Clock
 from sensorium.event import Event, Sample
 from sensorium.symbol import Symbol
 from sensorium.window import Window
@@ -78,8 +79,15 @@ class LineListener(Silent):
     It keeps the tally as well, since a symbol's line says how long after its window's close it came.
     """
 
-    def __init__(self, write: Callable[[Line], None] | None, file: str | None, *, status: bool = False) -> None:
-        self.tally = Tally()
+    def __init__(
+        self,
+        write: Callable[[Line], None] | None,
+        file: str | None,
+        *,
+        status: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        self.tally = Tally(clock)
         self.session: str | None = None
         """The session of ``file``: a symbol of another one was spooled by an earlier run."""
         self._write = write or _discard

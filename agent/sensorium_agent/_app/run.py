@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sensorium.clock import DeviceClock, ManualClock
+from sensorium.clock import Clock, DeviceClock, ManualClock
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality
 from sensorium.settings import SettingsError
@@ -40,9 +40,9 @@ class Output:
     jsonl: bool = False
     status: bool = False
 
-    def listener(self, file: str | None) -> LineListener:
-        """A listener that prints to standard output, or only counts."""
-        return LineListener(_to_stdout() if self.jsonl else None, file, status=self.status)
+    def listener(self, file: str | None, clock: Clock | None = None) -> LineListener:
+        """A listener that prints to standard output, or only counts; ``clock`` where it is the pipeline's own."""
+        return LineListener(_to_stdout() if self.jsonl else None, file, status=self.status, clock=clock)
 
 
 def _to_stdout() -> Callable[[Line], None]:
@@ -60,13 +60,17 @@ async def run_live(settings: Settings, output: Output) -> None:
         raise SettingsError(
             "run", "", "no sensor is configured: add a [camera], [microphone], ... table, or use --play"
         )
-    await _run(settings, lambda _: found, settings.modalities, output.listener(None), _stop_on_signals())
+    clock = DeviceClock()
+    lines = output.listener(None, clock)
+    await _run(settings, lambda _: found, settings.modalities, lines, clock=clock, stop=_stop_on_signals())
 
 
 async def _play_live(settings: Settings, file: Path, output: Output, stop: asyncio.Event) -> None:
     """Play a recording in its own time, as if its sensors were here."""
     recording = open_recording(file)
-    await _run(settings, recording.sensors, compose.told_by(recording.modalities), output.listener(str(file)), stop)
+    clock = DeviceClock()
+    lines = output.listener(str(file), clock)
+    await _run(settings, recording.sensors, compose.told_by(recording.modalities), lines, clock=clock, stop=stop)
 
 
 async def _run(
@@ -74,10 +78,11 @@ async def _run(
     sensors_from: Callable[[int], Sequence[Sensor]],
     modalities: Sequence[Modality],
     lines: LineListener,
+    *,
+    clock: Clock,
     stop: asyncio.Event,
 ) -> None:
     """Run the sensors that ``sensors_from`` gives for the moment when everything is ready."""
-    clock = DeviceClock()
     listeners: list[Listener] = [lines, LogListener()]
     telemetry = _telemetry(settings)
     if telemetry is not None:

@@ -7,6 +7,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
 from typing import Any
 
+from sensorium.clock import Clock
 from sensorium.event import Event, Frame, Modality, Pulse, Sample, Sound, Text
 from sensorium.symbol import Revision, Symbol
 from sensorium.window import Window
@@ -39,9 +40,14 @@ def percentile(durations_ms: Sequence[float], share: float) -> float:
 
 
 class Tally:
-    """Counts as things happen; `after_close_ms` times symbols from the moment their window closed."""
+    """Counts as things happen, and times symbols from the close of their window.
 
-    def __init__(self) -> None:
+    With ``clock``, the one the windows were closed by, their own times count; files that are played at
+    once have another time than ours, and are timed from the moment the tally hears of the window.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock
         self.captured_bytes: Counter[str] = Counter()
         self.samples: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
@@ -69,7 +75,8 @@ class Tally:
         """A window closed, now."""
         self.windows += window.revision == 0
         self.revised_windows += window.revision > 0
-        self._closed_ns[window.id, window.revision] = time.monotonic_ns()
+        closed_ns = window.closed_at_ns if self._clock else self._now_ns()
+        self._closed_ns[window.id, window.revision] = closed_ns
         if len(self._closed_ns) > _AWAITED:
             self._closed_ns.popitem(last=False)
 
@@ -81,9 +88,14 @@ class Tally:
         closed = self._closed_ns.get((symbol.id, symbol.window_revision))
         if closed is None:
             return None
-        after = (time.monotonic_ns() - closed) / 1e6
+        after = (self._now_ns() - closed) / 1e6
         self.spent(f"window_to_{symbol.revision}_symbol", after)
+        if self._clock:
+            self.spent(f"end_to_{symbol.revision}_symbol", (self._now_ns() - symbol.end_ns) / 1e6)
         return after
+
+    def _now_ns(self) -> int:
+        return self._clock.now_ns() if self._clock else time.monotonic_ns()
 
     def spent(self, stage: str, ms: float) -> None:
         """A stage took ``ms``."""

@@ -19,6 +19,8 @@ from sensorium.event import Modality
 Line = dict[str, Any]
 
 _ROWS = 12
+_KEPT = 600
+"""Windows kept, five minutes of them, of which the last ones in which anything was there are shown."""
 _MARK = {"present": ("●", "green"), "late": ("◐", "yellow"), "stale": ("○", "dim"), "absent": ("·", "dim")}
 _SHORT = {m: m.value[:7] for m in Modality}
 
@@ -46,6 +48,10 @@ class Timeline:
                 self.said[line["modality"]] = spoken(line)
             case "window":
                 self.windows[line["id"]] = line
+                if len(self.windows) > _KEPT:
+                    oldest, _ = self.windows.popitem(last=False)
+                    self.edge.pop(oldest, None)
+                    self.cloud.pop(oldest, None)
             case "symbol":
                 (self.cloud if line["revision"] == "cloud" else self.edge)[line["id"]] = line
                 if line["revision"] == "cloud":
