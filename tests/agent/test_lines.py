@@ -102,6 +102,16 @@ def test_the_tally_times_symbols_from_their_windows_close() -> None:
     assert (summary["windows"], summary["symbols"]["edge"], summary["labels"]) == (1, 1, {"open_palm": 1})
 
 
+def test_a_symbol_of_an_earlier_run_is_not_taken_for_this_files() -> None:
+    lines: list[Line] = []
+    listener = LineListener(lines.append, "b.txt")
+    listener.session = "another"
+    listener.on_symbol(a_symbol())
+
+    assert lines[0]["file"] is None
+    assert (listener.tally.earlier, listener.tally.symbols.total()) == (1, 0)
+
+
 def test_captured_bytes_are_those_of_the_raw_samples() -> None:
     sizes = {
         Frame(np.zeros((4, 5, 3), np.uint8)): 60,
