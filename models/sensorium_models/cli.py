@@ -24,7 +24,9 @@ _lock = threading.Lock()
 def add_parser(subparsers: Any) -> None:
     """Add ``models`` to a program's subcommands; pass what it parses to `run`."""
     about = "the neural networks: what there is, bring it here, is it whole?"
-    add_verbs(subparsers.add_parser("models", help=about, description=about.capitalize()))
+    parser = subparsers.add_parser("models", help=about, description=about.capitalize())
+    add_verbs(parser)
+    parser.set_defaults(run=run)
 
 
 def add_verbs(parser: argparse.ArgumentParser) -> None:

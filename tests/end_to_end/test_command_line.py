@@ -123,11 +123,12 @@ def test_a_spool_in_use_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_flag_changes_one_key_and_leaves_the_rest_of_its_table(tmp_path: Path) -> None:
-    from sensorium_agent.__main__ import _parser, _settings
+    from sensorium_agent.__main__ import _parser
+    from sensorium_agent._app.commands import options
 
     (file := tmp_path / "a.toml").write_text('[cloud]\ntarget = "a:1"\ntls = true\n[camera]\ngestures = false\n')
     args = _parser().parse_args(["run", "--config", str(file), "--cloud", "b:2", "--camera", "1"])
-    settings = _settings(args, needed=True)
+    settings = options.settings(args, needed=True)
 
     assert settings.cloud is not None
     assert (settings.cloud.target, settings.cloud.tls) == ("b:2", True)
