@@ -80,7 +80,22 @@ class Pulse:
     rate_hz: float
 
 
-Payload = Frame | Sound | Text | Touch | Pulse
+@dataclass(frozen=True, slots=True, eq=False)
+class Intervals:
+    """Times from one heart beat to the next, oldest first: ``ms`` is float32 [n]; the last beat is the sample's time."""
+
+    ms: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conductance:
+    """A run of skin conductance: ``values`` is float32 [n] in microsiemens."""
+
+    values: npt.NDArray[np.float32]
+    rate_hz: float
+
+
+Payload = Frame | Sound | Text | Touch | Pulse | Intervals | Conductance
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,21 @@ from agent.doubles import MS, SESSION
 
 from sensorium import concepts
 from sensorium.align import Aligner
-from sensorium.event import Event, Frame, Media, Modality, Pulse, Sample, Sound, Tensor, Text, Touch, TouchPhase
+from sensorium.event import (
+    Conductance,
+    Event,
+    Frame,
+    Intervals,
+    Media,
+    Modality,
+    Pulse,
+    Sample,
+    Sound,
+    Tensor,
+    Text,
+    Touch,
+    TouchPhase,
+)
 from sensorium_agent import local_fusion
 from sensorium_agent._app.lines import Line, event_line, symbol_line, window_line, writer
 from sensorium_agent._app.listeners import Everyone, LineListener
@@ -117,6 +131,8 @@ def test_captured_bytes_are_those_of_the_raw_samples() -> None:
         Frame(np.zeros((4, 5, 3), np.uint8)): 60,
         Sound(np.zeros(320, np.int16), 16000): 640,
         Pulse(np.zeros(3, np.float32), 100.0): 12,
+        Conductance(np.zeros(2, np.float32), 4.0): 8,
+        Intervals(np.zeros(1, np.float32)): 4,
     }
     for data, size in sizes.items():
         assert sample_bytes(Sample(Modality.VIDEO, "x", 0, 0, data)) == size

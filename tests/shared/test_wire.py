@@ -82,7 +82,8 @@ JOURNEYS: dict[type, tuple[st.SearchStrategy[Any], Callable[[Any], Any]]] = {
     SequencedSymbol: (strategies.sequenced_symbols(), in_response),
     Refusal: (strategies.refusals(), in_response),
 }
-NEVER_SENT = {event.Frame, event.Sound, event.Text, event.Touch, event.Pulse, event.Sample}
+NEVER_SENT = {event.Frame, event.Sound, event.Text, event.Touch, event.Pulse}
+NEVER_SENT |= {event.Intervals, event.Conductance, event.Sample}
 """Raw samples stay on the device."""
 
 

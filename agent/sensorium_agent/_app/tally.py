@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sensorium.clock import Clock
-from sensorium.event import Event, Frame, Modality, Pulse, Sample, Sound, Text
+from sensorium.event import Conductance, Event, Frame, Intervals, Modality, Pulse, Sample, Sound, Text
 from sensorium.symbol import Revision, Symbol
 from sensorium.window import Window
 
@@ -27,7 +27,7 @@ def sample_bytes(sample: Sample) -> int:
             return pcm.nbytes
         case Text(line):
             return len(line.encode())
-        case Pulse(values, _):
+        case Pulse(values, _) | Conductance(values, _) | Intervals(values):
             return values.nbytes
         case _:
             return 24  # a touch: two coordinates and a time in 8 bytes each
