@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from sensorium_agent.infer.gesture.landmark import SIZE_PX, LandmarkModel
 from sensorium_agent.infer.gesture.palm import PalmDetector
-from sensorium_agent.infer.gesture.region import Region, unit
+from sensorium_agent.infer.gesture.region import Region
 from sensorium_agent.infer.gesture.track import HandTracker
 from sensorium_agent.infer.model import Model, load
 from sensorium_models import quantize, store
@@ -49,7 +49,7 @@ class Models:
 def measure_ranges(published: Models) -> None:
     """Write the least and greatest value of every activation over crops of the sample photos."""
     model = quantize.folded(store.path("hand_landmark_lite").read_bytes())
-    crops = [unit(crop) for crop in _calibration_crops(published)]
+    crops = [(crop / np.float32(255))[np.newaxis] for crop in _calibration_crops(published)]
     ranges = quantize.measured_ranges(model, crops)
     rounded = {name: [float(f"{low:.6g}"), float(f"{high:.6g}")] for name, (low, high) in ranges.items()}
     about = f"Range of each activation of hand_landmark_lite over {len(crops)} crops, by models/build/hands.py"
@@ -90,7 +90,7 @@ def compare_landmarks(photos: Sequence[hand_photos.Photo], published: Models, ou
     moves, depth, agree = [], [], []
     for photo in photos:
         for track in published.tracker().follow(photo.pixels, 0):
-            crop = unit(track.hand.next_crop().cut(photo.pixels, SIZE_PX))
+            crop = track.hand.next_crop().cut(photo.pixels, SIZE_PX)[np.newaxis]
             before, after = published.landmark.run(crop), ours.landmark.run(crop)
             move = np.abs(before[0] - after[0]).reshape(21, 3)
             moves.append(move[:, :2].mean())
@@ -117,7 +117,7 @@ def compare_cost(published: Models, ours: Models) -> None:
     """Print the thread's CPU time of each model, taken in turns."""
     rng = np.random.default_rng(0)
     for name, size in (("palm", 192), ("landmark", SIZE_PX)):
-        crop = rng.random((1, size, size, 3), np.float32)
+        crop = rng.integers(0, 256, (1, size, size, 3), np.uint8)
         spent: tuple[list[float], list[float]] = ([], [])
         for _ in range(60):
             for model, times in zip((getattr(published, name), getattr(ours, name)), spent, strict=True):

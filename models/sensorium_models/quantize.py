@@ -23,7 +23,8 @@ Ranges = Mapping[str, tuple[float, float]]
 
 # Everything of the landmark model that runs before its heads. In int8 the heads (four small matrices and two
 # logistic functions) lose the handedness and 24 mm of the hand's depth, and save nothing.
-_BODY: Final = ("CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "MAX_POOL_2D", "MEAN")
+# The input too: with its range of 0 to 1 an int8 pixel is the camera's own less 128, and nothing is converted.
+_BODY: Final = ("INPUT", "CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "MAX_POOL_2D", "MEAN")
 _RANGES: Final = Path(__file__).with_name("hand_landmark_ranges.json")
 
 

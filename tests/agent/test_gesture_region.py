@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from sensorium_agent.infer.gesture.region import Region, unit
+from sensorium_agent.infer.gesture.region import Region
 
 SPOT = np.array([[0.75, 0.25]], np.float32)
 
@@ -67,10 +67,3 @@ def test_a_square_moves_along_its_own_axes() -> None:
 
 def test_the_square_around_a_picture_holds_it() -> None:
     assert Region.around(np.zeros((480, 640, 3), np.uint8)) == Region(320, 240, 640)
-
-
-def test_pixels_become_numbers_from_0_to_1() -> None:
-    values = unit(np.array([[[0, 51, 255]]], np.uint8))
-
-    assert values.dtype == np.float32
-    np.testing.assert_allclose(values, [[[[0, 0.2, 1]]]], rtol=1e-6)

@@ -23,7 +23,10 @@ class ModelError(SensoriumError):
 
 
 class Model(Protocol):
-    """A loaded model: arrays in the order of its inputs in, arrays in the order of its outputs out."""
+    """A loaded model: arrays in the order of its inputs in, arrays in the order of its outputs out.
+
+    A LiteRT model that wants a picture as float32 from 0 to 1, or as int8 with its zero at -128, takes pixels (uint8).
+    """
 
     def run(self, *inputs: Array) -> list[Array]:
         """One inference; the results are the caller's own.
@@ -71,13 +74,13 @@ class _LiteRt:
             self._net.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{path}: LiteRT cannot load it ({error}); run: sensorium models fetch") from error
-        self._inputs = [d["index"] for d in self._net.get_input_details()]
+        self._inputs = [(d["index"], d["dtype"]) for d in self._net.get_input_details()]
         self._outputs = [d["index"] for d in self._net.get_output_details()]
 
     def run(self, *inputs: Array) -> list[Array]:
         try:
-            for index, value in zip(self._inputs, inputs, strict=True):
-                self._net.set_tensor(index, value)
+            for (index, wanted), value in zip(self._inputs, inputs, strict=True):
+                self._net.set_tensor(index, value if value.dtype == wanted else _converted(value, wanted))
         except ValueError as error:
             raise ModelError(f"wrong input: {error}") from error
         self._net.invoke()
@@ -85,6 +88,15 @@ class _LiteRt:
 
     def reset(self) -> None:
         self._net.reset_all_variables()
+
+
+def _converted(value: Array, wanted: type) -> Array:
+    """Pixels as the model wants them; whatever else does not fit is the runtime's to refuse."""
+    if value.dtype == np.uint8 and wanted is np.int8:
+        return (value ^ np.uint8(128)).view(np.int8)
+    if value.dtype == np.uint8 and wanted is np.float32:
+        return np.multiply(value, np.float32(1 / 255), dtype=np.float32)
+    return value
 
 
 class _Onnx:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sensorium_agent.infer.gesture.region import Picture, Points, Region, unit
+from sensorium_agent.infer.gesture.region import Picture, Points, Region
 from sensorium_agent.infer.model import Model
 
 SIZE_PX: Final = 224
@@ -71,12 +71,11 @@ class LandmarkModel:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._input = np.empty((1, SIZE_PX, SIZE_PX, 3), np.float32)
 
     def look(self, picture: Picture, crop: Region, *, quick: bool = False) -> Hand:
         """The hand in ``crop``, whether or not there is one: see its presence."""
         cut = crop.cut(picture, SIZE_PX, quick=quick)
-        joints, presence, right, _world = self._model.run(unit(cut, self._input))
+        joints, presence, right, _world = self._model.run(cut[np.newaxis])
         placed = _placed(joints.reshape(JOINTS, 3), crop)
         return Hand(placed, float(presence[0, 0]), float(right[0, 0]), cut)
 

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sensorium_agent.infer.gesture.region import Picture, Points, Region, unit
+from sensorium_agent.infer.gesture.region import Picture, Points, Region
 from sensorium_agent.infer.model import Model
 
 SIZE_PX: Final = 192
@@ -45,13 +45,12 @@ class PalmDetector:
 
     def __init__(self, model: Model, *, min_score: float = 0.5) -> None:
         self._model = model
-        self._input = np.empty((1, SIZE_PX, SIZE_PX, 3), np.float32)
         self._anchors = anchors()
         self._min_logit = math.log(min_score / (1 - min_score))
 
     def find(self, picture: Picture, view: Region) -> list[Palm]:
         """Palms in ``view``, the surest first."""
-        raw_boxes, raw_scores = self._model.run(unit(view.cut(picture, SIZE_PX), self._input))
+        raw_boxes, raw_scores = self._model.run(view.cut(picture, SIZE_PX)[np.newaxis])
         logits = raw_scores[0, :, 0]
         chosen = np.flatnonzero(logits > self._min_logit)
         if not chosen.size:

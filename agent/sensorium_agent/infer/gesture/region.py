@@ -85,10 +85,3 @@ def _pixels(picture: Any) -> Picture:
     """OpenCV's answers have no type."""
     assert isinstance(picture, np.ndarray)
     return picture
-
-
-def unit(picture: Picture, out: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
-    """Pixels as float32 from 0 to 1 with a batch axis, as both hand models want them; in ``out`` if given."""
-    values = np.empty((1, *picture.shape), np.float32) if out is None else out
-    np.multiply(picture, np.float32(1 / 255), out=values[0], dtype=np.float32)
-    return values
