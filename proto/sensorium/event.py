@@ -82,7 +82,7 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Intervals:
-    """Times from one heart beat to the next, oldest first: ``ms`` is float32 [n]; the last beat is the sample's time."""
+    """Times between heart beats, oldest first: ``ms`` is float32 [n]; the last beat is at the sample's time."""
 
     ms: npt.NDArray[np.float32]
 
