@@ -24,18 +24,50 @@ class Heard:
     reached_ns: int | None
 
 
-def take(aligner: Aligner, heard: Heard, now_ns: int) -> None:
-    """Give the aligner the events before the mark that says they were all."""
-    for event in heard.events:
-        aligner.push(event, now_ns)
-    if heard.reached_ns is not None:
-        aligner.reached(heard.modality, heard.reached_ns, now_ns)
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of the join. The turns of a session, in order, decide its windows: a recording keeps them.
+
+    Attributes:
+        now_ns: when it was taken.
+        heard: what was heard; nothing if only time had passed.
+        last: nothing more will come: everything closes.
+    """
+
+    now_ns: int
+    heard: tuple[Heard, ...] = ()
+    last: bool = False
+
+
+def take(aligner: Aligner, turn: Turn) -> tuple[Window, ...]:
+    """The windows that ``turn`` closes or amends; events count before the mark that says they were all."""
+    for heard in turn.heard:
+        for event in heard.events:
+            aligner.push(event, turn.now_ns)
+        if heard.reached_ns is not None:
+            aligner.reached(heard.modality, heard.reached_ns, turn.now_ns)
+    return aligner.finish(turn.now_ns) if turn.last else aligner.advance(turn.now_ns)
+
+
+def unheard(_: Turn) -> None:
+    """For sessions that nobody records."""
 
 
 async def join(
-    aligner: Aligner, clock: Clock, inbox: asyncio.Queue[Heard | None], on_window: Callable[[Window], None]
+    aligner: Aligner,
+    clock: Clock,
+    inbox: asyncio.Queue[Heard | None],
+    on_window: Callable[[Window], None],
+    on_turn: Callable[[Turn], None] = unheard,
 ) -> None:
     """Close windows in time until the inbox brings None, then close what is left."""
+
+    def turn(*heard: Heard, last: bool = False) -> None:
+        taken = Turn(clock.now_ns(), heard, last)
+        on_turn(taken)
+        for window in take(aligner, taken):
+            on_window(window)
+
     aligner.start(clock.now_ns())
     while True:
         due_ns = aligner.next_due_ns()
@@ -45,12 +77,9 @@ async def join(
             async with asyncio.timeout(wait_s):
                 heard = await inbox.get()
         except TimeoutError:
-            pass
+            turn()
         else:
             if heard is None:
                 break
-            take(aligner, heard, clock.now_ns())
-        for window in aligner.advance(clock.now_ns()):
-            on_window(window)
-    for window in aligner.finish(clock.now_ns()):
-        on_window(window)
+            turn(heard)
+    turn(last=True)

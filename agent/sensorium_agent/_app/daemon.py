@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -24,7 +24,7 @@ from sensorium_agent.answer import Answerer, Listener
 from sensorium_agent.capture.sensor import Sensor, SensorState, supervise
 from sensorium_agent.infer.inlet import GATHER_S, ROOM, Inlet
 from sensorium_agent.infer.lanes import Lane
-from sensorium_agent.join import Heard, join
+from sensorium_agent.join import Heard, Turn, join, unheard
 
 _AT_ONCE = 8
 """Samples a lane takes in one dispatch: it catches up quickly, and a picture never waits long."""
@@ -42,6 +42,7 @@ async def run(
     listener: Listener,
     stop: asyncio.Event,
     link: CloudLink | None = None,
+    on_turn: Callable[[Turn], None] = unheard,
 ) -> None:
     """Run until every sensor has ended or ``stop`` is set; then finish what is under way."""
     inbox: asyncio.Queue[Heard | None] = asyncio.Queue(_HEARD)
@@ -51,7 +52,7 @@ async def run(
             await stack.enter_async_context(link)
         watch = await stack.enter_async_context(watch_loop())
         async with asyncio.TaskGroup() as group:
-            joining = group.create_task(join(aligner, clock, inbox, answerer.answer))
+            joining = group.create_task(join(aligner, clock, inbox, answerer.answer, on_turn))
             attending = group.create_task(_attend_all(lanes, inlets, inbox, clock, listener))
             lost = await _sense(sensors, list(zip(lanes, inlets, strict=True)), clock, listener, stop)
             for inlet in inlets:

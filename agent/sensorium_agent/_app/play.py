@@ -7,7 +7,7 @@ windows close by the samples' times, so the same file gives the same windows on 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from sensorium.align import Aligner
@@ -15,7 +15,7 @@ from sensorium.clock import ManualClock
 from sensorium.event import Event, Sample
 from sensorium_agent.answer import Answerer, Listener
 from sensorium_agent.infer.lanes import Lane
-from sensorium_agent.join import Heard, take
+from sensorium_agent.join import Heard, Turn, take, unheard
 
 Said = list[tuple[Lane, list[Event]]]
 
@@ -29,23 +29,28 @@ async def play(
     clock: ManualClock,
     listener: Listener,
     ends_ns: int = 0,
+    on_turn: Callable[[Turn], None] = unheard,
 ) -> None:
-    """Play ``samples`` (in order of time, from 0) to their end, and not less than ``ends_ns``."""
+    """Play ``samples`` (in order of time; from 0, if the aligner has not begun) to their end, or to ``ends_ns``."""
+
+    def turn(*heard: Heard, last: bool = False) -> None:
+        taken = Turn(clock.at_ns, heard, last)
+        on_turn(taken)
+        for window in take(aligner, taken):
+            answerer.answer(window)
+
     loop = asyncio.get_running_loop()
     aligner.start(0)
     with ThreadPoolExecutor(1, thread_name_prefix="play") as thread:
         while (step := await loop.run_in_executor(thread, _step, samples, lanes)) is not None:
             sample, said = step
-            listener.on_sample(sample)
             clock.at_ns = max(clock.at_ns, sample.at_ns)
-            _hear(said, sample.at_ns, aligner, clock, listener)
-            for window in aligner.advance(clock.at_ns):
-                answerer.answer(window)
+            listener.on_sample(sample)
+            turn(*_heard(said, sample.at_ns, listener))
         clock.at_ns = max(clock.at_ns + 1, ends_ns)
-        _hear([(lane, lane.tick(clock.at_ns)) for lane in lanes], None, aligner, clock, listener)
-        _hear([(lane, list(lane.perceiver.finish(clock.at_ns))) for lane in lanes], None, aligner, clock, listener)
-    for window in aligner.finish(clock.at_ns):
-        answerer.answer(window)
+        ticked = _heard([(lane, lane.tick(clock.at_ns)) for lane in lanes], None, listener)
+        ended = _heard([(lane, list(lane.perceiver.finish(clock.at_ns))) for lane in lanes], None, listener)
+    turn(*ticked, *ended, last=True)
 
 
 def _step(samples: Iterator[Sample], lanes: Sequence[Lane]) -> tuple[Sample, Said] | None:
@@ -62,8 +67,9 @@ def _understood(lane: Lane, sample: Sample) -> list[Event]:
     return [*waited, *(lane.perceive([sample]) if lane.takes is sample.modality else [])]
 
 
-def _hear(said: Said, reached_ns: int | None, aligner: Aligner, clock: ManualClock, listener: Listener) -> None:
+def _heard(said: Said, reached_ns: int | None, listener: Listener) -> Iterator[Heard]:
+    """Tell the listener of each event, and the join of each lane."""
     for lane, events in said:
         for event in events:
             listener.on_event(event)
-        take(aligner, Heard(lane.modality, tuple(events), reached_ns), clock.at_ns)
+        yield Heard(lane.modality, tuple(events), reached_ns)
