@@ -37,6 +37,13 @@ class Scene:
         place = np.array([x + self.restless * (self.looks % 2), y, 0], np.float32)
         return Hand(SHAPE + place, self.presence if near else 0.02, 0.9, PICTURE)
 
+    def picture(self) -> np.ndarray:
+        """The hands as bright squares."""
+        picture = PICTURE.copy()
+        for x, y in self.hands:
+            picture[int(y) - 40 : int(y) + 40, int(x) - 40 : int(x) + 40] = 200
+        return picture
+
     @staticmethod
     def _palm(x: float, y: float) -> Palm:
         points = np.full((7, 2), (x, y), np.float32)
@@ -82,12 +89,100 @@ def test_two_hands_are_enough() -> None:
 def test_a_second_hand_joins_within_a_fifth_of_a_second() -> None:
     scene = Scene([(100, 200)])
     tracker = a_tracker(scene)
-    tracker.follow(PICTURE, 0)
+    tracker.follow(scene.picture(), 0)
     scene.hands.append((500, 200))
 
-    counts = [len(tracker.follow(PICTURE, n * FRAME_NS)) for n in range(1, 8)]
+    counts = [len(tracker.follow(scene.picture(), n * FRAME_NS)) for n in range(1, 8)]
 
     assert counts == [1, 1, 1, 1, 1, 1, 2]
+
+
+def test_while_nothing_changes_around_a_hand_it_is_searched_for_another_every_two_seconds() -> None:
+    scene = Scene([(100, 200)])
+    tracker = a_tracker(scene)
+    tracker.follow(scene.picture(), 0)
+    searches = scene.searches
+
+    for n in range(1, 150):
+        scene.hands = [(100 + n % 5, 200)]
+        tracker.follow(scene.picture(), n * FRAME_NS)
+
+    assert scene.searches == searches + 2
+
+
+def test_while_all_moves_around_a_hand_it_is_searched_for_another_ever_more_seldom() -> None:
+    scene = Scene([(100, 200)])
+    tracker = a_tracker(scene)
+    tracker.follow(scene.picture(), 0)
+    searches = scene.searches
+
+    for n in range(1, 150):
+        tracker.follow(np.roll(scene.picture(), 9 * n, axis=0), n * FRAME_NS)
+
+    assert 3 <= scene.searches - searches <= 5
+
+
+def test_an_empty_scene_is_watched_five_times_a_second() -> None:
+    scene = Scene()
+    tracker = a_tracker(scene)
+    for n in range(31):
+        tracker.follow(PICTURE, n * FRAME_NS)
+    searches = scene.searches
+
+    for n in range(31, 61):
+        tracker.follow(PICTURE, n * FRAME_NS)
+
+    assert 4 <= scene.searches - searches <= 5
+
+
+def test_a_hand_that_comes_into_an_empty_scene_is_found_within_two_pictures() -> None:
+    scene = Scene()
+    tracker = a_tracker(scene)
+    for n in range(60):
+        tracker.follow(PICTURE, n * FRAME_NS)
+
+    scene.hands = [(320, 240)]
+
+    assert any(tracker.follow(scene.picture(), n * FRAME_NS) for n in (60, 61, 62, 63))
+
+
+def test_a_hand_found_again_keeps_its_number() -> None:
+    scene = Scene([(300, 200)])
+    tracker = a_tracker(scene)
+    (before,) = tracker.follow(PICTURE, 0)
+    scene.hands = []
+    assert not tracker.follow(PICTURE, FRAME_NS)
+
+    scene.hands = [(340, 210)]
+    (after,) = tracker.follow(PICTURE, 4 * FRAME_NS)
+
+    assert after.number == before.number
+
+
+def test_a_fast_hand_is_looked_for_where_it_goes() -> None:
+    scene = Scene([(100, 200)])
+    tracker = a_tracker(scene)
+    tracker.follow(PICTURE, 0)
+    searches = scene.searches
+
+    for n in range(1, 12):
+        scene.hands = [(100 + 4 * n * n, 200)]  # soon faster than a look is wide
+        tracks = tracker.follow(PICTURE, n * FRAME_NS)
+
+    assert [track.number for track in tracks] == [0]
+    assert scene.searches == searches
+
+
+def test_hands_that_pass_each_other_keep_their_numbers() -> None:
+    scene = Scene([(100, 150), (540, 260)])
+    tracker = a_tracker(scene)
+    numbers = {round(track.crop.center_x) < 320: track.number for track in tracker.follow(PICTURE, 0)}
+
+    for n in range(1, 23):
+        scene.hands = [(100 + 20 * n, 150), (540 - 20 * n, 260)]
+        tracks = tracker.follow(PICTURE, n * FRAME_NS)
+
+    assert {round(track.crop.center_x) > 320: track.number for track in tracks} == numbers
 
 
 def test_a_lost_hand_is_searched_for_with_one_look_a_picture() -> None:

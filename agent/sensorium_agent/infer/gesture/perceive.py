@@ -68,7 +68,7 @@ class GesturePerceiver:
 
     def _read(self, track: Track, at_ns: int) -> _Reading:
         """Classify a hand, and soften the answer by what it said before; the first picture speaks for itself."""
-        features = hand_features(track.hand.joints, track.hand.right)
+        features = hand_features(track.joints, track.right)
         probabilities = self._classifier.probabilities(features)
         before = self._readings.get(track.number)
         if before is not None:

@@ -2,93 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from sensorium_agent.infer.gesture.landmark import Hand, LandmarkModel
-from sensorium_agent.infer.gesture.palm import Palm, PalmDetector, views
+from sensorium_agent.infer.gesture.palm import Palm, PalmDetector
 from sensorium_agent.infer.gesture.region import Picture, Region
+from sensorium_agent.infer.gesture.search import Search
+from sensorium_agent.infer.gesture.smooth import Floats, Smoothed
 
 _FORGET_NS: Final = 1_000_000_000  # after so long a gap the hands are anywhere
-_SEARCH_EVERY_NS: Final = 200_000_000  # for a second hand, while one is followed
+_SAME_HAND_NS: Final = 700_000_000  # a hand found again so soon, about where it was, is the same
+_SIDE_NS: Final = 500_000_000  # how long what was seen of a hand's side counts
 
 # Paws, tongues and folds of cloth pass one look at 0.9, and fail another or look different then.
 _WORTH_A_LOOK: Final = 0.3
 _SURE: Final = 0.9  # mean presence of two looks
 _STILL_THERE: Final = 0.5
 _SAME_PLACE: Final = 0.06  # mean move of the joints from look to look, in sides of the crop
+_LEAP: Final = 0.4  # in sides of the crop: no hand is expected further away than this
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
-    """A hand that keeps its ``number`` while it is followed; ``crop`` is where it will be looked for next."""
+    """A hand that keeps its ``number`` while it is followed.
+
+    Attributes:
+        number: counts the hands.
+        hand: as it was measured in this picture.
+        smoothed: its joints over time.
+        right: probability of a right hand, over time.
+        crop: where it is now.
+    """
 
     number: int
     hand: Hand
+    smoothed: Smoothed
+    right: float
     crop: Region
+
+    @property
+    def joints(self) -> Floats:
+        """Smoothed, as `Hand.joints`."""
+        return self.smoothed.joints
+
+    def expected(self, at_ns: int) -> Region:
+        """Where to look for it at ``at_ns``: it goes on as it went."""
+        past_s = (at_ns - self.smoothed.at_ns) / 1e9
+        x, y = (float(way) for way in self.smoothed.speed[:, :2].mean(axis=0) * past_s)
+        shorter = min(1.0, _LEAP * self.crop.side / max(math.hypot(x, y), 1e-6))
+        return replace(self.crop, center_x=self.crop.center_x + shorter * x, center_y=self.crop.center_y + shorter * y)
+
+    def then(self, hand: Hand, at_ns: int) -> Track:
+        """The same hand as it is at ``at_ns``."""
+        crop = hand.next_crop()
+        kept = math.exp((self.smoothed.at_ns - at_ns) / _SIDE_NS)
+        right = kept * self.right + (1 - kept) * hand.right
+        return Track(self.number, hand, self.smoothed.then(hand.joints, at_ns, crop.side / 2), right, crop)
 
 
 class HandTracker:
-    """Follows up to ``most`` hands; the palm detector runs only while one is missing."""
+    """Follows up to ``most`` hands; the palm detector runs only where one may be missing."""
 
     def __init__(self, palms: PalmDetector, landmarks: LandmarkModel, *, most: int = 2) -> None:
         self._palms = palms
         self._landmarks = landmarks
         self._most = most
+        self._search = Search()
         self._tracks: list[Track] = []
+        self._lost: list[Track] = []
         self._seen_ns: int | None = None
-        self._searched_ns = 0
-        self._searches = 0
         self._next_number = 0
 
     def follow(self, picture: Picture, at_ns: int) -> Sequence[Track]:
         """The hands in ``picture``, those followed longest first."""
         first = self._seen_ns is None or not 0 <= at_ns - self._seen_ns <= _FORGET_NS
         self._seen_ns = at_ns
-        self._tracks = [] if first else self._still_there(picture)
+        if first:
+            self._tracks, self._lost = [], []
+        self._keep_on(picture, at_ns)
         for view in self._views(picture, at_ns, first=first):
             if self._tracks and view != Region.around(picture):
                 break
-            self._search(picture, view)
+            self._find(picture, view, at_ns)
         return tuple(self._tracks)
 
-    def _still_there(self, picture: Picture) -> list[Track]:
+    def _keep_on(self, picture: Picture, at_ns: int) -> None:
         """Last time's hands where they went; of two that have become the same hand, the older."""
-        kept: list[Track] = []
-        for track in self._tracks:
-            hand = self._landmarks.look(picture, track.crop, quick=True)
-            crop = hand.next_crop()
-            if hand.presence >= _STILL_THERE and not _taken(crop, kept):
-                kept.append(Track(track.number, hand, crop))
-        return kept
+        before, self._tracks = self._tracks, []
+        self._lost = [track for track in self._lost if at_ns - track.smoothed.at_ns <= _SAME_HAND_NS]
+        for track in before:
+            hand = self._landmarks.look(picture, track.expected(at_ns), quick=True)
+            if hand.presence >= _STILL_THERE and not _taken(hand.next_crop(), self._tracks):
+                self._tracks.append(track.then(hand, at_ns))
+            else:
+                self._lost.append(track)
 
-    def _views(self, picture: Picture, at_ns: int, *, first: bool) -> Iterator[Region]:
-        """Where to search now: everywhere in a first picture, then one square a picture, the whole every other time."""
-        if len(self._tracks) == self._most:
-            return
+    def _views(self, picture: Picture, at_ns: int, *, first: bool) -> Sequence[Region]:
         if first:
-            yield from views(picture)
-        elif not self._tracks:
-            squares = views(picture)
-            self._searches += 1
-            yield squares[0 if self._searches % 2 else 1 + self._searches // 2 % (len(squares) - 1)]
-        elif at_ns - self._searched_ns >= _SEARCH_EVERY_NS:
-            yield Region.around(picture)
-        else:
-            return
-        self._searched_ns = at_ns
+            return self._search.start(picture, at_ns)
+        if len(self._tracks) == self._most:
+            return ()
+        return self._search.go_on(picture, at_ns, [track.crop for track in self._tracks])
 
-    def _search(self, picture: Picture, view: Region) -> None:
+    def _find(self, picture: Picture, view: Region, at_ns: int) -> None:
         for palm in self._palms.find(picture, view):
             if len(self._tracks) == self._most:
                 return
             hand = self._confirmed(picture, palm)
             if hand is not None:
-                self._tracks.append(Track(self._next_number, hand, hand.next_crop()))
-                self._next_number += 1
+                self._tracks.append(self._begun(hand, at_ns))
 
     def _confirmed(self, picture: Picture, palm: Palm) -> Hand | None:
         """The palm's hand, if it is none we have and looks the same from its own crop."""
@@ -103,6 +130,16 @@ class HandTracker:
         sure = (glimpse.presence + hand.presence) / 2 >= _SURE
         return hand if sure and moved <= _SAME_PLACE else None
 
+    def _begun(self, hand: Hand, at_ns: int) -> Track:
+        """A new track, or one that was lost a moment ago and goes on."""
+        crop = hand.next_crop()
+        again = _same(crop, hand.right, self._lost)
+        if again is not None:
+            self._lost.remove(again)
+            return again.then(hand, at_ns)
+        self._next_number += 1
+        return Track(self._next_number - 1, hand, Smoothed.start(hand.joints, at_ns), hand.right, crop)
+
 
 def _taken(crop: Region, tracks: Sequence[Track]) -> bool:
     """Whether the middle of a hand's crop lies in the inner half of a followed hand's."""
@@ -112,3 +149,18 @@ def _taken(crop: Region, tracks: Sequence[Track]) -> bool:
         if abs(crop.center_x - other.center_x) < reach and abs(crop.center_y - other.center_y) < reach:
             return True
     return False
+
+
+def _same(crop: Region, right: float, lost: Sequence[Track]) -> Track | None:
+    """Which of the lost hands this is: one of its size, not far away; rather one of its side, then the nearest."""
+
+    def unlike(track: Track) -> tuple[bool, float]:
+        away = math.hypot(crop.center_x - track.crop.center_x, crop.center_y - track.crop.center_y)
+        return (track.right >= 0.5) != (right >= 0.5), away
+
+    near = [
+        track
+        for track in lost
+        if unlike(track)[1] < 1.5 * max(crop.side, track.crop.side) and 0.5 < crop.side / track.crop.side < 2
+    ]
+    return min(near, key=unlike, default=None)
