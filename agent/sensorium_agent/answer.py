@@ -10,6 +10,7 @@ from typing import Protocol
 from sensorium.assemble import with_stage
 from sensorium.clock import Clock
 from sensorium.concepts import Vocabulary
+from sensorium.episode import Episode
 from sensorium.event import Event, Sample
 from sensorium.symbol import ModelRef, Symbol
 from sensorium.window import Window
@@ -31,6 +32,9 @@ class Listener(Protocol):
 
     def on_symbol(self, symbol: Symbol) -> None:
         """A window was answered, here or in the cloud."""
+
+    def on_episode(self, episode: Episode) -> None:
+        """Something a person meant began, changed or ended."""
 
     def on_status(self, kind: str, **what: object) -> None:
         """Something happened to the agent itself."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 
 from sensorium.clock import Clock
+from sensorium.episode import Episode
 from sensorium.event import Event, EventStream, Modality, Sample, Text
 from sensorium.symbol import Symbol
 from sensorium.window import Window
@@ -83,6 +84,7 @@ class Ear:
         self.events: list[Event] = []
         self.windows: list[Window] = []
         self.symbols: list[Symbol] = []
+        self.episodes: list[Episode] = []
         self.statuses: list[tuple[str, dict[str, object]]] = []
 
     def on_sample(self, sample: Sample) -> None:
@@ -96,6 +98,9 @@ class Ear:
 
     def on_symbol(self, symbol: Symbol) -> None:
         self.symbols.append(symbol)
+
+    def on_episode(self, episode: Episode) -> None:
+        self.episodes.append(episode)
 
     def on_status(self, kind: str, **what: object) -> None:
         self.statuses.append((kind, what))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 from agent.doubles import MS, SESSION
@@ -26,7 +27,7 @@ from sensorium.event import (
 )
 from sensorium_agent import local_fusion
 from sensorium_agent._app.lines import Line, event_line, symbol_line, window_line, writer
-from sensorium_agent._app.listeners import Everyone, LineListener
+from sensorium_agent._app.listeners import Everyone, Following, LineListener
 from sensorium_agent._app.tally import percentile, sample_bytes
 
 
@@ -114,6 +115,22 @@ def test_the_tally_times_symbols_from_their_windows_close() -> None:
 
     assert summary["stages_ms"]["window_to_edge_symbol"]["count"] == 1
     assert (summary["windows"], summary["symbols"]["edge"], summary["labels"]) == (1, 1, {"open_palm": 1})
+
+
+def test_a_meaning_over_several_windows_begins_once_and_ends_once() -> None:
+    lines: list[Line] = []
+    symbol = a_symbol()
+    following = Following([LineListener(lines.append, "b.txt")], concepts.load(), symbol.session_id)
+    for index in range(3):
+        start_ns = index * 500_000_000
+        following.on_symbol(replace(symbol, id=f"s.{index}", start_ns=start_ns, end_ns=start_ns + 500_000_000))
+    following.finish()
+
+    assert [line["type"] for line in lines] == ["symbol", "episode", "symbol", "symbol", "episode"]
+    assert [(line["phase"], line["label"], line["id"]) for line in lines if line["type"] == "episode"] == [
+        ("new", "approve", "s.0"),
+        ("end", "approve", "s.0"),
+    ]
 
 
 def test_a_symbol_of_an_earlier_run_is_not_taken_for_this_files() -> None:

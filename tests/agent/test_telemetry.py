@@ -18,6 +18,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from services import Broker, broker, free_port, until
 
+from sensorium.episode import Episode, Phase
 from sensorium.event import Modality
 from sensorium.symbol import Entropy, Hypothesis, Provenance, Revision, Share, Stage, Symbol
 from sensorium.window import Presence
@@ -44,6 +45,12 @@ def a_symbol(number: int = 0, revision: Revision = Revision.EDGE) -> Symbol:
         latency=(Stage("fuse", 0.2),),
         timeline=(),
         provenance=Provenance("device", "sensorium"),
+    )
+
+
+def an_episode() -> Episode:
+    return Episode(
+        "s.0", "s", Phase.NEW, "greeting", "Somebody greets.", 0.91, Revision.EDGE, (Modality.GESTURE,), 0, 400_000_000
     )
 
 
@@ -108,6 +115,18 @@ def test_a_symbol_is_told_with_the_words_people_read(mosquitto: Broker) -> None:
 
     said = ear.of("sensorium/kitchen/symbol")[0]
     assert (said["concept"], said["confidence"], said["modalities"]) == ("greeting", 0.91, ["gesture"])
+
+
+def test_an_episode_is_told_when_it_begins_and_is_not_kept(mosquitto: Broker) -> None:
+    with an_ear(mosquitto.port) as ear, telling(mosquitto.port) as telemetry:
+        telemetry.publish_episode(an_episode())
+        until(lambda: ear.of("sensorium/kitchen/episode"))
+
+    said = ear.of("sensorium/kitchen/episode")[0]
+    assert (said["phase"], said["concept"], said["id"]) == ("new", "greeting", "s.0")
+    with an_ear(mosquitto.port) as later, telling(mosquitto.port):
+        until(lambda: later.of("sensorium/kitchen/state"))
+    assert later.of("sensorium/kitchen/episode") == []
 
 
 def test_a_device_is_online_then_offline(mosquitto: Broker) -> None:
@@ -231,6 +250,15 @@ def test_home_assistant_gets_all_it_needs_in_one_message() -> None:
         assert re.fullmatch(r"\{\{.*\}\}", part["value_template"])
     unique = [part["unique_id"] for part in said["components"].values()]
     assert len(set(unique)) == len(unique)
+
+
+def test_home_assistant_hears_each_meaning_once_as_an_event() -> None:
+    said = json.loads(messages.discovery("kitchen", "homeassistant", "1.2.3", ["greeting", "stop"]).payload)
+    meant = said["components"]["meant"]
+
+    assert (meant["platform"], meant["event_types"]) == ("event", ["greeting", "stop"])
+    assert meant["state_topic"] == messages.episode("kitchen", an_episode()).topic
+    assert meant["value_template"].startswith("{% if value_json.phase == 'new' %}")
 
 
 def test_what_must_arrive_has_quality_1_and_what_is_replaced_has_0() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from sensorium import concepts
 from sensorium.align import Aligner
 from sensorium.clock import Clock
+from sensorium.concepts import Vocabulary
 from sensorium.event import Modality
 from sensorium.symbol import ModelRef
 from sensorium.window import Window
@@ -49,7 +50,7 @@ def assemble(
     """Load the models of ``modalities`` and put the pipeline together.
 
     Raises:
-        SensoriumError: a model or the concepts file cannot be used; one line.
+        SensoriumError: a model cannot be used; one line.
     """
     lanes = perception.build(
         modalities,
@@ -57,13 +58,21 @@ def assemble(
         threads=settings.models.threads,
         keyframe_every_s=settings.camera.keyframe_every_s if settings.camera else 5.0,
     )
-    vocabulary = concepts.load(Path(settings.fusion.concepts) if settings.fusion.concepts else None)
     identity = Identity(settings.device_name, software(), models_of(modalities))
     return Parts(
         lanes,
         aligner(session_id, modalities, settings.windows),
-        Answerer(vocabulary, identity, clock, listener, policy=policy(settings), offer=offer),
+        Answerer(vocabulary(settings), identity, clock, listener, policy=policy(settings), offer=offer),
     )
+
+
+def vocabulary(settings: Settings) -> Vocabulary:
+    """The user's concepts, or the built-in ones.
+
+    Raises:
+        SettingsError: the file cannot be used.
+    """
+    return concepts.load(Path(settings.fusion.concepts) if settings.fusion.concepts else None)
 
 
 def aligner(session_id: str, modalities: Collection[Modality], windows: Windows) -> Aligner:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from sensorium.episode import Episode
 from sensorium.event import Event
 from sensorium.symbol import Symbol
 from sensorium.window import Window
@@ -94,6 +95,27 @@ def symbol_line(symbol: Symbol, file: str | None, after_close_ms: float | None) 
         "latency_ms": {stage.name: round(stage.ms, 3) for stage in symbol.latency},
         "timeline": [_plain(evidence) for evidence in symbol.timeline],
         "provenance": _plain(symbol.provenance),
+    }
+
+
+def episode_line(episode: Episode, file: str | None) -> Line:
+    """What a person meant, over all its windows: it begins, changes and ends under one id."""
+    return {
+        "type": "episode",
+        "file": file,
+        "modality": episode.modalities[0] if len(episode.modalities) == 1 else None,
+        "label": episode.concept,
+        "score": round(episode.confidence, 4),
+        "at_ns": episode.start_ns,
+        "end_ns": episode.end_ns,
+        "phase": episode.phase,
+        "id": episode.id,
+        "session": episode.session_id,
+        "revision": episode.revision,
+        "content": episode.content,
+        "modalities": list(episode.modalities),
+        "windows": episode.windows,
+        "withdrawn": episode.withdrawn,
     }
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sensorium.clock import Clock
+from sensorium.concepts import Vocabulary
+from sensorium.episode import Episode, Episodes, Phase
 from sensorium.event import Event, Sample
 from sensorium.symbol import Symbol
 from sensorium.window import Window
-from sensorium_agent._app.lines import Line, event_line, status_line, symbol_line, window_line
+from sensorium_agent._app.lines import Line, episode_line, event_line, status_line, symbol_line, window_line
 from sensorium_agent._app.tally import Tally
 from sensorium_agent.answer import Listener
 
@@ -48,10 +50,34 @@ class Everyone:
         for listener in self._listeners:
             listener.on_symbol(symbol)
 
+    def on_episode(self, episode: Episode) -> None:
+        """Pass it on."""
+        for listener in self._listeners:
+            listener.on_episode(episode)
+
     def on_status(self, kind: str, **what: object) -> None:
         """Pass it on."""
         for listener in self._listeners:
             listener.on_status(kind, **what)
+
+
+class Following(Everyone):
+    """Passes everything on, and tells beside the symbols what episodes they make up."""
+
+    def __init__(self, listeners: Sequence[Listener], vocabulary: Vocabulary, session_id: str) -> None:
+        super().__init__(listeners)
+        self._episodes = Episodes(vocabulary, session_id)
+
+    def on_symbol(self, symbol: Symbol) -> None:
+        """The symbol first, then what it changes."""
+        super().on_symbol(symbol)
+        for episode in self._episodes.hear(symbol):
+            self.on_episode(episode)
+
+    def finish(self) -> None:
+        """Nothing more will come: end what is open."""
+        for episode in self._episodes.finish():
+            self.on_episode(episode)
 
 
 class Silent:
@@ -67,6 +93,9 @@ class Silent:
         """Nothing."""
 
     def on_symbol(self, symbol: Symbol) -> None:
+        """Nothing."""
+
+    def on_episode(self, episode: Episode) -> None:
         """Nothing."""
 
     def on_status(self, kind: str, **what: object) -> None:
@@ -116,6 +145,10 @@ class LineListener(Silent):
             return
         self._write(symbol_line(symbol, self._file, self.tally.symbol(symbol)))
 
+    def on_episode(self, episode: Episode) -> None:
+        """One line."""
+        self._write(episode_line(episode, self._file))
+
     def on_status(self, kind: str, **what: object) -> None:
         """One line, if asked for."""
         if self._status:
@@ -125,14 +158,10 @@ class LineListener(Silent):
 class LogListener(Silent):
     """Writes what a person would want to find in the journal."""
 
-    def __init__(self) -> None:
-        self._last: str | None = None
-
-    def on_symbol(self, symbol: Symbol) -> None:
-        """A symbol that differs from the one before."""
-        if symbol.concept is not None and symbol.concept != self._last:
-            log.info("symbol.%s concept=%s confidence=%.2f", symbol.revision, symbol.concept, symbol.confidence)
-        self._last = symbol.concept
+    def on_episode(self, episode: Episode) -> None:
+        """What began and what ended."""
+        if episode.phase is not Phase.UPDATE:
+            log.info("episode.%s concept=%s confidence=%.2f", episode.phase, episode.concept, episode.confidence)
 
     def on_status(self, kind: str, **what: object) -> None:
         """One event-like line; sensors and the link already tell their own."""
@@ -141,7 +170,7 @@ class LogListener(Silent):
 
 
 class TelemetryListener(Silent):
-    """Publishes symbols and health over MQTT."""
+    """Publishes symbols, episodes and health over MQTT."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
@@ -150,6 +179,10 @@ class TelemetryListener(Silent):
         """Symbols that say something; silence is told by health."""
         if symbol.modalities:
             self._telemetry.publish_symbol(symbol)
+
+    def on_episode(self, episode: Episode) -> None:
+        """What begins, changes or ends."""
+        self._telemetry.publish_episode(episode)
 
     def on_status(self, kind: str, **what: object) -> None:
         """Health."""

@@ -1,18 +1,19 @@
 """What is said over MQTT, and where: symbols and health, never media. Pure.
 
-Topics are ``sensorium/{device}/symbol``, ``.../health`` and ``.../state``; Home Assistant finds the device by
+Topics are ``sensorium/{device}/symbol``, ``.../episode``, ``.../health`` and ``.../state``; Home Assistant finds the device by
 one message (its "device discovery", since 2024.11) and needs no other set-up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 
+from sensorium.episode import Episode
 from sensorium.symbol import Revision, Symbol
 
 ONLINE: Final = b"online"
@@ -71,6 +72,25 @@ def symbol(device: str, symbol: Symbol) -> Message:
     return Message(f"sensorium/{device}/symbol", _encode(said), qos=1, retain=True)
 
 
+def episode(device: str, episode: Episode) -> Message:
+    """What a person meant begins, changes or ends; not retained: it is told when it happens."""
+    said = {
+        "id": episode.id,
+        "session": episode.session_id,
+        "phase": episode.phase,
+        "concept": episode.concept,
+        "content": episode.content,
+        "confidence": round(episode.confidence, 4),
+        "revision": episode.revision,
+        "modalities": list(episode.modalities),
+        "start_ns": episode.start_ns,
+        "end_ns": episode.end_ns,
+        "windows": episode.windows,
+        "withdrawn": episode.withdrawn,
+    }
+    return Message(f"sensorium/{device}/episode", _encode(said), qos=1)
+
+
 def health(device: str, health: Health) -> Message:
     """How the device is."""
     return Message(f"sensorium/{device}/health", _encode(health), qos=0, retain=True)
@@ -106,6 +126,11 @@ def after_symbol(health: Health, symbol: Symbol) -> dict[str, Any]:
 # --- Home Assistant ----------------------------------------------------------------------
 
 _CONCEPT: Final = "{{ value_json.concept or value_json.abstained }}"
+_BEGUN: Final = (
+    "{% if value_json.phase == 'new' %}"
+    '{{ {"event_type": value_json.concept, "confidence": value_json.confidence, "id": value_json.id} | to_json }}'
+    "{% endif %}"
+)
 _ANY_DOWN: Final = (
     "{{ 'ON' if (value_json.sensors | default({})).values() | selectattr('state', 'eq', 'down') | list else 'OFF' }}"
 )
@@ -116,10 +141,10 @@ def birth_topic(prefix: str) -> str:
     return f"{prefix}/status"
 
 
-def discovery(device: str, prefix: str, version: str) -> Message:
+def discovery(device: str, prefix: str, version: str, concepts: Sequence[str] = ()) -> Message:
     """Everything Home Assistant has to know about the device, in one retained message.
 
-    Source: home-assistant.io/integrations/mqtt, "Device discovery payload".
+    ``concepts`` are what its episodes may mean. Source: home-assistant.io/integrations/mqtt, "Device discovery payload".
     """
     said = {
         "device": {
@@ -130,7 +155,7 @@ def discovery(device: str, prefix: str, version: str) -> Message:
             "sw_version": version,
         },
         "origin": {"name": "sensorium", "sw_version": version},
-        "components": {key: _component(device, key, part) for key, part in _components(device).items()},
+        "components": {key: _component(device, key, part) for key, part in _components(device, concepts).items()},
     }
     return Message(f"{prefix}/device/sensorium_{device}/config", _encode(said), qos=1, retain=True)
 
@@ -140,11 +165,17 @@ def _component(device: str, key: str, part: Mapping[str, Any]) -> dict[str, Any]
     return common | dict(part)
 
 
-def _components(device: str) -> dict[str, dict[str, Any]]:
+def _components(device: str, concepts: Sequence[str]) -> dict[str, dict[str, Any]]:
     symbols, healths = f"sensorium/{device}/symbol", f"sensorium/{device}/health"
     diagnostic = {"state_topic": healths, "entity_category": "diagnostic"}
     figures = {key: diagnostic | dict(part) for key, part in _FIGURES.items()}
-    return _answers(symbols) | figures | {"sensors": diagnostic | dict(_SENSORS) | {"json_attributes_topic": healths}}
+    meant = {"meant": _meant(f"sensorium/{device}/episode", concepts)} if concepts else {}
+    return (
+        _answers(symbols)
+        | meant
+        | figures
+        | {"sensors": diagnostic | dict(_SENSORS) | {"json_attributes_topic": healths}}
+    )
 
 
 def _answers(symbols: str) -> dict[str, dict[str, Any]]:
@@ -165,6 +196,18 @@ def _answers(symbols: str) -> dict[str, dict[str, Any]]:
             "unit_of_measurement": "%",
             "state_class": "measurement",
         },
+    }
+
+
+def _meant(episodes: str, concepts: Sequence[str]) -> dict[str, Any]:
+    """An event entity: it fires once for each thing that is meant, when it begins."""
+    return {
+        "platform": "event",
+        "name": "Meant",
+        "icon": "mdi:gesture-tap-button",
+        "state_topic": episodes,
+        "event_types": list(concepts),
+        "value_template": _BEGUN,
     }
 
 

@@ -20,7 +20,7 @@ from sensorium.settings import SettingsError
 from sensorium_agent._app import compose, daemon
 from sensorium_agent._app.cloud_link import CloudLink
 from sensorium_agent._app.lines import Line, writer
-from sensorium_agent._app.listeners import Everyone, LineListener, LogListener, TelemetryListener
+from sensorium_agent._app.listeners import Following, LineListener, LogListener, TelemetryListener
 from sensorium_agent._app.play import play
 from sensorium_agent._app.settings import Settings
 from sensorium_agent.answer import Listener
@@ -84,13 +84,14 @@ async def _run(
 ) -> None:
     """Run the sensors that ``sensors_from`` gives for the moment when everything is ready."""
     listeners: list[Listener] = [lines, LogListener()]
-    telemetry = _telemetry(settings)
+    vocabulary = compose.vocabulary(settings)
+    telemetry = _telemetry(settings, [concept.name for concept in vocabulary])
     if telemetry is not None:
         listeners.append(TelemetryListener(telemetry))
-    everyone = Everyone(listeners)
+    lines.session = str(uuid.uuid4())
+    everyone = Following(listeners, vocabulary, lines.session)
     link = CloudLink.of(settings, everyone)
     offer = link.offer if link else None
-    lines.session = str(uuid.uuid4())
     parts = compose.assemble(settings, modalities, lines.session, clock=clock, listener=everyone, offer=offer)
     start_ns = clock.now_ns()
     parts.aligner.start(start_ns)
@@ -109,10 +110,11 @@ async def _run(
                 link=link,
             )
         finally:
+            everyone.finish()
             everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
 
 
-def _telemetry(settings: Settings) -> Telemetry | None:
+def _telemetry(settings: Settings, concepts: Sequence[str]) -> Telemetry | None:
     if settings.mqtt is None:
         return None
     from sensorium_agent._app.telemetry import Telemetry
@@ -126,6 +128,7 @@ def _telemetry(settings: Settings) -> Telemetry | None:
         password=m.password,
         tls=m.tls,
         discovery_prefix=m.discovery_prefix,
+        concepts=concepts,
     )
 
 
@@ -160,24 +163,26 @@ async def _play_file(settings: Settings, file: Path, number: int, output: Output
     clock = ManualClock()
     lines = output.listener(str(file))
     lines.session = _session(file, number)
-    link = CloudLink.of(settings, lines)
+    everyone = Following([lines], compose.vocabulary(settings), lines.session)
+    link = CloudLink.of(settings, everyone)
     parts = compose.assemble(
         settings,
         compose.told_by(recording.modalities),
         lines.session,
         clock=clock,
-        listener=lines,
+        listener=everyone,
         offer=link.offer if link else None,
     )
     ends_ns = round(recording.duration_s * 1e9)
     playing = play(
-        recording.samples(), parts.lanes, parts.aligner, parts.answerer, clock=clock, listener=lines, ends_ns=ends_ns
+        recording.samples(), parts.lanes, parts.aligner, parts.answerer, clock=clock, listener=everyone, ends_ns=ends_ns
     )
     if link is None:
         await playing
     else:
         async with link:
             await playing
+    everyone.finish()
     lines.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
 
 

@@ -1,4 +1,4 @@
-"""Symbols and health over MQTT, from a thread of its own; the agent works the same without a broker.
+"""Symbols, episodes and health over MQTT, from a thread of its own; the agent works the same without a broker.
 
 What cannot be sent waits in a bounded queue whose oldest entries give way; each drop is counted. What
 paho itself holds is bounded too: no more is handed to it than may be under way at once.
@@ -10,6 +10,7 @@ import logging
 import socket
 import threading
 from collections import deque
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, Self
@@ -18,6 +19,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from sensorium.episode import Episode
 from sensorium.symbol import Symbol
 from sensorium_agent._app import mqtt_messages as messages
 from sensorium_agent._app.mqtt_messages import Health, Message
@@ -34,7 +36,7 @@ _THERMAL: Final = Path("/sys/class/thermal/thermal_zone0/temp")
 
 
 class Telemetry:
-    """A device's voice on MQTT 5. `publish_symbol` and `publish_health` never block and never fail.
+    """A device's voice on MQTT 5. Publishing never blocks and never fails.
 
     Args:
         device: part of the topics; letters, digits, "-" and "_".
@@ -44,6 +46,7 @@ class Telemetry:
         password: goes with it.
         tls: speak TLS, checked against the system's authorities.
         discovery_prefix: Home Assistant's; empty for no discovery.
+        concepts: what its episodes may mean, for Home Assistant.
         health_every_s: health is told again so often.
         waiting: messages that may wait for the broker.
     """
@@ -58,14 +61,16 @@ class Telemetry:
         password: str = "",
         tls: bool = False,
         discovery_prefix: str = "homeassistant",
+        concepts: Sequence[str] = (),
         health_every_s: float = 30.0,
         waiting: int = _WAITING,
     ) -> None:
         self._device = device
         self._address = (host, port)
         self._prefix = discovery_prefix
+        self._concepts = tuple(concepts)
         self._health_every_s = health_every_s
-        self._waiting: deque[Symbol | Health] = deque()
+        self._waiting: deque[Symbol | Episode | Health] = deque()
         self._room = waiting
         self._dropped = 0
         self._health: dict[str, Any] = {}
@@ -99,6 +104,10 @@ class Telemetry:
         """Tell one symbol revision."""
         self._put(symbol)
 
+    def publish_episode(self, episode: Episode) -> None:
+        """Tell one phase of an episode."""
+        self._put(episode)
+
     def publish_health(self, status: Health) -> None:
         """Tell what changed in the device's health; see `mqtt_messages.after_status`."""
         self._put(dict(status))
@@ -114,7 +123,7 @@ class Telemetry:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def _put(self, what: Symbol | Health) -> None:
+    def _put(self, what: Symbol | Episode | Health) -> None:
         with self._change:
             if len(self._waiting) >= self._room:
                 self._waiting.popleft()
@@ -145,10 +154,12 @@ class Telemetry:
         self._under_way = [told for told in self._under_way if not told.is_published()]
         return min(len(self._waiting), max(0, _UNDER_WAY - len(self._under_way))) if self._connected else 0
 
-    def _say(self, what: Symbol | Health) -> None:
+    def _say(self, what: Symbol | Episode | Health) -> None:
         if isinstance(what, Symbol):
             self._health = messages.after_symbol(self._health, what)
             self._publish(messages.symbol(self._device, what))
+        elif isinstance(what, Episode):
+            self._publish(messages.episode(self._device, what))
         else:
             self._health = messages.after_status(self._health, what)
             self._publish(self._health_message())
@@ -202,7 +213,7 @@ class Telemetry:
 
     def _introduce(self) -> None:
         if self._prefix:
-            self._publish(messages.discovery(self._device, self._prefix, _version()))
+            self._publish(messages.discovery(self._device, self._prefix, _version(), self._concepts))
         self._publish(messages.state(self._device, messages.ONLINE))
 
     def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
