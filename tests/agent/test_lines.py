@@ -128,8 +128,8 @@ def test_a_meaning_over_several_windows_begins_once_and_ends_once() -> None:
 
     assert [line["type"] for line in lines] == ["symbol", "episode", "symbol", "symbol", "episode"]
     assert [(line["phase"], line["label"], line["id"]) for line in lines if line["type"] == "episode"] == [
-        ("new", "approve", "s.0"),
-        ("end", "approve", "s.0"),
+        ("new", "stop", "s.0"),
+        ("end", "stop", "s.0"),
     ]
 
 

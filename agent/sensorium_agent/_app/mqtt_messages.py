@@ -1,7 +1,7 @@
-"""What is said over MQTT, and where: symbols and health, never media. Pure.
+"""What is said over MQTT, and where: symbols, episodes and health, never media. Pure.
 
-Topics are ``sensorium/{device}/symbol``, ``.../episode``, ``.../health`` and ``.../state``; Home Assistant finds the device by
-one message (its "device discovery", since 2024.11) and needs no other set-up.
+Topics are ``sensorium/{device}/symbol``, ``.../episode``, ``.../health`` and ``.../state``; Home Assistant finds
+the device by one message (its "device discovery", since 2024.11) and needs no other set-up.
 """
 
 from __future__ import annotations
@@ -144,7 +144,8 @@ def birth_topic(prefix: str) -> str:
 def discovery(device: str, prefix: str, version: str, concepts: Sequence[str] = ()) -> Message:
     """Everything Home Assistant has to know about the device, in one retained message.
 
-    ``concepts`` are what its episodes may mean. Source: home-assistant.io/integrations/mqtt, "Device discovery payload".
+    ``concepts`` are what its episodes may mean.
+    Source: home-assistant.io/integrations/mqtt, "Device discovery payload".
     """
     said = {
         "device": {
