@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Final
 
 from sensorium.align import Aligner
 from sensorium.clock import ManualClock
 from sensorium.event import Event, Sample
 from sensorium_agent.answer import Answerer, Listener
+from sensorium_agent.capture.ahead import Ahead
 from sensorium_agent.infer.lanes import Lane
 from sensorium_agent.join import Heard, Turn, take, unheard
 
 Said = list[tuple[Lane, list[Event]]]
+
+_AHEAD: Final = 8
+"""Samples understood ahead of the windows they belong to: models run while the loop joins and answers."""
 
 
 async def play(
@@ -39,10 +44,9 @@ async def play(
         for window in take(aligner, taken):
             answerer.answer(window)
 
-    loop = asyncio.get_running_loop()
     aligner.start(0)
-    with ThreadPoolExecutor(1, thread_name_prefix="play") as thread:
-        while (step := await loop.run_in_executor(thread, _step, samples, lanes)) is not None:
+    with closing(Ahead(lambda: _steps(samples, lanes), _AHEAD)) as ahead:
+        while (step := ahead.take_now() or await asyncio.to_thread(next, ahead, None)) is not None:
             sample, said = step
             clock.at_ns = max(clock.at_ns, sample.at_ns)
             listener.on_sample(sample)
@@ -53,12 +57,10 @@ async def play(
     turn(*ticked, *ended, last=True)
 
 
-def _step(samples: Iterator[Sample], lanes: Sequence[Lane]) -> tuple[Sample, Said] | None:
-    """Understand one sample; first what waiting for it has decided."""
-    sample = next(samples, None)
-    if sample is None:
-        return None
-    return sample, [(lane, _understood(lane, sample)) for lane in lanes]
+def _steps(samples: Iterator[Sample], lanes: Sequence[Lane]) -> Iterator[tuple[Sample, Said]]:
+    """Each sample, understood; first what waiting for it has decided."""
+    for sample in samples:
+        yield sample, [(lane, _understood(lane, sample)) for lane in lanes]
 
 
 def _understood(lane: Lane, sample: Sample) -> list[Event]:

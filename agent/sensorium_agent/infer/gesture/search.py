@@ -28,6 +28,7 @@ class Search:
     def __init__(self) -> None:
         self._glance: Glance | None = None
         self._searched_ns = 0
+        self._checked_ns = 0
         self._followed_ns = 0
         self._pause_ns = _ONE[0]
         self._turn = 0
@@ -41,18 +42,19 @@ class Search:
         """Where to look for another hand than those ``followed``: one square, or none."""
         if followed:
             self._followed_ns = at_ns
-        waited_ns = at_ns - self._searched_ns
         hurry = not followed and at_ns - self._followed_ns < _LOST
-        if not hurry and not self._due(picture, waited_ns, followed):
+        if not hurry and not self._due(picture, at_ns, followed):
             return ()
         self._glance, self._searched_ns = glance(picture), at_ns
         return (Region.around(picture) if followed else self._next_view(picture),)
 
-    def _due(self, picture: Picture, waited_ns: int, followed: Sequence[Region]) -> bool:
+    def _due(self, picture: Picture, at_ns: int, followed: Sequence[Region]) -> bool:
         """Whether a new hand may be there; while all moves around a followed hand, ever more seldom."""
+        waited_ns = at_ns - self._searched_ns
         least, most = (self._pause_ns, _ONE[1]) if followed else _NONE
-        if waited_ns < least:
+        if waited_ns < most and min(waited_ns, at_ns - self._checked_ns) < least:
             return False
+        self._checked_ns = at_ns
         moved = self._glance is None or changed(self._glance, glance(picture), picture, followed)
         self._pause_ns = min(2 * self._pause_ns, _ONE[1]) if followed and moved else _ONE[0]
         return moved or waited_ns >= most

@@ -57,9 +57,8 @@ class Track:
         shorter = min(1.0, _LEAP * self.crop.side / max(math.hypot(x, y), 1e-6))
         return replace(self.crop, center_x=self.crop.center_x + shorter * x, center_y=self.crop.center_y + shorter * y)
 
-    def then(self, hand: Hand, at_ns: int) -> Track:
+    def then(self, hand: Hand, crop: Region, at_ns: int) -> Track:
         """The same hand as it is at ``at_ns``."""
-        crop = hand.next_crop()
         kept = math.exp((self.smoothed.at_ns - at_ns) / _SIDE_NS)
         right = kept * self.right + (1 - kept) * hand.right
         return Track(self.number, hand, self.smoothed.then(hand.joints, at_ns, crop.side / 2), right, crop)
@@ -97,8 +96,9 @@ class HandTracker:
         self._lost = [track for track in self._lost if at_ns - track.smoothed.at_ns <= _SAME_HAND_NS]
         for track in before:
             hand = self._landmarks.look(picture, track.expected(at_ns), quick=True)
-            if hand.presence >= _STILL_THERE and not _taken(hand.next_crop(), self._tracks):
-                self._tracks.append(track.then(hand, at_ns))
+            crop = hand.next_crop()
+            if hand.presence >= _STILL_THERE and not _taken(crop, self._tracks):
+                self._tracks.append(track.then(hand, crop, at_ns))
             else:
                 self._lost.append(track)
 
@@ -136,7 +136,7 @@ class HandTracker:
         again = _same(crop, hand.right, self._lost)
         if again is not None:
             self._lost.remove(again)
-            return again.then(hand, at_ns)
+            return again.then(hand, crop, at_ns)
         self._next_number += 1
         return Track(self._next_number - 1, hand, Smoothed.start(hand.joints, at_ns), hand.right, crop)
 
