@@ -1,12 +1,16 @@
 """One call for every local model, whatever runs it.
 
 `load` takes the verified path of a ``.tflite`` or ``.onnx`` file; runtimes are imported only when a
-file of their kind is loaded, LiteRT first, tflite-runtime where only that exists.
+file of their kind is loaded, LiteRT first, tflite-runtime where only that exists. What should run on an
+accelerator and cannot runs on the processor, and one line says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ctypes
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,8 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium.errors import SensoriumError
+from sensorium_agent.infer.accelerate import CPU, Accelerator
 
 Array = npt.NDArray[Any]
+
+log = logging.getLogger(__name__)
+
+_told: set[tuple[str, str]] = set()
+"""Fallbacks this process has warned of: one line each, however many models there are."""
 
 
 class ModelError(SensoriumError):
@@ -43,17 +53,110 @@ class Model(Protocol):
         """
 
 
-def load(path: Path, *, threads: int = 1) -> Model:
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or output; -1 in ``shape`` is a dimension that varies."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class LoadedModel(Model, Protocol):
+    """A model out of a file, which can say what it takes, gives and runs on."""
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """In the order of `run`'s arguments."""
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """In the order of `run`'s results."""
+
+    @property
+    def runs_on(self) -> str:
+        """The accelerator in use; ``cpu`` where there is none, or where it could not be had."""
+
+
+class Unaccelerated(ModelError):
+    """The accelerator that was asked for cannot run this model."""
+
+
+def load(path: Path, *, threads: int = 1, accelerator: Accelerator = CPU) -> LoadedModel:
     """The model in ``path``, ready to run.
+
+    Args:
+        path: a ``.tflite`` or ``.onnx`` file.
+        threads: of the processor.
+        accelerator: what should run it; where that fails, now or later, it runs on the processor and a warning
+            ``accelerator.fallback`` says why.
 
     Raises:
         ModelError: no runtime for this kind of file is installed, or the file is damaged.
     """
+    if not accelerator.concerns(path):
+        return load_on(path, threads, CPU)
+    try:
+        fast = load_on(path, threads, accelerator)
+    except Unaccelerated as error:
+        _warn(accelerator, str(error))
+        return load_on(path, threads, CPU)
+    return fast if fast.runs_on == "cpu" else _Accelerated(fast, accelerator, lambda: load_on(path, threads, CPU))
+
+
+def load_on(path: Path, threads: int, accelerator: Accelerator) -> LoadedModel:
+    """The model on this accelerator or not at all.
+
+    Raises:
+        Unaccelerated: the accelerator is the reason.
+        ModelError: the file or its runtime is.
+    """
     if path.suffix == ".tflite":
-        return _LiteRt(path, threads)
+        return _LiteRt(path, threads, accelerator)
     if path.suffix == ".onnx":
-        return _Onnx(path, threads)
+        return _Onnx(path, threads, accelerator)
     raise ModelError(f"{path}: neither .tflite nor .onnx")
+
+
+def _warn(accelerator: Accelerator, why: str) -> None:
+    if (str(accelerator), why) not in _told:
+        _told.add((str(accelerator), why))
+        log.warning("accelerator.fallback wanted=%s runs_on=cpu why=%r", accelerator, why)
+
+
+class _Accelerated:
+    """A model on an accelerator, and the way back to the processor if that fails while it runs."""
+
+    def __init__(self, fast: LoadedModel, accelerator: Accelerator, on_processor: Callable[[], LoadedModel]) -> None:
+        self._model = fast
+        self._accelerator = accelerator
+        self._on_processor = on_processor
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        return self._model.inputs
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        return self._model.outputs
+
+    @property
+    def runs_on(self) -> str:
+        return self._model.runs_on
+
+    def run(self, *inputs: Array) -> list[Array]:
+        try:
+            return self._model.run(*inputs)
+        except ModelError as error:
+            if self._model.runs_on == "cpu":
+                raise
+            self._model = self._on_processor()
+            answer = self._model.run(*inputs)  # wrong inputs are wrong there too, and no accelerator's fault
+            _warn(self._accelerator, f"failed while it ran: {error}")
+            return answer
+
+    def reset(self) -> None:
+        self._model.reset()
 
 
 def _interpreter_type() -> Any:
@@ -68,14 +171,29 @@ def _interpreter_type() -> Any:
 
 
 class _LiteRt:
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, accelerator: Accelerator) -> None:
+        interpreter = _interpreter_type()
+        delegates = [_delegate(accelerator)] if accelerator.library else None
         try:
-            self._net = _interpreter_type()(model_path=str(path), num_threads=threads)
+            self._net = interpreter(
+                model_path=str(path), num_threads=accelerator.threads or threads, experimental_delegates=delegates
+            )
             self._net.allocate_tensors()
         except (ValueError, RuntimeError) as error:
+            if delegates:
+                raise Unaccelerated(f"{accelerator.library}: refuses {path.name} ({_said(error)})") from error
             raise ModelError(f"{path}: LiteRT cannot load it ({error}); run: sensorium models fetch") from error
         self._inputs = [(d["index"], d["dtype"]) for d in self._net.get_input_details()]
         self._outputs = [d["index"] for d in self._net.get_output_details()]
+        self.runs_on = str(accelerator)
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        return tuple(_port(detail) for detail in self._net.get_input_details())
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        return tuple(_port(detail) for detail in self._net.get_output_details())
 
     def run(self, *inputs: Array) -> list[Array]:
         try:
@@ -83,7 +201,10 @@ class _LiteRt:
                 self._net.set_tensor(index, value if value.dtype == wanted else _converted(value, wanted))
         except ValueError as error:
             raise ModelError(f"wrong input: {error}") from error
-        self._net.invoke()
+        try:
+            self._net.invoke()
+        except RuntimeError as error:
+            raise ModelError(f"LiteRT cannot run it: {_said(error)}") from error
         return [self._net.get_tensor(index) for index in self._outputs]
 
     def reset(self) -> None:
@@ -99,26 +220,75 @@ def _converted(value: Array, wanted: type) -> Array:
     return value
 
 
+def _port(detail: dict[str, Any]) -> Port:
+    shape = detail.get("shape_signature", detail["shape"])
+    return Port(detail["name"], np.dtype(detail["dtype"]).name, tuple(int(n) for n in shape))
+
+
+def _delegate(accelerator: Accelerator) -> Any:
+    try:
+        from ai_edge_litert.interpreter import load_delegate
+    except ImportError:
+        from tflite_runtime.interpreter import load_delegate
+    try:
+        # LiteRT's own loader leaves a half-made object behind whose destructor fails.
+        ctypes.PyDLL(accelerator.library).tflite_plugin_create_delegate  # noqa: B018
+        return load_delegate(accelerator.library, dict(accelerator.options))
+    except (ValueError, OSError, AttributeError) as error:
+        raise Unaccelerated(f"{accelerator.library}: cannot be loaded ({_said(error)})") from error
+
+
+def _said(error: BaseException) -> str:
+    """The last line of a runtime's error: the ones before only say what was tried."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+
+
 class _Onnx:
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, accelerator: Accelerator) -> None:
         try:
             import onnxruntime as ort
         except ImportError:
             raise ModelError("no ONNX Runtime here: pip install 'sensorium[agent]'") from None
+        available = ort.get_available_providers()
+        if lacking := accelerator.lacking(available):
+            raise Unaccelerated(lacking)
+        wanted = accelerator.providers(available)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # Spinning threads burn most of a core at 30 Hz and gain nothing at these sizes.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._net = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._net = ort.InferenceSession(str(path), options, providers=[*wanted, "CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's own errors share no narrower base
+            if wanted:
+                raise Unaccelerated(f"{wanted[0]} refuses {path.name} ({_said(error)})") from error
             raise ModelError(f"{path}: ONNX Runtime cannot load it ({error}); run: sensorium models fetch") from error
+        if wanted and wanted[0] not in self._net.get_providers():
+            raise Unaccelerated(f"{wanted[0]} does not start; sensorium doctor says more")
         self._names = [i.name for i in self._net.get_inputs()]
+        self.runs_on = wanted[0] if wanted else "cpu"
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        return tuple(_onnx_port(node) for node in self._net.get_inputs())
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        return tuple(_onnx_port(node) for node in self._net.get_outputs())
 
     def run(self, *inputs: Array) -> list[Array]:
-        outputs: Sequence[Array] = self._net.run(None, dict(zip(self._names, inputs, strict=True)))
+        feeds = dict(zip(self._names, inputs, strict=True))
+        try:
+            outputs: Sequence[Array] = self._net.run(None, feeds)
+        except Exception as error:  # its own errors share no narrower base
+            raise ModelError(f"ONNX Runtime cannot run it: {_said(error)}") from error
         return [np.asarray(o) for o in outputs]
 
     def reset(self) -> None:
         """Nothing to forget: the caller passes the state."""
+
+
+def _onnx_port(node: Any) -> Port:
+    dtype = {"tensor(float)": "float32", "tensor(double)": "float64"}.get(node.type, node.type[7:-1])
+    return Port(node.name, dtype, tuple(n if isinstance(n, int) else -1 for n in node.shape))
