@@ -6,12 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sensorium import concepts
 from sensorium.align import Aligner
 from sensorium.clock import Clock
 from sensorium.concepts import Vocabulary
 from sensorium.event import Modality
+from sensorium.settings import SettingsError
 from sensorium.symbol import ModelRef
 from sensorium.window import Window
 from sensorium_agent._app.settings import Settings, Windows
@@ -20,6 +22,10 @@ from sensorium_agent.capture.sensor import Sensor
 from sensorium_agent.infer import lanes as perception
 from sensorium_agent.infer.lanes import MODELS, SENSED_BY, Lane
 from sensorium_agent.offload import DEFAULT_EGRESS, Ask, Egress, Policy
+
+if TYPE_CHECKING:
+    from sensorium_agent._app.actions import Actor
+    from sensorium_agent._app.telemetry import Telemetry
 
 _MS = 1_000_000
 
@@ -73,6 +79,24 @@ def vocabulary(settings: Settings) -> Vocabulary:
         SettingsError: the file cannot be used.
     """
     return concepts.load(Path(settings.fusion.concepts) if settings.fusion.concepts else None)
+
+
+def actor(settings: Settings, vocabulary: Vocabulary, telemetry: Telemetry | None) -> Actor | None:
+    """Who carries out the user's rules, if there are any.
+
+    Raises:
+        SettingsError: the rules cannot be used.
+    """
+    if settings.rules is None:
+        return None
+    from sensorium_agent import rules
+    from sensorium_agent._app.actions import Actor
+
+    read = rules.read(Path(settings.rules.file), vocabulary)
+    told = next((name for name, rule in read.rule.items() if rule.publish), None)
+    if told and telemetry is None:
+        raise SettingsError(settings.rules.file, f"rule.{told}.publish", "needs a broker: add [mqtt] to the settings")
+    return Actor(read, telemetry, token=settings.rules.token)
 
 
 def aligner(session_id: str, modalities: Collection[Modality], windows: Windows) -> Aligner:

@@ -88,6 +88,9 @@ async def _run(
     telemetry = _telemetry(settings, [concept.name for concept in vocabulary])
     if telemetry is not None:
         listeners.append(TelemetryListener(telemetry))
+    actor = compose.actor(settings, vocabulary, telemetry)
+    if actor is not None:
+        listeners.append(actor)
     lines.session = str(uuid.uuid4())
     everyone = Following(listeners, vocabulary, lines.session)
     link = CloudLink.of(settings, everyone)
@@ -96,7 +99,7 @@ async def _run(
     start_ns = clock.now_ns()
     parts.aligner.start(start_ns)
     sensors = sensors_from(start_ns)
-    with telemetry or contextlib.nullcontext():
+    with telemetry or contextlib.nullcontext(), actor or contextlib.nullcontext():
         everyone.on_status("start", start_ns=start_ns, modalities=list(modalities))
         try:
             await daemon.run(
@@ -139,8 +142,13 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-async def play_files(settings: Settings, files: Sequence[Path], output: Output, *, live: bool = False) -> int:
-    """Play each file by itself, as fast as it goes or in its own time; returns how many could not be played."""
+async def play_files(
+    settings: Settings, files: Sequence[Path], output: Output, *, live: bool = False, also: Sequence[Listener] = ()
+) -> int:
+    """Play each file by itself, as fast as it goes or in its own time; returns how many could not be played.
+
+    ``also`` listen too where files are played as fast as they go.
+    """
     from sensorium_models.store import ModelDamaged, ModelMissing
 
     failed = 0
@@ -149,7 +157,9 @@ async def play_files(settings: Settings, files: Sequence[Path], output: Output, 
         if stop.is_set():
             break
         try:
-            await (_play_live(settings, file, output, stop) if live else _play_file(settings, file, number, output))
+            await (
+                _play_live(settings, file, output, stop) if live else _play_file(settings, file, number, output, also)
+            )
         except (ModelMissing, ModelDamaged):
             raise  # no other file would fare better
         except SensoriumError as error:
@@ -158,12 +168,12 @@ async def play_files(settings: Settings, files: Sequence[Path], output: Output, 
     return failed
 
 
-async def _play_file(settings: Settings, file: Path, number: int, output: Output) -> None:
+async def _play_file(settings: Settings, file: Path, number: int, output: Output, also: Sequence[Listener]) -> None:
     recording: Recording = open_recording(file)
     clock = ManualClock()
     lines = output.listener(str(file))
     lines.session = _session(file, number)
-    everyone = Following([lines], compose.vocabulary(settings), lines.session)
+    everyone = Following([lines, *also], compose.vocabulary(settings), lines.session)
     link = CloudLink.of(settings, everyone)
     parts = compose.assemble(
         settings,
@@ -183,7 +193,7 @@ async def _play_file(settings: Settings, file: Path, number: int, output: Output
         async with link:
             await playing
     everyone.finish()
-    lines.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
+    everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
 
 
 def _session(file: Path, number: int) -> str:

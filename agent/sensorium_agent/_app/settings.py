@@ -89,6 +89,13 @@ class Fusion(_Table, frozen=True, kw_only=True):
     concepts: Annotated[str, Meta(description="a concepts file of your own; the built-in one if empty")] = ""
 
 
+class RulesFile(_Table, frozen=True, kw_only=True):
+    """What to do when something is meant; without this table nothing is done."""
+
+    file: Annotated[str, Meta(description="a file of rules; try it with `sensorium rules`")]
+    token: Annotated[str, Meta(description="sent with webhooks; better in SENSORIUM_WEBHOOK_TOKEN")] = ""
+
+
 class Cloud(_Table, frozen=True, kw_only=True):
     """The fusion service; without this table everything stays here."""
 
@@ -145,6 +152,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     pulse: Pulse | None = None
     windows: Windows = Windows()
     fusion: Fusion = Fusion()
+    rules: RulesFile | None = None
     cloud: Cloud | None = None
     egress: Annotated[dict[Modality, Egress], Meta(description="for each modality what may leave the device")] = {}
     spool: Spool = Spool()
@@ -183,6 +191,7 @@ SECRETS: Mapping[str, tuple[str, str]] = {
     "SENSORIUM_MQTT_PASSWORD": ("mqtt", "password"),
     "SENSORIUM_MQTT_USERNAME": ("mqtt", "username"),
     "SENSORIUM_CLOUD_KEY": ("cloud", "key"),
+    "SENSORIUM_WEBHOOK_TOKEN": ("rules", "token"),
 }
 """Environment variables that override a key of the file, so that secrets need not stand in it."""
 

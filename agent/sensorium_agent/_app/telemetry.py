@@ -70,7 +70,7 @@ class Telemetry:
         self._prefix = discovery_prefix
         self._concepts = tuple(concepts)
         self._health_every_s = health_every_s
-        self._waiting: deque[Symbol | Episode | Health] = deque()
+        self._waiting: deque[Symbol | Episode | Message | Health] = deque()
         self._room = waiting
         self._dropped = 0
         self._health: dict[str, Any] = {}
@@ -108,6 +108,10 @@ class Telemetry:
         """Tell one phase of an episode."""
         self._put(episode)
 
+    def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
+        """Tell what a rule says."""
+        self._put(Message(topic, payload.encode(), qos=1, retain=retain))
+
     def publish_health(self, status: Health) -> None:
         """Tell what changed in the device's health; see `mqtt_messages.after_status`."""
         self._put(dict(status))
@@ -123,7 +127,7 @@ class Telemetry:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def _put(self, what: Symbol | Episode | Health) -> None:
+    def _put(self, what: Symbol | Episode | Message | Health) -> None:
         with self._change:
             if len(self._waiting) >= self._room:
                 self._waiting.popleft()
@@ -154,12 +158,14 @@ class Telemetry:
         self._under_way = [told for told in self._under_way if not told.is_published()]
         return min(len(self._waiting), max(0, _UNDER_WAY - len(self._under_way))) if self._connected else 0
 
-    def _say(self, what: Symbol | Episode | Health) -> None:
+    def _say(self, what: Symbol | Episode | Message | Health) -> None:
         if isinstance(what, Symbol):
             self._health = messages.after_symbol(self._health, what)
             self._publish(messages.symbol(self._device, what))
         elif isinstance(what, Episode):
             self._publish(messages.episode(self._device, what))
+        elif isinstance(what, Message):
+            self._publish(what)
         else:
             self._health = messages.after_status(self._health, what)
             self._publish(self._health_message())

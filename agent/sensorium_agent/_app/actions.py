@@ -1,0 +1,148 @@
+"""Carries out what the rules decide, in a thread of its own: neither a broker nor a web server holds the agent up.
+
+What cannot be done yet waits in a bounded queue whose oldest entries give way; each drop is counted and logged.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import queue
+import threading
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Self
+from urllib.error import URLError
+from urllib.parse import urlsplit
+
+import msgspec
+
+from sensorium.episode import Episode
+from sensorium_agent._app.listeners import Silent
+from sensorium_agent.rules import Fired, Publish, Rulebook, Rules, Webhook, filled, message_of
+
+if TYPE_CHECKING:
+    from sensorium_agent._app.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+_WAITING: Final = 64
+_TRIES: Final = 3
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class Actor(Silent):
+    """Listens to episodes, and does what the rules say about them.
+
+    Args:
+        rules: what to do when.
+        telemetry: who publishes; None if no broker is configured.
+        token: sent with webhooks as ``Authorization: Bearer``; empty for none.
+    """
+
+    def __init__(self, rules: Rules, telemetry: Telemetry | None, *, token: str = "") -> None:
+        self._book = Rulebook(rules)
+        self._telemetry = telemetry
+        self._token = token
+        self._hooks: queue.Queue[Fired | None] = queue.Queue(_WAITING)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
+        self.dropped = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._enqueue(None)
+        self._thread.join(1.0)
+
+    def on_episode(self, episode: Episode) -> None:
+        """Decide at once, and let others do it."""
+        for fired in self._book.fire(episode):
+            log.info("rule.fired rule=%s concept=%s", fired.rule, episode.concept)
+            if isinstance(fired.action, Webhook):
+                self._enqueue(fired)
+            else:
+                self._publish(fired.action, episode)
+
+    def _publish(self, action: Publish, episode: Episode) -> None:
+        assert self._telemetry is not None, "checked when the rules were read"
+        self._telemetry.publish(action.topic, filled(action.payload, episode), retain=action.retain)
+
+    def _enqueue(self, fired: Fired | None) -> None:
+        while True:
+            try:
+                return self._hooks.put_nowait(fired)
+            except queue.Full:
+                self._give_way()
+
+    def _give_way(self) -> None:
+        try:
+            self._hooks.get_nowait()
+        except queue.Empty:
+            return
+        self.dropped += 1
+        log.warning("webhook.dropped total=%d: the servers are too slow", self.dropped)
+
+    # --- the webhooks' thread ------------------------------------------------------------
+
+    def _run(self) -> None:
+        while (fired := self._hooks.get()) is not None:
+            self._deliver(fired)
+
+    def _deliver(self, fired: Fired) -> None:
+        assert isinstance(fired.action, Webhook)
+        for attempt in range(_TRIES):
+            reason = self._post(fired.action, _encode(message_of(fired.episode, fired.rule)))
+            if reason is None:
+                return
+            log.warning("webhook.failed rule=%s attempt=%d %s", fired.rule, attempt + 1, reason)
+            if self._stopping.wait(2.0**attempt if attempt + 1 < _TRIES else 0):
+                return
+
+    def _post(self, hook: Webhook, body: bytes) -> str | None:
+        """Why it failed, or None. Only the host is named: addresses of webhooks are secrets."""
+        headers = {"Content-Type": "application/json", "User-Agent": "sensorium"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        request = urllib.request.Request(hook.url, body, headers, method="POST")  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=hook.timeout_s):  # noqa: S310
+                return None
+        except (URLError, http.client.HTTPException, OSError) as error:
+            return f"host={urlsplit(hook.url).hostname}: {getattr(error, 'reason', error)}"
+
+
+class Rehearsal(Silent):
+    """Says what the rules would do, and does nothing."""
+
+    def __init__(self, rules: Rules, say: Callable[[str], None]) -> None:
+        self._rules = rules
+        self._book = Rulebook(rules)
+        self._say = say
+        self._fired: Counter[str] = Counter()
+
+    def on_status(self, kind: str, **what: object) -> None:  # noqa: ARG002
+        """A file has ended: the next one's episodes are others."""
+        if kind == "summary":
+            self._book = Rulebook(self._rules)
+
+    def on_episode(self, episode: Episode) -> None:
+        """One line for each thing that would be done."""
+        for fired in self._book.fire(episode):
+            self._fired[fired.rule] += 1
+            meant = f"{episode.concept} {episode.confidence:.2f}"
+            self._say(f"{episode.end_ns / 1e9:8.2f} s  {fired.rule}: {meant} -> {_in_words(fired)}")
+
+    def summary(self) -> str:
+        """How often each rule would have done something."""
+        return ", ".join(f"{name}: {self._fired[name]}" for name in self._rules.rule) or "no rules"
+
+
+def _in_words(fired: Fired) -> str:
+    if isinstance(fired.action, Webhook):
+        return f"POST to {urlsplit(fired.action.url).hostname}"
+    return f"publish {filled(fired.action.payload, fired.episode)!r} to {fired.action.topic}"

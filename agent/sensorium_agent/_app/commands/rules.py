@@ -1,0 +1,45 @@
+"""`sensorium rules`: are the rules good, and what would they do on a recording?"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sensorium_agent._app.commands import options
+
+if TYPE_CHECKING:
+    from sensorium_agent._app.commands import Commands
+
+
+def add_parser(commands: Commands) -> None:
+    """Say in words what may be asked."""
+    parser = commands.add_parser(
+        "rules",
+        help="check a file of rules, or see what they would do on a recording",
+        description="Check a file of rules. With --play say what they would do on recordings; nothing is done.",
+    )
+    options.add_config(parser)
+    parser.add_argument("file", type=Path, metavar="FILE", help="the rules (TOML; docs/rules.md)")
+    parser.add_argument("--play", nargs="+", type=Path, metavar="RECORDING", help="what `sensorium run --play` takes")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check, or rehearse; gives the exit code."""
+    import asyncio
+
+    from sensorium_agent import rules
+    from sensorium_agent._app import compose
+    from sensorium_agent._app.actions import Rehearsal
+    from sensorium_agent._app.run import Output, play_files
+
+    settings = options.settings(args, needed=False)
+    read = rules.read(args.file, compose.vocabulary(settings))
+    if not args.play:
+        print(f"{args.file}: {len(read.rule)} rules, all good")
+        return 0
+    rehearsal = Rehearsal(read, print)
+    failed = asyncio.run(play_files(settings, args.play, Output(), also=(rehearsal,)))
+    print(rehearsal.summary())
+    return 1 if failed else 0
