@@ -8,20 +8,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from sensorium import concepts
 from sensorium.align import Aligner
-from sensorium.clock import Clock
+from sensorium.clock import Clock, DeviceClock, read_wall
 from sensorium.concepts import Vocabulary
 from sensorium.event import Modality
 from sensorium.settings import SettingsError
 from sensorium.symbol import ModelRef
 from sensorium.window import Window
-from sensorium_agent._app.settings import Settings, Windows
+from sensorium_agent._app.settings import Settings, Windows, deciding
 from sensorium_agent.answer import Answerer, Identity, Listener
 from sensorium_agent.capture.sensor import Sensor
 from sensorium_agent.infer import lanes as perception
 from sensorium_agent.infer.lanes import MODELS, SENSED_BY, Lane
 from sensorium_agent.offload import DEFAULT_EGRESS, Ask, Egress, Policy
+from sensorium_agent.record.session import Session
 
 if TYPE_CHECKING:
     from sensorium_agent._app.actions import Actor
@@ -69,6 +72,22 @@ def assemble(
         lanes,
         aligner(session_id, modalities, settings.windows),
         Answerer(vocabulary(settings), identity, clock, listener, policy=policy(settings), offer=offer),
+    )
+
+
+def session(
+    settings: Settings, modalities: Collection[Modality], session_id: str, *, start_ns: int, clock: Clock
+) -> Session:
+    """What a recording says of the session it holds."""
+    return Session(
+        session_id,
+        tuple(m for m in Modality if m in modalities),
+        start_ns,
+        read_wall(clock).offset_ns,
+        clock.boot_id if isinstance(clock, DeviceClock) else "",
+        settings.device_name,
+        software(),
+        msgspec.json.encode(deciding(settings)).decode(),
     )
 
 

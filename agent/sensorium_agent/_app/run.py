@@ -26,9 +26,11 @@ from sensorium_agent._app.settings import Settings
 from sensorium_agent.answer import Listener
 from sensorium_agent.capture.recording import Recording, open_recording
 from sensorium_agent.capture.sensor import Sensor
+from sensorium_agent.join import unheard
 
 if TYPE_CHECKING:
     from sensorium_agent._app.telemetry import Telemetry
+    from sensorium_agent.record.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +55,10 @@ def _to_stdout() -> Callable[[Line], None]:
     return writer(write)
 
 
-async def run_live(settings: Settings, output: Output) -> None:
-    """Run the configured sensors until told to stop."""
+async def run_live(
+    settings: Settings, output: Output, *, recorder: Recorder | None = None, for_s: float | None = None
+) -> None:
+    """Run the configured sensors until told to stop, or for so many seconds."""
     found = compose.sensors(settings)
     if not found:
         raise SettingsError(
@@ -62,15 +66,24 @@ async def run_live(settings: Settings, output: Output) -> None:
         )
     clock = DeviceClock()
     lines = output.listener(None, clock)
-    await _run(settings, lambda _: found, settings.modalities, lines, clock=clock, stop=_stop_on_signals())
+    stop = _stop_on_signals(for_s)
+    await _run(settings, lambda _: found, settings.modalities, lines, clock=clock, stop=stop, recorder=recorder)
 
 
-async def _play_live(settings: Settings, file: Path, output: Output, stop: asyncio.Event) -> None:
-    """Play a recording in its own time, as if its sensors were here."""
-    recording = open_recording(file)
+async def play_live(
+    settings: Settings,
+    recording: Recording,
+    output: Output,
+    *,
+    stop: asyncio.Event | None = None,
+    recorder: Recorder | None = None,
+) -> None:
+    """Play a recording in its own time, as if its sensors were here, to its end or until told to stop."""
     clock = DeviceClock()
-    lines = output.listener(str(file), clock)
-    await _run(settings, recording.sensors, compose.told_by(recording.modalities), lines, clock=clock, stop=stop)
+    lines = output.listener(str(recording.path), clock)
+    modalities = compose.told_by(recording.modalities)
+    stop = stop or _stop_on_signals()
+    await _run(settings, recording.sensors, modalities, lines, clock=clock, stop=stop, recorder=recorder)
 
 
 async def _run(
@@ -81,6 +94,7 @@ async def _run(
     *,
     clock: Clock,
     stop: asyncio.Event,
+    recorder: Recorder | None = None,
 ) -> None:
     """Run the sensors that ``sensors_from`` gives for the moment when everything is ready."""
     listeners: list[Listener] = [lines, LogListener()]
@@ -91,6 +105,8 @@ async def _run(
     actor = compose.actor(settings, vocabulary, telemetry)
     if actor is not None:
         listeners.append(actor)
+    if recorder is not None:
+        listeners.append(recorder)
     lines.session = str(uuid.uuid4())
     everyone = Following(listeners, vocabulary, lines.session)
     link = CloudLink.of(settings, everyone)
@@ -99,6 +115,8 @@ async def _run(
     start_ns = clock.now_ns()
     parts.aligner.start(start_ns)
     sensors = sensors_from(start_ns)
+    if recorder is not None:
+        recorder.begin(compose.session(settings, modalities, lines.session, start_ns=start_ns, clock=clock), clock)
     with telemetry or contextlib.nullcontext(), actor or contextlib.nullcontext():
         everyone.on_status("start", start_ns=start_ns, modalities=list(modalities))
         try:
@@ -111,10 +129,13 @@ async def _run(
                 listener=everyone,
                 stop=stop,
                 link=link,
+                on_turn=recorder.on_turn if recorder else unheard,
             )
         finally:
             everyone.finish()
             everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
+            if recorder is not None:
+                await asyncio.to_thread(recorder.end)
 
 
 def _telemetry(settings: Settings, concepts: Sequence[str]) -> Telemetry | None:
@@ -135,10 +156,12 @@ def _telemetry(settings: Settings, concepts: Sequence[str]) -> Telemetry | None:
     )
 
 
-def _stop_on_signals() -> asyncio.Event:
-    stop = asyncio.Event()
+def _stop_on_signals(for_s: float | None = None) -> asyncio.Event:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
+    if for_s is not None:
+        loop.call_later(for_s, stop.set)
     return stop
 
 
@@ -157,9 +180,11 @@ async def play_files(
         if stop.is_set():
             break
         try:
-            await (
-                _play_live(settings, file, output, stop) if live else _play_file(settings, file, number, output, also)
-            )
+            recording = open_recording(file)
+            if live:
+                await play_live(settings, recording, output, stop=stop)
+            else:
+                await play_at_once(settings, recording, output, session_id=_session(file, number), also=also)
         except (ModelMissing, ModelDamaged):
             raise  # no other file would fare better
         except SensoriumError as error:
@@ -168,32 +193,44 @@ async def play_files(
     return failed
 
 
-async def _play_file(settings: Settings, file: Path, number: int, output: Output, also: Sequence[Listener]) -> None:
-    recording: Recording = open_recording(file)
+async def play_at_once(
+    settings: Settings,
+    recording: Recording,
+    output: Output,
+    *,
+    session_id: str,
+    also: Sequence[Listener] = (),
+    recorder: Recorder | None = None,
+) -> None:
+    """Play a recording to its end as fast as it goes; a ``recorder`` must be patient."""
     clock = ManualClock()
-    lines = output.listener(str(file))
-    lines.session = _session(file, number)
-    everyone = Following([lines, *also], compose.vocabulary(settings), lines.session)
+    lines = output.listener(str(recording.path))
+    lines.session = session_id
+    heard_by = [lines, *also, *([recorder] if recorder else [])]
+    everyone = Following(heard_by, compose.vocabulary(settings), session_id)
     link = CloudLink.of(settings, everyone)
-    parts = compose.assemble(
-        settings,
-        compose.told_by(recording.modalities),
-        lines.session,
-        clock=clock,
-        listener=everyone,
-        offer=link.offer if link else None,
-    )
-    ends_ns = round(recording.duration_s * 1e9)
-    playing = play(
-        recording.samples(), parts.lanes, parts.aligner, parts.answerer, clock=clock, listener=everyone, ends_ns=ends_ns
-    )
-    if link is None:
-        await playing
-    else:
-        async with link:
-            await playing
-    everyone.finish()
-    everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
+    modalities = compose.told_by(recording.modalities)
+    offer = link.offer if link else None
+    parts = compose.assemble(settings, modalities, session_id, clock=clock, listener=everyone, offer=offer)
+    if recorder is not None:
+        recorder.begin(compose.session(settings, modalities, session_id, start_ns=0, clock=clock), clock)
+    try:
+        async with link or contextlib.nullcontext():
+            await play(
+                recording.samples(),
+                parts.lanes,
+                parts.aligner,
+                parts.answerer,
+                clock=clock,
+                listener=everyone,
+                ends_ns=round(recording.duration_s * 1e9),
+                on_turn=recorder.on_turn if recorder else unheard,
+            )
+        everyone.finish()
+        everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
+    finally:
+        if recorder is not None:
+            await asyncio.to_thread(recorder.end)
 
 
 def _session(file: Path, number: int) -> str:

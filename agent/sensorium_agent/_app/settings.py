@@ -222,3 +222,14 @@ def overridden(settings: Settings, environment: Mapping[str, str]) -> Settings:
             changed = msgspec.structs.replace(part, **{key: environment[variable]})
             settings = msgspec.structs.replace(settings, **{table: changed})
     return settings
+
+
+def deciding(settings: Settings) -> Settings:
+    """The settings that decide what windows and symbols become; nothing that tells of places or secrets."""
+    return Settings(
+        device=Device(name=settings.device_name),
+        camera=settings.camera and msgspec.structs.replace(settings.camera, source="recorded"),
+        windows=settings.windows,
+        fusion=settings.fusion,
+        models=settings.models,
+    )
