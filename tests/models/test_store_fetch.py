@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from models.shelf import Shelf, cooked, taken
 
-from sensorium_models import fetch as fetching
-from sensorium_models import recipe, store
+from sensorium_models import blobs, recipe, store
 from sensorium_models.fetch import fetch
 from sensorium_models.packages import FetchError
 
@@ -113,7 +112,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(shelf: Shelf, m
     def full(_handle: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(fetching.os, "fsync", full)
+    monkeypatch.setattr(blobs.os, "fsync", full)
 
     assert standing(shelf) == {"one": "missing"}
     assert shelf.heard("the disk is full")

@@ -23,6 +23,7 @@ from sensorium_agent.answer import Answerer, Identity, Listener
 from sensorium_agent.capture.sensor import Sensor
 from sensorium_agent.infer import lanes as perception
 from sensorium_agent.infer.lanes import MODELS, SENSED_BY, Lane
+from sensorium_agent.infer.shelf import Shelf
 from sensorium_agent.offload import DEFAULT_EGRESS, Ask, Egress, Policy
 from sensorium_agent.record.session import Session
 
@@ -40,6 +41,11 @@ class Parts:
     lanes: tuple[Lane, ...]
     aligner: Aligner
     answerer: Answerer
+
+
+def shelf(settings: Settings) -> Shelf:
+    """The models of this process, run as the settings want it."""
+    return perception.shelf(settings.models.threads, settings.models.accelerator)
 
 
 def software() -> str:
@@ -64,7 +70,7 @@ def assemble(
     lanes = perception.build(
         modalities,
         session_id,
-        threads=settings.models.threads,
+        models=shelf(settings),
         keyframe_every_s=settings.camera.keyframe_every_s if settings.camera else 5.0,
     )
     identity = Identity(settings.device_name, software(), models_of(modalities))

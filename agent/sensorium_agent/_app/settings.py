@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from sensorium.event import Modality
 from sensorium.settings import SettingsError, decode
+from sensorium_agent.infer.accelerate import Accelerator, AcceleratorUnknown
 from sensorium_agent.offload import Egress
 
 Positive = Annotated[int, Meta(gt=0)]
@@ -131,6 +132,10 @@ class Models(_Table, frozen=True, kw_only=True):
     """How local models run."""
 
     threads: Annotated[int, Meta(ge=1, le=16, description="threads of each model")] = 1
+    accelerator: Annotated[
+        str,
+        Meta(description="what runs them: auto, cpu, xnnpack:4, cuda, tensorrt, openvino, coreml, delegate:/a/lib.so"),
+    ] = "auto"
 
 
 class Log(_Table, frozen=True, kw_only=True):
@@ -211,6 +216,10 @@ def read(path: Path, environment: Mapping[str, str]) -> Settings:
     if settings.windows.hop_ms > settings.windows.span_ms:
         reason = f"{settings.windows.hop_ms} is more than span_ms = {settings.windows.span_ms}; events would be lost"
         raise SettingsError(str(path), "windows.hop_ms", reason)
+    try:
+        Accelerator.parse(settings.models.accelerator)
+    except AcceleratorUnknown as error:
+        raise SettingsError(str(path), "models.accelerator", str(error)) from error
     return overridden(settings, environment)
 
 

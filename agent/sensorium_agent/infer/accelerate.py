@@ -77,7 +77,7 @@ class Accelerator:
         if not rest and kind in {"auto", "cpu", "xnnpack", *PROVIDERS}:
             return cls(kind)
         known = ", ".join(("auto", "cpu", "xnnpack:THREADS", *PROVIDERS, "delegate:LIBRARY"))
-        raise AcceleratorUnknown(f"models.accelerator: {text!r} is none; take one of {known}")
+        raise AcceleratorUnknown(f"{text!r} is none; take one of {known}")
 
     def __str__(self) -> str:
         if self.kind == "delegate":
@@ -111,11 +111,11 @@ CPU: Final = Accelerator()
 def _option(option: str) -> tuple[str, str]:
     name, given, value = option.partition("=")
     if not name or not given:
-        raise AcceleratorUnknown(f"models.accelerator: {option!r} is no option; write delegate:LIBRARY,NAME=VALUE")
+        raise AcceleratorUnknown(f"{option!r} is no option; write delegate:LIBRARY,NAME=VALUE")
     return name, value
 
 
 def _threads(text: str, count: str) -> int:
     if not count.isdigit() or not 1 <= int(count) <= _MOST_THREADS:
-        raise AcceleratorUnknown(f"models.accelerator: {text!r}: threads are a number from 1 to {_MOST_THREADS}")
+        raise AcceleratorUnknown(f"{text!r}: threads are a number from 1 to {_MOST_THREADS}")
     return int(count)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sensorium.event import Event, EventStream, Modality, Sample
-from sensorium_agent.infer.model import Model, load
+from sensorium_agent.infer.accelerate import Accelerator
 from sensorium_agent.infer.perceiver import Patient, Perceiver
+from sensorium_agent.infer.shelf import Shelf
 
 WAKE_WORDS = ("okay_nabu", "hey_jarvis", "hey_mycroft", "alexa")
 
@@ -24,15 +25,20 @@ MODELS: Mapping[Modality, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One perceiver, the modality it speaks for, and the samples it wants."""
+    """One perceiver, the modality it speaks for, and the samples it wants; between two, its models may change."""
 
     modality: Modality
     takes: Modality
     perceiver: Perceiver
+    turn: Callable[[], None] = lambda: None
 
     def perceive(self, samples: Sequence[Sample]) -> list[Event]:
         """What the samples say, in order."""
-        return [event for sample in samples for event in self.perceiver.perceive(sample)]
+        events: list[Event] = []
+        for sample in samples:
+            self.turn()
+            events += self.perceiver.perceive(sample)
+        return events
 
     def next_due_ns(self) -> int | None:
         """When the passing of time alone may say something."""
@@ -43,31 +49,42 @@ class Lane:
         return list(self.perceiver.tick(now_ns)) if isinstance(self.perceiver, Patient) else []
 
 
+@functools.cache
+def shelf(threads: int = 1, accelerator: str = "cpu") -> Shelf:
+    """This process's models: loaded once, for all the files that are played; streaming ones are reset by who uses them.
+
+    Raises:
+        AcceleratorUnknown: ``accelerator`` names none.
+    """
+    return Shelf(threads=threads, accelerator=Accelerator.parse(accelerator))
+
+
 def build(
-    modalities: Collection[Modality], session_id: str, *, threads: int = 1, keyframe_every_s: float = 5.0
+    modalities: Collection[Modality],
+    session_id: str,
+    *,
+    models: Shelf | None = None,
+    keyframe_every_s: float = 5.0,
 ) -> tuple[Lane, ...]:
     """A lane for each modality, in their order.
 
     Raises:
         SensoriumError: a model is missing or damaged, or its runtime is not installed.
     """
+    models = models or shelf()
     makers: Mapping[Modality, Callable[[EventStream], Perceiver]] = {
         Modality.VIDEO: lambda stream: _keyframes(stream, keyframe_every_s),
-        Modality.AUDIO: lambda stream: _speech(stream, threads),
+        Modality.AUDIO: lambda stream: _speech(stream, models),
         Modality.TEXT: _text,
-        Modality.GESTURE: lambda stream: _hands(stream, threads),
+        Modality.GESTURE: lambda stream: _hands(stream, models),
         Modality.HAPTIC: _touch,
         Modality.BIOMETRIC: _heart,
     }
-    return tuple(Lane(m, SENSED_BY[m], makers[m](EventStream(session_id, m))) for m in Modality if m in modalities)
-
-
-@functools.cache
-def _model(name: str, threads: int) -> Model:
-    """Loaded once, for all the files that are played; streaming ones are reset by who uses them."""
-    from sensorium_models import store
-
-    return load(store.path(name), threads=threads)
+    return tuple(
+        Lane(m, SENSED_BY[m], makers[m](EventStream(session_id, m)), models.turner(MODELS.get(m, ())))
+        for m in Modality
+        if m in modalities
+    )
 
 
 def _keyframes(stream: EventStream, every_s: float) -> Perceiver:
@@ -76,18 +93,18 @@ def _keyframes(stream: EventStream, every_s: float) -> Perceiver:
     return KeyframePerceiver(stream, every_s=every_s)
 
 
-def _hands(stream: EventStream, threads: int) -> Perceiver:
+def _hands(stream: EventStream, models: Shelf) -> Perceiver:
     from sensorium_agent.infer.gesture.perceive import GesturePerceiver
 
-    palm, landmark, classifier = (_model(name, threads) for name in MODELS[Modality.GESTURE])
+    palm, landmark, classifier = (models.model(name) for name in MODELS[Modality.GESTURE])
     return GesturePerceiver(stream, palm=palm, landmark=landmark, classifier=classifier)
 
 
-def _speech(stream: EventStream, threads: int) -> Perceiver:
+def _speech(stream: EventStream, models: Shelf) -> Perceiver:
     from sensorium_agent.infer.speech import SpeechPerceiver
 
-    wake_words = {name: _model(name, threads) for name in WAKE_WORDS}
-    return SpeechPerceiver(stream, voice=_model("voice_activity", threads), wake_words=wake_words)
+    wake_words = {name: models.model(name) for name in WAKE_WORDS}
+    return SpeechPerceiver(stream, voice=models.model("voice_activity"), wake_words=wake_words)
 
 
 def _text(stream: EventStream) -> Perceiver:

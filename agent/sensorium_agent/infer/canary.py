@@ -1,0 +1,162 @@
+"""Whether a new version of a model may take over: decided from numbers alone.
+
+The new version runs beside the old one on the same inputs, and only the old one is listened to. `Comparison` counts
+how often both say the same, `judge` says what follows.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+_FEW: Final = 32
+"""An output of up to so many numbers from 0 to 1 is taken for probabilities."""
+
+
+class Verdict(StrEnum):
+    """What becomes of the new version."""
+
+    KEEP = "keep"
+    """Go on comparing."""
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict and, for people, the numbers behind it."""
+
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a new version has to reach.
+
+    Attributes:
+        runs: compared before it may take over; the same number is watched after it did.
+        warm_up: runs that are not compared: streaming networks have to hear 1.5 s first.
+        agreement: least share of runs in which both say the same.
+        tolerance: largest `Comparison.difference` that still is the same.
+        slowdown: largest ratio of the median times of a run, new to old.
+    """
+
+    runs: int = 200
+    warm_up: int = 50
+    agreement: float = 0.97
+    tolerance: float = 0.1
+    slowdown: float = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a comparison has found: runs compared, those alike, the worst difference, median ms of a run of each."""
+
+    runs: int
+    agreed: int
+    worst: float
+    old_ms: float
+    new_ms: float
+
+    @property
+    def agreement(self) -> float:
+        """Share of the runs that were alike; 1 before the first."""
+        return self.agreed / self.runs if self.runs else 1.0
+
+    @property
+    def slowdown(self) -> float:
+        """Time of a run, new to old; 1 where it cannot be told."""
+        return self.new_ms / self.old_ms if self.old_ms > 0 else 1.0
+
+    def __str__(self) -> str:
+        return (
+            f"alike in {self.agreed} of {self.runs} runs ({self.agreement:.1%}), worst difference {self.worst:.3f}, "
+            f"{self.new_ms:.3f} ms against {self.old_ms:.3f} ({self.slowdown:.2f} times)"
+        )
+
+
+def judge(seen: Seen, limits: Limits) -> Decision:
+    """What follows from a comparison: roll back as soon as it is lost, promote only when it is complete."""
+    forgiven = math.floor((1 - limits.agreement) * limits.runs + 1e-9)
+    if not math.isfinite(seen.worst):
+        return Decision(Verdict.ROLLBACK, f"its answers are no numbers, or of another shape: {seen}")
+    if seen.runs - seen.agreed > forgiven:
+        return Decision(Verdict.ROLLBACK, f"it disagrees: {seen}; wanted {limits.agreement:.0%}")
+    if seen.runs < limits.runs:
+        return Decision(Verdict.KEEP, f"{seen}; {limits.runs - seen.runs} to go")
+    if seen.slowdown > limits.slowdown:
+        return Decision(Verdict.ROLLBACK, f"it is slow: {seen}; allowed {limits.slowdown} times")
+    return Decision(Verdict.PROMOTE, str(seen))
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Counts how alike the answers of two versions are, and what they cost."""
+
+    limits: Limits
+    _skipped: int = 0
+    _agreed: int = 0
+    _worst: float = 0.0
+    _sizes: list[float] = field(default_factory=list)
+    _old_ms: list[float] = field(default_factory=list)
+    _new_ms: list[float] = field(default_factory=list)
+
+    def add(self, old: Sequence[Array], new: Sequence[Array], old_ms: float, new_ms: float) -> None:
+        """The answers of both to the same inputs, and the times they took."""
+        difference = self.difference(old, new)
+        if self._skipped < self.limits.warm_up and math.isfinite(difference):
+            self._skipped += 1
+            return
+        self._agreed += difference <= self.limits.tolerance
+        self._worst = max(self._worst, difference)
+        self._old_ms.append(old_ms)
+        self._new_ms.append(new_ms)
+
+    def difference(self, old: Sequence[Array], new: Sequence[Array]) -> float:
+        """Root mean square of what differs, by the largest root mean square the old one gave up to now.
+
+        The worst of all outputs; infinite where one is of another shape or no number. Probabilities are taken by
+        at least one half: 0.02 against 0.01 is no doubling.
+        """
+        if [a.shape for a in old] != [b.shape for b in new]:
+            return math.inf
+        self._sizes = self._sizes or [0.0] * len(old)
+        differences = []
+        for number, (a, b) in enumerate(zip(old, new, strict=True)):
+            self._sizes[number] = max(self._sizes[number], _size(a), _least(a))
+            apart = _size(b.astype(np.float64) - a.astype(np.float64))
+            differences.append(apart / self._sizes[number] if self._sizes[number] else float(apart > 0))
+        worst = max(differences, default=0.0)
+        return worst if math.isfinite(worst) else math.inf
+
+    def seen(self) -> Seen:
+        """What was found up to now."""
+        old_ms, new_ms = (statistics.median(ms) if ms else 0.0 for ms in (self._old_ms, self._new_ms))
+        return Seen(len(self._old_ms), self._agreed, self._worst, old_ms, new_ms)
+
+
+def _size(values: Array) -> float:
+    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64)))) if values.size else 0.0
+
+
+def _least(old: Array) -> float:
+    if old.dtype.kind in "iu":
+        return float(np.iinfo(old.dtype).max) / 2
+    if old.size <= _FEW and old.size and old.min() >= 0 and old.max() <= 1:
+        return 0.5
+    return 0.0
+
+
+def finite(outputs: Sequence[Array]) -> bool:
+    """Whether every number is one."""
+    return all(bool(np.isfinite(values).all()) for values in outputs if values.dtype.kind == "f")

@@ -1,0 +1,159 @@
+"""The models of this process: each loaded once, replaced while it runs when another version is chosen.
+
+`Shelf.model` gives a model to a lane. `Shelf.look`, called now and then by a thread of its own, compares what runs with
+what the store says: it loads what is new, hands it over, and writes back what became of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sensorium.errors import SensoriumError
+from sensorium_agent.infer import trial
+from sensorium_agent.infer.accelerate import CPU, Accelerator
+from sensorium_agent.infer.canary import Decision, Limits, Verdict
+from sensorium_agent.infer.living import LivingModel, Outcome, Version
+from sensorium_agent.infer.model import LoadedModel, ModelError, load
+from sensorium_models import store
+from sensorium_models.choice import SHIPPED, Choice
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something happened to a model's version; hashes are cut to 12 digits, ``shipped`` is the manifest's version."""
+
+    name: str
+    what: str
+    version: str
+    reason: str = ""
+
+
+class Shelf:
+    """Loads models by name, on one accelerator."""
+
+    def __init__(self, *, threads: int = 1, accelerator: Accelerator = CPU, limits: Limits | None = None) -> None:
+        self._threads = threads
+        self._accelerator = accelerator
+        self._limits = limits or Limits()
+        self._models: dict[str, LivingModel] = {}
+        self._asked: dict[str, Choice] = {}
+        """The choices that were followed; what failed here is not followed twice, even if it cannot be written down."""
+        self._distrusted = False
+
+    def model(self, name: str) -> LivingModel:
+        """A model in the version that was chosen, or, where that one fails, in the one before it.
+
+        Raises:
+            SensoriumError: not even the version of the manifest can be had.
+        """
+        if name not in self._models:
+            self._models[name] = LivingModel(name, self._first(name))
+        return self._models[name]
+
+    def turner(self, names: Iterable[str]) -> Callable[[], None]:
+        """What a lane calls between two samples, so that its models may change there."""
+        models = [self._models[name] for name in names if name in self._models]
+
+        def turn() -> None:
+            for model in models:
+                model.turn()
+
+        return turn
+
+    def runs_on(self) -> dict[str, str]:
+        """What each model runs on."""
+        return {name: model.model.runs_on for name, model in self._models.items()}
+
+    def look(self) -> list[Change]:
+        """Follow what was chosen since the last look, and tell what became of it; blocks while it loads."""
+        changes = []
+        for model in self._models.values():
+            while model.outcomes:
+                changes.append(self._settle(model.outcomes.popleft()))
+            changes += self._follow(model)
+        return changes
+
+    # --- the first version ---------------------------------------------------------------
+
+    def _first(self, name: str) -> Version:
+        choice = self._asked[name] = store.versions(name)
+        while choice.chosen:
+            try:
+                return self._load(name, choice.chosen)
+            except SensoriumError as error:
+                self._refuse(name, choice.chosen, str(error))
+                choice = self._asked[name] = choice.refusing(choice.chosen, str(error))
+        return self._load(name, SHIPPED)
+
+    def _load(self, name: str, blob: str) -> Version:
+        path = store.version(name, blob)
+        if self._accelerator.library and self._accelerator.concerns(path) and not self._distrusted:
+            self._try_delegate(name, blob)
+        accelerator = CPU if self._distrusted else self._accelerator
+        return Version(blob, load(path, threads=self._threads, accelerator=accelerator))
+
+    def _try_delegate(self, name: str, blob: str) -> None:
+        """A delegate is somebody's machine code: one that crashes, crashes alone, and is not asked again."""
+        if self._models:
+            return
+        tried = trial.attempt(store.version(name, blob), threads=self._threads, accelerator=self._accelerator)
+        if tried.trouble:
+            self._distrusted = True
+            log.warning("accelerator.fallback wanted=%s runs_on=cpu why=%r", self._accelerator, tried.trouble)
+
+    # --- versions that come later --------------------------------------------------------
+
+    def _follow(self, model: LivingModel) -> list[Change]:
+        before, now = self._asked[model.name], store.versions(model.name)
+        self._asked[model.name] = now
+        changes = []
+        if now.chosen not in (before.chosen, model.blob):
+            changes.append(self._hand_over(model, now.chosen, "swapped", model.replace))
+        if now.candidate and now.candidate != before.candidate:
+            changes.append(self._hand_over(model, now.candidate, "tried", model.offer))
+        return changes
+
+    def _hand_over(self, model: LivingModel, blob: str, what: str, give: Callable[[Version, Limits], None]) -> Change:
+        try:
+            tried = trial.attempt(store.version(model.name, blob), threads=self._threads)
+            if tried.trouble:
+                raise ModelError(tried.trouble)
+            give(self._load(model.name, blob), self._limits)
+        except SensoriumError as error:
+            return self._settle(Outcome(model.name, blob, Decision(Verdict.ROLLBACK, str(error))))
+        log.info("model.%s name=%s version=%s", what, model.name, short(blob))
+        return Change(model.name, what, short(blob))
+
+    def _settle(self, outcome: Outcome) -> Change:
+        name, blob, reason = outcome.name, outcome.blob, outcome.decision.reason
+        if outcome.decision.verdict is Verdict.ROLLBACK:
+            self._refuse(name, blob, reason)
+            return Change(name, "rolled_back", short(blob), reason)
+        log.warning("model.promoted name=%s version=%s reason=%r", name, short(blob), reason)
+        self._asked[name] = self._write(name, lambda choice: choice.promoting(blob))
+        return Change(name, "promoted", short(blob), reason)
+
+    def _refuse(self, name: str, blob: str, why: str) -> None:
+        log.warning("model.rolled_back name=%s version=%s reason=%r", name, short(blob), why)
+        self._asked[name] = self._write(name, lambda choice: choice.refusing(blob, why))
+
+    def _write(self, name: str, step: Callable[[Choice], Choice]) -> Choice:
+        try:
+            return store.choose(name, step)
+        except (OSError, SensoriumError) as error:
+            log.warning("model.choice_not_written name=%s reason=%r", name, str(error))
+            return step(self._asked[name])
+
+
+def short(blob: str) -> str:
+    """A version as people meet it."""
+    return blob[:12] or "shipped"
+
+
+def loaded(name: str, blob: str = SHIPPED) -> LoadedModel:
+    """One version of a model, for who measures it."""
+    return load(store.version(name, blob))
