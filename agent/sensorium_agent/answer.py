@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sensorium.assemble import with_stage
@@ -68,6 +68,10 @@ class Answerer:
         self._listener = listener
         self._policy = policy
         self._offer = offer
+
+    def use(self, models: tuple[ModelRef, ...]) -> None:
+        """Name these models in the provenance from now on: one of them was replaced."""
+        self._identity = replace(self._identity, models=models)
 
     def answer(self, window: Window) -> None:
         """The device's own symbol first; nothing before it waits on a disk or a link."""

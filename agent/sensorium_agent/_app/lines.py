@@ -17,6 +17,8 @@ from sensorium.window import Window
 
 Line = dict[str, Any]
 
+_ENCODER = msgspec.json.Encoder(enc_hook=str)
+
 
 def event_line(event: Event, file: str | None) -> Line:
     """What one perceiver understood."""
@@ -129,10 +131,14 @@ def _plain(value: Any, skip: tuple[str, ...] = ()) -> Any:
     return {k: round(v, 6) if isinstance(v, float) else v for k, v in plain.items() if k not in skip}
 
 
+def encoded(line: Line) -> bytes:
+    """The line as it is written, with its newline."""
+    return _ENCODER.encode(line) + b"\n"
+
+
 def writer(write: Callable[[bytes], object]) -> Callable[[Line], None]:
-    """Writes each line at once, with its newline."""
-    encode = msgspec.json.Encoder(enc_hook=str).encode
-    return lambda line: void(write(encode(line) + b"\n"))
+    """Writes each line at once."""
+    return lambda line: void(write(encoded(line)))
 
 
 def void(_: object) -> None:

@@ -8,8 +8,8 @@ import logging
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +19,16 @@ from sensorium.event import Modality
 from sensorium.settings import SettingsError
 from sensorium_agent._app import compose, daemon
 from sensorium_agent._app.cloud_link import CloudLink
-from sensorium_agent._app.lines import Line, writer
+from sensorium_agent._app.line_writer import LineWriter
+from sensorium_agent._app.lines import encoded, status_line, writer
 from sensorium_agent._app.listeners import Following, LineListener, LogListener, TelemetryListener
+from sensorium_agent._app.model_watch import watch_models
 from sensorium_agent._app.play import play
 from sensorium_agent._app.settings import Settings
 from sensorium_agent.answer import Listener
 from sensorium_agent.capture.recording import Recording, open_recording
 from sensorium_agent.capture.sensor import Sensor
+from sensorium_agent.infer.shelf import Change
 from sensorium_agent.join import unheard
 
 if TYPE_CHECKING:
@@ -42,17 +45,27 @@ class Output:
     jsonl: bool = False
     status: bool = False
 
-    def listener(self, file: str | None, clock: Clock | None = None) -> LineListener:
-        """A listener that prints to standard output, or only counts; ``clock`` where it is the pipeline's own."""
-        return LineListener(_to_stdout() if self.jsonl else None, file, status=self.status, clock=clock)
+    def listener(self, file: str | None) -> LineListener:
+        """A listener that prints to standard output, or only counts; a slow reader slows it down."""
+        return LineListener(writer(_to_stdout) if self.jsonl else None, file, status=self.status)
+
+    @contextlib.contextmanager
+    def live(self, file: str | None, clock: Clock) -> Iterator[LineListener]:
+        """The same for what cannot wait: the reader misses the oldest lines, and is told how many."""
+        if not self.jsonl:
+            yield LineListener(None, file, status=self.status, clock=clock)
+            return
+        with LineWriter(sys.stdout.fileno(), lost=_lost if self.status else None) as lines:
+            yield LineListener(writer(lines), file, status=self.status, clock=clock)
 
 
-def _to_stdout() -> Callable[[Line], None]:
-    def write(line: bytes) -> None:
-        sys.stdout.buffer.write(line)
-        sys.stdout.buffer.flush()
+def _to_stdout(line: bytes) -> None:
+    sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()
 
-    return writer(write)
+
+def _lost(lines: int) -> bytes:
+    return encoded(status_line("lines", dropped=lines))
 
 
 async def run_live(
@@ -65,9 +78,9 @@ async def run_live(
             "run", "", "no sensor is configured: add a [camera], [microphone], ... table, or use --play"
         )
     clock = DeviceClock()
-    lines = output.listener(None, clock)
     stop = _stop_on_signals(for_s)
-    await _run(settings, lambda _: found, settings.modalities, lines, clock=clock, stop=stop, recorder=recorder)
+    with output.live(None, clock) as lines:
+        await _run(settings, lambda _: found, settings.modalities, lines, clock=clock, stop=stop, recorder=recorder)
 
 
 async def play_live(
@@ -80,10 +93,10 @@ async def play_live(
 ) -> None:
     """Play a recording in its own time, as if its sensors were here, to its end or until told to stop."""
     clock = DeviceClock()
-    lines = output.listener(str(recording.path), clock)
     modalities = compose.told_by(recording.modalities)
     stop = stop or _stop_on_signals()
-    await _run(settings, recording.sensors, modalities, lines, clock=clock, stop=stop, recorder=recorder)
+    with output.live(str(recording.path), clock) as lines:
+        await _run(settings, recording.sensors, modalities, lines, clock=clock, stop=stop, recorder=recorder)
 
 
 async def _run(
@@ -112,25 +125,32 @@ async def _run(
     link = CloudLink.of(settings, everyone)
     offer = link.offer if link else None
     parts = compose.assemble(settings, modalities, lines.session, clock=clock, listener=everyone, offer=offer)
+
+    def changed(change: Change) -> None:
+        parts.answerer.use(compose.models_of(modalities))
+        everyone.on_status("model", **asdict(change))
+
     start_ns = clock.now_ns()
     parts.aligner.start(start_ns)
     sensors = sensors_from(start_ns)
     if recorder is not None:
         recorder.begin(compose.session(settings, modalities, lines.session, start_ns=start_ns, clock=clock), clock)
     with telemetry or contextlib.nullcontext(), actor or contextlib.nullcontext():
-        everyone.on_status("start", start_ns=start_ns, modalities=list(modalities))
+        runs_on = compose.shelf(settings).runs_on()
+        everyone.on_status("start", start_ns=start_ns, modalities=list(modalities), runs_on=runs_on)
         try:
-            await daemon.run(
-                sensors,
-                parts.lanes,
-                parts.aligner,
-                parts.answerer,
-                clock=clock,
-                listener=everyone,
-                stop=stop,
-                link=link,
-                on_turn=recorder.on_turn if recorder else unheard,
-            )
+            async with watch_models(compose.shelf(settings), changed):
+                await daemon.run(
+                    sensors,
+                    parts.lanes,
+                    parts.aligner,
+                    parts.answerer,
+                    clock=clock,
+                    listener=everyone,
+                    stop=stop,
+                    link=link,
+                    on_turn=recorder.on_turn if recorder else unheard,
+                )
         finally:
             everyone.finish()
             everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))

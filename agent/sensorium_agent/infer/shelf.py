@@ -70,11 +70,14 @@ class Shelf:
 
     def look(self) -> list[Change]:
         """Follow what was chosen since the last look, and tell what became of it; blocks while it loads."""
+        return [*self.settle(), *(change for model in self._models.values() for change in self._follow(model))]
+
+    def settle(self) -> list[Change]:
+        """Write down what became of the versions that were tried."""
         changes = []
         for model in self._models.values():
             while model.outcomes:
                 changes.append(self._settle(model.outcomes.popleft()))
-            changes += self._follow(model)
         return changes
 
     # --- the first version ---------------------------------------------------------------

@@ -1,0 +1,83 @@
+"""A new version takes over only when the numbers say so."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from sensorium_agent.infer.canary import Comparison, Limits, Seen, Verdict, finite, judge
+
+LIMITS = Limits(runs=100, warm_up=0, agreement=0.97, tolerance=0.1, slowdown=1.5)
+
+
+def seen(
+    runs: int = 100, agreed: int | None = None, worst: float = 0.0, old_ms: float = 1.0, new_ms: float = 1.0
+) -> Seen:
+    return Seen(runs, runs if agreed is None else agreed, worst, old_ms, new_ms)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "verdict", "because"),
+    [
+        (seen(0), Verdict.KEEP, "100 to go"),
+        (seen(99), Verdict.KEEP, "1 to go"),
+        (seen(100), Verdict.PROMOTE, "alike in 100 of 100"),
+        (seen(100, 97), Verdict.PROMOTE, "97.0%"),
+        (seen(100, 96), Verdict.ROLLBACK, "it disagrees"),
+        (seen(10, 7), Verdict.KEEP, "90 to go"),
+        (seen(10, 6), Verdict.ROLLBACK, "it disagrees"),
+        (seen(1, 0, math.inf), Verdict.ROLLBACK, "no numbers"),
+        (seen(100, new_ms=1.5), Verdict.PROMOTE, "1.50 times"),
+        (seen(100, new_ms=1.6), Verdict.ROLLBACK, "it is slow"),
+        (seen(50, new_ms=9.0), Verdict.KEEP, "to go"),
+        (seen(100, old_ms=0.0, new_ms=0.0), Verdict.PROMOTE, "1.00 times"),
+    ],
+)
+def test_numbers_decide(numbers: Seen, verdict: Verdict, because: str) -> None:
+    decision = judge(numbers, LIMITS)
+
+    assert decision.verdict is verdict
+    assert because in decision.reason
+
+
+def compared(old: object, new: object, *, limits: Limits = LIMITS) -> float:
+    return Comparison(limits).difference([np.asarray(old)], [np.asarray(new)])
+
+
+def test_a_difference_is_measured_by_the_size_of_what_is_usual() -> None:
+    assert compared([100.0, -100.0], [101.0, -100.0]) == pytest.approx(0.00707, abs=1e-4)
+    assert compared(np.uint8([0]), np.uint8([13])) == pytest.approx(13 / 127.5)
+
+
+def test_small_probabilities_that_double_are_no_disagreement() -> None:
+    assert compared([[0.01]], [[0.02]]) == pytest.approx(0.02)
+
+
+def test_another_shape_or_no_number_is_as_different_as_can_be() -> None:
+    assert compared([1.0, 2.0], [1.0]) == math.inf
+    assert compared([1.0], [math.nan]) == math.inf
+    assert not finite([np.array([1.0, np.inf])])
+    assert finite([np.array([1]), np.array([1.0])])
+
+
+def test_two_silent_models_agree() -> None:
+    assert compared(np.zeros(100), np.zeros(100)) == 0.0
+
+
+def test_the_first_runs_of_a_streaming_network_do_not_count() -> None:
+    comparison = Comparison(Limits(runs=2, warm_up=3))
+    for _ in range(3):
+        comparison.add([np.ones(50)], [np.zeros(50)], 1.0, 1.0)
+    for _ in range(2):
+        comparison.add([np.ones(50)], [np.ones(50)], 2.0, 3.0)
+
+    assert comparison.seen() == Seen(2, 2, 0.0, 2.0, 3.0)
+
+
+def test_a_network_that_warms_up_to_no_number_is_not_waited_for() -> None:
+    comparison = Comparison(Limits(warm_up=10))
+    comparison.add([np.ones(2)], [np.full(2, np.nan)], 1.0, 1.0)
+
+    assert judge(comparison.seen(), Limits()).verdict is Verdict.ROLLBACK
