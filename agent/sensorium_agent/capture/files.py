@@ -27,6 +27,13 @@ _SLOWEST_S: Final = 0.5
 """A pulse is not measured less often than this: a larger step is in milliseconds."""
 
 
+_WIDEST: Final = 4.0
+"""Pad widths: places farther off are counted in pixels."""
+_TALLEST: Final = 2.4
+_WIDTHS: Final = (320, 360, 480, 600, 768, 1080, 1280, 1440, 1920, 2560, 3840, 4096, 32_768, 65_536)
+"""Of usual pads and screens, in pixels or in units of the device."""
+
+
 class BadFile(ValueError):
     """The file's content is not what its name promises; the text says where and why."""
 
@@ -86,24 +93,46 @@ class _Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pressure: float = 1.0
 
 
+class _Pad(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The first line of a touch file, where its places are not in units of the pad's width."""
+
+    width: Annotated[float, Meta(gt=0)]
+
+
 def read_touches(data: bytes) -> tuple[tuple[float, Touch], ...]:
-    """Touches with their times in seconds, from JSON lines.
+    """Touches with their times in seconds, from JSON lines; places become units of the pad's width.
 
     Raises:
         BadFile: a line is not such an object, or there is none.
     """
-    found: list[tuple[float, Touch]] = []
-    for number, line in enumerate(data.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            p = msgspec.json.decode(line, type=_Point)
-        except msgspec.DecodeError as error:
-            raise BadFile(f"line {number}: {error}") from error
-        found.append((p.t_s, Touch(p.pointer, p.phase, p.x, p.y, p.pressure)))
-    if not found:
+    lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
+    stated = _stated_width(lines[0][1]) if lines else None
+    points = [_point(number, line) for number, line in lines[stated is not None :]]
+    if not points:
         raise BadFile("there are no touches in it")
+    width = stated or _likely_width(points)
+    found = [(p.t_s, Touch(p.pointer, p.phase, p.x / width, p.y / width, p.pressure)) for p in points]
     return tuple(sorted(found, key=lambda pair: pair[0]))
+
+
+def _stated_width(line: bytes) -> float | None:
+    try:
+        return msgspec.json.decode(line, type=_Pad).width
+    except msgspec.DecodeError:
+        return None
+
+
+def _point(number: int, line: bytes) -> _Point:
+    try:
+        return msgspec.json.decode(line, type=_Point)
+    except msgspec.DecodeError as error:
+        raise BadFile(f"line {number}: {error}") from error
+
+
+def _likely_width(points: Sequence[_Point]) -> float:
+    """1, or where no pad is so wide, the narrowest usual one on which all of them fit."""
+    farthest = max(max(abs(p.x), abs(p.y) / _TALLEST) for p in points)
+    return 1.0 if farthest <= _WIDEST else next((w for w in _WIDTHS if w >= farthest), farthest)
 
 
 # --- pulse -------------------------------------------------------------------------------
