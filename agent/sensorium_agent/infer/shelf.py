@@ -89,7 +89,7 @@ class Shelf:
                 return self._load(name, choice.chosen)
             except SensoriumError as error:
                 self._refuse(name, choice.chosen, str(error))
-                choice = self._asked[name] = choice.refusing(choice.chosen, str(error))
+                choice = choice.refusing(choice.chosen, str(error))
         return self._load(name, SHIPPED)
 
     def _load(self, name: str, blob: str) -> Version:
@@ -149,7 +149,7 @@ class Shelf:
             return store.choose(name, step)
         except (OSError, SensoriumError) as error:
             log.warning("model.choice_not_written name=%s reason=%r", name, str(error))
-            return step(self._asked[name])
+            return self._asked[name]  # so that it is not seen as new
 
 
 def short(blob: str) -> str:
