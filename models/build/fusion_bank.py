@@ -18,7 +18,7 @@ import cv2
 import hand_model
 import numpy as np
 import numpy.typing as npt
-import touch
+import touch_strokes
 
 from sensorium.concepts import Concept, Precedence, Vocabulary
 from sensorium.event import Event, EventStream, Modality, Pulse, Sample
@@ -207,7 +207,8 @@ def _strokes(rng: np.random.Generator) -> dict[str, Floats]:
     events: list[Event] = []
     begin_ns = 0
     for number in range(2400):
-        for sample in touch.samples(touch.stroke(touch.MEANT[number % len(touch.MEANT)], rng), rng):
+        meant = touch_strokes.MEANT[number % len(touch_strokes.MEANT)]
+        for sample in touch_strokes.samples(touch_strokes.stroke(meant, rng), rng):
             events += perceiver.perceive(replace(sample, at_ns=begin_ns + sample.at_ns))
         begin_ns += 4_000_000_000
         events += perceiver.tick(begin_ns)
