@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,7 +38,7 @@ class Slot:
 
     modality: Modality
     presence: Presence
-    events: tuple[Event, ...] = ()
+    events: Sequence[Event] = ()
     age_ns: int | None = None
     offset_ns: int | None = None
 
