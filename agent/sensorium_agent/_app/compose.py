@@ -67,18 +67,38 @@ def assemble(
     Raises:
         SensoriumError: a model cannot be used; one line.
     """
-    lanes = perception.build(
+    return Parts(
+        lanes(settings, modalities, session_id),
+        aligner(session_id, modalities, settings.windows),
+        answerer(settings, modalities, clock=clock, listener=listener, offer=offer),
+    )
+
+
+def lanes(settings: Settings, modalities: Collection[Modality], session_id: str) -> tuple[Lane, ...]:
+    """A lane for each modality, its models loaded.
+
+    Raises:
+        SensoriumError: a model cannot be used; one line.
+    """
+    return perception.build(
         modalities,
         session_id,
         models=shelf(settings),
         keyframe_every_s=settings.camera.keyframe_every_s if settings.camera else 5.0,
     )
+
+
+def answerer(
+    settings: Settings,
+    modalities: Collection[Modality],
+    *,
+    clock: Clock,
+    listener: Listener,
+    offer: Callable[[Window], None] | None = None,
+) -> Answerer:
+    """Who answers windows, by the user's concepts."""
     identity = Identity(settings.device_name, software(), models_of(modalities))
-    return Parts(
-        lanes,
-        aligner(session_id, modalities, settings.windows),
-        Answerer(vocabulary(settings), identity, clock, listener, policy=policy(settings), offer=offer),
-    )
+    return Answerer(vocabulary(settings), identity, clock, listener, policy=policy(settings), offer=offer)
 
 
 def session(

@@ -33,7 +33,7 @@ _LATE_NS: Final = 250_000_000
 """Pictures that could be given only later than this are dropped, as a live camera drops them."""
 _KINDS: Final = (
     "pictures (.jpg .png .webp ...), videos (.mp4 .avi .mkv ...), sound (.wav, .raw), text (.txt), "
-    "touch (.jsonl), pulse (.csv) and recording.toml"
+    "touch (.jsonl), pulse (.csv), sessions (.mcap) and recording.toml"
 )
 
 
@@ -93,6 +93,10 @@ def _opened(path: Path) -> Recording:
         told = story.read_story(read_text(path), str(path))
         staged, duration_s = stage(path, told)
         return Recording(path, staged, duration_s, told.expect)
+    if path.suffix.lower() == ".mcap":
+        from sensorium_agent.record import playback
+
+        return Recording(path, *playback.tracks(path))
     track = _track(path, path.suffix.lower())
     return Recording(path, (track,), track.duration_s)
 

@@ -111,7 +111,7 @@ class Recorder:
         scribe = Scribe(SessionFile(self.path, session, self._compression), session, self._media)
         self._clock = clock
         # The wall clock is read against the device's own; files that are played at once have no time of their own.
-        clocked = clock if session.boot_id else None
+        clocked = clock if session.live else None
         self._thread = threading.Thread(target=self._run, args=(scribe, clocked), name="record", daemon=True)
         self._thread.start()
 

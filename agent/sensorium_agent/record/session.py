@@ -44,6 +44,11 @@ class Session:
     software: str = ""
     settings: str = "{}"
 
+    @property
+    def live(self) -> bool:
+        """Whether it happened in real time: files that are played at once have no clock but their own."""
+        return bool(self.boot_id)
+
     def metadata(self) -> dict[str, str]:
         """As a metadata record."""
         return {
