@@ -41,19 +41,33 @@ def pack(
 ) -> Inputs:
     """The windows' evidence as the network takes it; at most ``card.events`` events of a modality.
 
-    What is not finite counts as not given.
+    What is not finite counts as not given, and a modality whose events nobody trusts as not there.
     """
-    inputs = Inputs.zeros(len(windows), card)
-    for row, encoded in enumerate(windows):
-        for slot in encoded.window.slots:
-            m = _MODALITIES.index(slot.modality)
-            evidence = [e for e in _evidence(encoded, slot, vocabulary, concepts) if e.worth_a_look]
-            strange = sum(e.rank == UNKNOWN_RANK for e in evidence)
-            backed = assemble.support(len(evidence) - strange, strange)
-            for column, seen in enumerate(sorted(evidence, key=_Evidence.order)[: card.events]):
-                aged = decay(encoded.window.end_ns - seen.event.at_ns, half_life_ns)
-                _fill(inputs, (row, m, column), seen, backed * assemble.unit(seen.event.quality) * aged)
+    found = {
+        (_MODALITIES.index(slot.modality), row): (encoded, seen)
+        for row, encoded in enumerate(windows)
+        for slot in encoded.window.slots
+        if (seen := _looked_at(list(_evidence(encoded, slot, vocabulary, concepts)), card.events))
+    }
+    places = sorted(found)
+    inputs = Inputs.zeros(places, card)
+    for place, key in enumerate(places):
+        encoded, chosen = found[key]
+        own = inputs.features_of(place)
+        for column, (evidence, backed) in enumerate(chosen):
+            _fill(own[column], inputs.phrases[place, column], evidence)
+            aged = decay(encoded.window.end_ns - evidence.event.at_ns, half_life_ns)
+            inputs.facts[place, column] = (*evidence.given, assemble.unit(evidence.event.score), backed * aged)
     return inputs
+
+
+def _looked_at(everything: Sequence[_Evidence], most: int) -> list[tuple[_Evidence, float]]:
+    """The evidence of a slot that is looked at, each with its trust before it ages; nothing if nobody trusts it."""
+    evidence = [e for e in everything if e.worth_a_look]
+    strange = sum(e.rank == UNKNOWN_RANK for e in evidence)
+    backed = assemble.support(len(evidence) - strange, strange)
+    trusted = [(e, backed * assemble.unit(e.event.quality)) for e in sorted(evidence, key=_Evidence.order)[:most]]
+    return trusted if any(trust > 0 for _, trust in trusted) else []
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +84,11 @@ class _Evidence:
         """Words without a vector and pictures that could not be decoded are not."""
         wordless = self.event.modality in (Modality.VIDEO, Modality.TEXT)
         return not wordless or self.features is not None or self.phrase is not None
+
+    @property
+    def given(self) -> tuple[bool, bool]:
+        """Whether it has features, and a phrase."""
+        return self.features is not None, self.phrase is not None
 
     def order(self) -> tuple[int, int, str, int]:
         """What is looked at first: the highest precedence, then the newest."""
@@ -109,11 +128,8 @@ def _finite(vector: Floats | None) -> Floats | None:
     return vector if vector is not None and bool(np.isfinite(vector).all()) else None
 
 
-def _fill(inputs: Inputs, at: tuple[int, int, int], seen: _Evidence, trust: float) -> None:
-    row, modality, column = at
+def _fill(features: Floats, phrase: Floats, seen: _Evidence) -> None:
     if seen.features is not None:
-        inputs.features[modality][row, column] = seen.features
+        features[:] = seen.features
     if seen.phrase is not None:
-        inputs.phrases[at] = seen.phrase
-    given = (seen.features is not None, seen.phrase is not None)
-    inputs.facts[at] = (*given, assemble.unit(seen.event.score), trust)
+        phrase[:] = seen.phrase

@@ -3,7 +3,7 @@
 Each modality is first heard alone. That tells who is heard at all: by the concepts' precedence a
 state (a heart rate) is silent where a command was given, whatever the network would make of it. Then
 those who are heard are looked at together, and once more without each, which gives what each
-contributed. All rows of a batch run in two calls of the network.
+contributed. What a modality says by itself is computed once for all of that.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Fuser:
     @classmethod
     def load(
         cls,
-        model_path: Path,
+        senses_path: Path,
+        meeting_path: Path,
         card_path: Path,
         vocabulary: Vocabulary,
         encode_sentences: EncodeSentences,
@@ -66,11 +67,12 @@ class Fuser:
         half_life_ns: int = 2_000_000_000,
         threads: int = 1,
     ) -> Fuser:
-        """The fuser with the network in ``model_path``.
+        """The fuser with the network whose halves are ``senses_path`` and ``meeting_path``.
 
         Args:
-            model_path: the ``.onnx`` file.
-            card_path: its card.
+            senses_path: the ``.onnx`` file of the half that hears each modality by itself.
+            meeting_path: that of the half in which they look at each other.
+            card_path: their card.
             vocabulary: what a window may mean; it need not be the one the network was trained with.
             encode_sentences: the sentence encoder that also made the windows' text vectors.
             processed_on: name of this service, for the symbols' provenance.
@@ -82,13 +84,14 @@ class Fuser:
         Raises:
             ModelError: network or card cannot be used.
         """
+        halves = (senses_path, meeting_path)
         card = read_card(card_path)
         if card.vocabulary != vocabulary.digest:
             log.info("fusion.other_vocabulary trained=%.12s used=%.12s", card.vocabulary, vocabulary.digest)
         concepts = embed(vocabulary, encode_sentences)
-        network = Network(model_path, card, concepts, threads=threads)
-        digest = hashlib.sha256(model_path.read_bytes()).hexdigest()
-        models = (*encoders, ModelRef("fusion", digest))
+        network = Network(*halves, card, concepts, threads=threads)
+        own = [ModelRef(half.stem, hashlib.sha256(half.read_bytes()).hexdigest()) for half in halves]
+        models = (*encoders, *own)
         return cls(network, vocabulary, concepts, Provenance(processed_on, software, models), half_life_ns)
 
     def check(self, window: Window) -> None:
@@ -137,24 +140,15 @@ class Fuser:
 
     def _answers(self, windows: Sequence[EncodedWindow]) -> list[Answer]:
         inputs = pack(windows, self._vocabulary, self._concepts, self._network.card, self._half_life_ns)
-        hearings = self._hear_alone(windows, inputs)
-        asked = [_Question(w, kept) for w, h in enumerate(hearings) for kept in h.questions()]
-        told = self._ask(inputs, asked)
-        nothing = _Told(np.full(len(self._by_rank), 1.0 / len(self._by_rank)), np.zeros(len(_MODALITIES), np.float32))
+        senses = _Senses(self._network, inputs)
+        hearings = self._hear_alone(windows, senses)
+        told = senses.ask([_Question(w, kept) for w, h in enumerate(hearings) for kept in h.questions()])
+        nothing = _Told(np.full(len(self._by_rank), 1.0 / len(self._by_rank)), {})
         return [self._answer(windows[w].window, _Heard(w, h, told, nothing)) for w, h in enumerate(hearings)]
 
-    def _ask(self, inputs: Inputs, asked: Sequence[_Question]) -> dict[_Question, _Told]:
-        if not asked:
-            return {}
-        kept = np.asarray([[m in q.kept for m in range(len(_MODALITIES))] for q in asked])
-        out = self._network.run(inputs.masked([q.window for q in asked], kept))
-        return {q: _Told(out.posteriors[i], out.attention[i]) for i, q in enumerate(asked)}
-
-    def _hear_alone(self, windows: Sequence[EncodedWindow], inputs: Inputs) -> list[_Hearing]:
-        asked = [_Question(int(w), frozenset((int(m),))) for w, m in np.argwhere(inputs.trust > 0)]
-        told = self._ask(inputs, asked)
+    def _hear_alone(self, windows: Sequence[EncodedWindow], senses: _Senses) -> list[_Hearing]:
         alone: list[dict[int, _Told]] = [{} for _ in windows]
-        for question, answer in told.items():
+        for question, answer in senses.ask([_Question(w, frozenset((m,))) for w, m in senses.places]).items():
             (modality,) = question.kept
             alone[question.window][modality] = answer
         return [self._hearing(encoded.window, own) for encoded, own in zip(windows, alone, strict=True)]
@@ -181,7 +175,7 @@ class Fuser:
             trust=trust,
             answer=told.hearing.alone[m].posterior.tolist() if speaks else None,
             contribution=_gain(whole, told.by(told.hearing.heard - {m})) if heard else 0.0,
-            attention=float(whole.attention[m]) if heard else 0.0,
+            attention=whole.attention.get(m, 0.0) if heard else 0.0,
             label=assemble.label(slot, self._vocabulary),
         )
 
@@ -196,8 +190,34 @@ class _Question:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Told:
+    """An answer: a posterior [K + 1], and the attention each modality received."""
+
     posterior: npt.NDArray[np.float64]
-    attention: Floats
+    attention: Mapping[int, float]
+
+
+class _Senses:
+    """What every modality of a batch says by itself, heard once, and asked in any company."""
+
+    def __init__(self, network: Network, inputs: Inputs) -> None:
+        pairs = zip(inputs.windows.tolist(), inputs.modalities.tolist(), strict=True)
+        self.places = {pair: place for place, pair in enumerate(pairs)}
+        self._network = network
+        self._heard = network.hear(inputs) if self.places else None
+
+    def ask(self, questions: Sequence[_Question]) -> dict[_Question, _Told]:
+        """The answers; questions of one size are asked together, so that none is padded."""
+        sizes = sorted({len(question.kept) for question in questions})
+        alike = ([q for q in questions if len(q.kept) == size] for size in sizes)
+        return {question: told for some in alike for question, told in self._asked(some)}
+
+    def _asked(self, questions: Sequence[_Question]) -> Iterator[tuple[_Question, _Told]]:
+        assert self._heard is not None
+        kept = [sorted(question.kept) for question in questions]
+        groups = [[self.places[q.window, m] for m in some] for q, some in zip(questions, kept, strict=True)]
+        out = self._network.meet(self._heard, groups)
+        for row, question in enumerate(questions):
+            yield question, _Told(out.posteriors[row], dict(zip(kept[row], out.attention[row].tolist(), strict=True)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

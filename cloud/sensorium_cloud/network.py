@@ -20,11 +20,13 @@ from sensorium.event import Modality
 from sensorium_cloud.runtime import ModelError, Net
 
 Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.intp]
 
 FACTS: Final = 4
 """Of an event: features given (0 or 1), phrase given (0 or 1), score, trust (reliability x decay)."""
+_MASKED: Final = -1e4
+"""Log trust of who is not there: exp(-1e4) is 0, and no difference of two is not a number."""
 _MENDING: Final = "run: sensorium-cloud models verify"
-_TRUST: Final = 3
 
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 _Size = Annotated[int, msgspec.Meta(ge=1, le=65_536)]
@@ -73,51 +75,66 @@ def read_card(path: Path) -> Card:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inputs:
-    """Evidence of n windows; zeros where there is none.
+    """Evidence of n modalities of some windows, only those that are there, in the order of their modality.
 
     Attributes:
-        features: by modality, float32 [n, events, dims].
-        phrases: float32 [n, 6, events, 384]: what each event's label or words mean.
-        facts: float32 [n, 6, events, 4], see `FACTS`; an event without trust is not looked at.
+        windows: intp [n], which window each is of.
+        modalities: intp [n], which modality each is, ascending.
+        features: by modality, float32 [n of it, events, dims]; zeros where there is none.
+        phrases: float32 [n, events, phrase]: what each event's label or words mean.
+        facts: float32 [n, events, 4], see `FACTS`; an event without trust is not looked at.
     """
 
+    windows: Indices
+    modalities: Indices
     features: tuple[Floats, ...]
     phrases: Floats
     facts: Floats
 
     @classmethod
-    def zeros(cls, windows: int, card: Card) -> Inputs:
-        """Room for ``windows`` windows."""
-        shape = (windows, len(Modality), card.events)
+    def zeros(cls, places: Sequence[tuple[int, int]], card: Card) -> Inputs:
+        """Room for ``places``, each a modality and a window, sorted."""
+        count = len(places)
+        modalities, windows = np.asarray(places, np.intp).reshape(count, 2).T
+        own = np.bincount(modalities, minlength=len(card.dims))
+        sizes = zip(own, card.dims.values(), strict=True)
         return cls(
-            tuple(np.zeros((windows, card.events, size), np.float32) for size in card.dims.values()),
-            np.zeros((*shape, card.phrase), np.float32),
-            np.zeros((*shape, FACTS), np.float32),
+            windows,
+            modalities,
+            tuple(np.zeros((n, card.events, size), np.float32) for n, size in sizes),
+            np.zeros((count, card.events, card.phrase), np.float32),
+            np.zeros((count, card.events, FACTS), np.float32),
         )
 
-    @property
-    def trust(self) -> Floats:
-        """How far each modality can be trusted, [n, 6]: its best event's; 0 is absent."""
-        return np.asarray(self.facts[..., _TRUST].max(axis=-1), np.float32)
+    def features_of(self, place: int) -> Floats:
+        """The features [events, dims] of the modality in ``place``; a view."""
+        modality = self.modalities[place]
+        own: Floats = self.features[modality][place - np.searchsorted(self.modalities, modality)]
+        return own
 
-    def masked(self, rows: Sequence[int], kept: npt.NDArray[np.bool_]) -> Inputs:
-        """Copies of ``rows``, each with only those modalities that ``kept`` [rows, 6] keeps."""
-        index = np.asarray(rows, np.intp)
-        keep = kept.astype(np.float32)
-        return Inputs(
-            tuple(x[index] * keep[:, m, None, None] for m, x in enumerate(self.features)),
-            self.phrases[index] * keep[:, :, None, None],
-            self.facts[index] * keep[:, :, None, None],
-        )
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """What n modalities say by themselves, as the network passes it on.
+
+    Attributes:
+        tokens: float32 [n, width].
+        anchors: float32 [n, phrase].
+        trusted: float32 [n], log trust.
+    """
+
+    tokens: Floats
+    anchors: Floats
+    trusted: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outputs:
-    """The network's answers for n windows.
+    """What n groups of modalities say together.
 
     Attributes:
         posteriors: float64 [n, K + 1], calibrated; the last is "none of them".
-        attention: float32 [n, 6], sums to 1.
+        attention: float32 [n, members], in the order of each group; sums to 1.
     """
 
     posteriors: npt.NDArray[np.float64]
@@ -125,36 +142,55 @@ class Outputs:
 
 
 class Network:
-    """The network with the concepts it answers in.
+    """The network, in two halves, with the concepts it answers in.
 
     Args:
-        path: the ``.onnx`` file.
-        card: its card.
+        senses: the ``.onnx`` file of the half that hears each modality by itself.
+        meeting: that of the half in which modalities look at each other.
+        card: their card.
         concepts: float32 [K, 384], the concepts' sentence embeddings at unit length.
         threads: for one run.
 
     Raises:
-        ModelError: the file is not the network that the card describes.
+        ModelError: the files are not the network that the card describes.
     """
 
-    def __init__(self, path: Path, card: Card, concepts: Floats, *, threads: int = 1) -> None:
+    def __init__(self, senses: Path, meeting: Path, card: Card, concepts: Floats, *, threads: int = 1) -> None:
         self.card = card
-        self._net = Net(path, threads=threads)
-        self._concepts = concepts.astype(np.float64)
-        expected = [*map(str, Modality), "phrases", "facts"]
-        if self._net.inputs != expected:
-            raise ModelError(f"{path}: takes {self._net.inputs}, where {expected} are needed; {_MENDING}")
+        self._senses = _half(senses, [*map(str, Modality), "phrases", "facts", "which"], threads)
+        self._meeting = _half(meeting, ["tokens", "anchors", "trusted"], threads)
+        self._concepts = np.ascontiguousarray(concepts.T, np.float32)
         try:
-            self.run(Inputs.zeros(2, card))
+            self.meet(self.hear(Inputs.zeros([(m, 0) for m in range(len(card.dims))], card)), [[0, 1], [2]])
         except Exception as error:  # ONNX Runtime's own errors share no narrower base
-            raise ModelError(f"{path}: not the network its card describes; {_MENDING}") from error
+            raise ModelError(f"{meeting}: not the network its card describes; {_MENDING}") from error
 
-    def run(self, inputs: Inputs) -> Outputs:
-        """The answers, row by row; no row depends on another."""
-        arrays = [*inputs.features, inputs.phrases, inputs.facts]
-        embedding, attention, none = self._net.run(dict(zip(self._net.inputs, arrays, strict=True)))
-        cosines = np.concatenate([embedding @ self._concepts.T, none[:, None]], axis=1)
+    def hear(self, inputs: Inputs) -> Told:
+        """What each modality says by itself."""
+        which = inputs.modalities.astype(np.int64)
+        arrays: list[npt.NDArray[Any]] = [*inputs.features, inputs.phrases, inputs.facts, which]
+        return Told(*self._senses.run(dict(zip(self._senses.inputs, arrays, strict=True))))
+
+    def meet(self, told: Told, groups: Sequence[Sequence[int]]) -> Outputs:
+        """What each of ``groups`` says together: places in ``told``, at least one; no group depends on another."""
+        longest = max(map(len, groups))
+        places = np.zeros((len(groups), longest), np.intp)
+        missing = np.ones(places.shape, bool)
+        for row, group in enumerate(groups):
+            places[row, : len(group)] = group
+            missing[row, : len(group)] = False
+        trusted = np.where(missing, np.float32(_MASKED), told.trusted[places])
+        arrays = {"tokens": told.tokens[places], "anchors": told.anchors[places], "trusted": trusted}
+        embedding, attention, none = self._meeting.run(arrays)
+        cosines = np.concatenate([embedding @ self._concepts, none[:, None]], axis=1, dtype=np.float64)
         return Outputs(softmax(cosines * (self.card.scale / self.card.temperature)), attention)
+
+
+def _half(path: Path, expected: list[str], threads: int) -> Net:
+    net = Net(path, threads=threads)
+    if net.inputs != expected:
+        raise ModelError(f"{path}: takes {net.inputs}, where {expected} are needed; {_MENDING}")
+    return net
 
 
 def softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
     python models/build/fusion.py train    --out DIR    needs the extra `train`; some minutes on two cores
     python models/build/fusion.py evaluate --out DIR    prints the table of the card
-    python models/build/fusion.py export   --out DIR    writes fusion.onnx and fusion.json into DIR
+    python models/build/fusion.py export   --out DIR    writes its two halves and fusion.json into DIR
 
 DIR keeps the banks and the weights between the steps; what ships is copied to models/weights by hand.
 """
@@ -23,15 +23,14 @@ import fusion_measure
 import numpy as np
 import torch
 from fusion_bank import Bank, Floats, Split
-from fusion_mix import MODALITIES, Mixer, materialise
-from fusion_net import FusionNet
+from fusion_mix import MODALITIES, Inputs, Mixer, materialise
+from fusion_net import MASKED, TRUST, FusionNet, Meeting, Senses
 from torch import nn
 
 from sensorium import concepts
 from sensorium.concepts import Vocabulary
 from sensorium_cloud.encode import SentenceEncoder
 from sensorium_cloud.evidence import embed
-from sensorium_cloud.network import Inputs
 from sensorium_models import store
 
 _SEED: Final = 2026
@@ -163,45 +162,74 @@ def evaluate(world: World) -> dict[str, Any]:
 
 
 def export(world: World) -> None:
-    """Write fusion.onnx and fusion.json, after comparing ONNX Runtime with torch."""
+    """Write both halves and fusion.json, after comparing ONNX Runtime with torch."""
     net = world.net()
-    path = world.out / "fusion.onnx"
-    names = [*map(str, MODALITIES), "phrases", "facts"]
     rng = np.random.default_rng(_SEED)
     mixer = Mixer(world.vocabulary, world.bank("exam"), rng)
     scenes = [mixer.draw() for _ in range(64)]
     inputs, _ = materialise(scenes, world.bank("exam"), world.vocabulary, world.concepts, rng, drop=0.25)
-    batch = torch.export.Dim("windows", min=1, max=4096)
-    torch.onnx.export(
-        net,
-        tuple(tensors(inputs)),
-        str(path),
-        input_names=names,
-        output_names=["embedding", "attention", "none"],
-        dynamic_shapes=(tuple({0: batch} for _ in names),),
-        dynamo=True,
-        external_data=False,
-        optimize=True,
-    )
-    apart = _apart(path, net, inputs, names)
-    print(f"{path}: {path.stat().st_size} bytes, ONNX Runtime and torch differ by at most {apart:.1e}")
+    senses, meeting = world.out / "fusion_senses.onnx", world.out / "fusion.onnx"
+    sparse = _sparse(inputs)
+    names = [*map(str, MODALITIES), "phrases", "facts", "which"]
+    _write(Senses(net), sparse, senses, names, ["tokens", "anchors", "trusted"], axes=1)
+    with torch.no_grad():
+        heard = Senses(net)(*sparse)
+    some = tuple(x[:60].reshape(20, 3, *x.shape[1:]) for x in heard)
+    _write(Meeting(net), some, meeting, ["tokens", "anchors", "trusted"], ["embedding", "attention", "none"], axes=2)
+    apart = max(_apart(senses, Senses(net), sparse), *(_apart(meeting, Meeting(net), x) for x in _groups(heard)))
+    size = senses.stat().st_size + meeting.stat().st_size
+    print(f"{size} bytes, ONNX Runtime and torch differ by at most {apart:.1e}")
     assert apart < 1e-4
     _write_card(world, net, apart)
 
 
-def _apart(path: Path, net: FusionNet, inputs: Inputs, names: Sequence[str]) -> float:
-    """The largest difference between ONNX Runtime and torch, over batches of 1 and of 64."""
+def _sparse(inputs: Inputs) -> tuple[torch.Tensor, ...]:
+    """The modalities that are there, in their order, as `Senses` takes them."""
+    present = [np.flatnonzero(inputs.facts[:, m, :, TRUST].max(1)) for m in range(len(MODALITIES))]
+    features = [x[rows] for x, rows in zip(inputs.features, present, strict=True)]
+    stacked = [np.concatenate([x[rows, m] for m, rows in enumerate(present)]) for x in (inputs.phrases, inputs.facts)]
+    which = np.repeat(np.arange(len(MODALITIES)), [len(rows) for rows in present])
+    return tuple(torch.from_numpy(np.ascontiguousarray(x)) for x in (*features, *stacked, which))
+
+
+def _groups(heard: Sequence[torch.Tensor]) -> list[tuple[torch.Tensor, ...]]:
+    """Batches of modalities that meet: one alone, pairs, and all six with one of them masked."""
+    alone, pairs, all_six = (
+        tuple(x[: n * size].reshape(n, size, *x.shape[1:]) for x in heard) for n, size in ((1, 1), (30, 2), (9, 6))
+    )
+    tokens, anchors, trusted = all_six
+    return [alone, pairs, (tokens, anchors, trusted.index_fill(1, torch.tensor([2]), MASKED))]
+
+
+def _write(
+    half: nn.Module, example: Sequence[torch.Tensor], path: Path, names: list[str], gives: list[str], *, axes: int
+) -> None:
+    """Write one half; its first ``axes`` axes may have any size."""
+    free = dict.fromkeys(range(axes), torch.export.Dim.DYNAMIC)
+    shapes: Any = tuple(free for _ in example)
+    torch.onnx.export(
+        half.eval(),
+        tuple(example),
+        str(path),
+        input_names=names,
+        output_names=gives,
+        dynamic_shapes=(shapes,) if axes == 1 else shapes,  # `Senses` takes any number of inputs, as one argument
+        dynamo=True,
+        external_data=False,
+        optimize=True,
+    )
+
+
+def _apart(path: Path, half: nn.Module, inputs: Sequence[torch.Tensor]) -> float:
+    """The largest difference between ONNX Runtime and torch."""
     import onnxruntime as ort
 
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    arrays = [*inputs.features, inputs.phrases, inputs.facts]
+    names = [i.name for i in session.get_inputs()]
+    outputs = session.run(None, {name: x.numpy() for name, x in zip(names, inputs, strict=True)})
     with torch.no_grad():
-        expected = [output.numpy() for output in net(*tensors(inputs))]
-    worst = 0.0
-    for rows in (slice(0, 64), slice(5, 6)):
-        outputs = session.run(None, {name: x[rows] for name, x in zip(names, arrays, strict=True)})
-        worst = max(worst, *(float(np.abs(o - e[rows]).max()) for o, e in zip(outputs, expected, strict=True)))
-    return worst
+        expected = [output.numpy() for output in half(*inputs)]
+    return max(float(np.abs(o - e).max()) for o, e in zip(outputs, expected, strict=True))
 
 
 def _write_card(world: World, net: FusionNet, apart: float) -> None:

@@ -10,12 +10,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from fusion_bank import Bank, Floats
-from fusion_mix import MODALITIES, Evidence, Mixer, Scene, materialise
+from fusion_mix import MODALITIES, Evidence, Inputs, Mixer, Scene, materialise
 
 from sensorium.concepts import Precedence, Vocabulary
 from sensorium.event import Modality
 from sensorium.symbol import disagreement_bits
-from sensorium_cloud.network import Inputs, softmax
+from sensorium_cloud.network import softmax
 
 Run = Callable[[Inputs], tuple[Floats, Floats]]
 Doubles = npt.NDArray[np.float64]

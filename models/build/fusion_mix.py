@@ -23,7 +23,7 @@ from fusion_bank import NOTHING_KNOWN, Bank, Floats
 
 from sensorium.concepts import Concept, Precedence, Vocabulary
 from sensorium.event import Modality
-from sensorium_cloud.network import FACTS, Inputs
+from sensorium_cloud.network import FACTS
 
 MODALITIES: Final = tuple(Modality)
 _EVENTS: Final = 4
@@ -206,6 +206,26 @@ class Mixer:
 
 
 # --- arrays ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """Evidence of n windows with a place for every modality; zeros where there is none.
+
+    Attributes:
+        features: by modality, float32 [n, events, dims].
+        phrases: float32 [n, 6, events, 384].
+        facts: float32 [n, 6, events, 4].
+    """
+
+    features: tuple[Floats, ...]
+    phrases: Floats
+    facts: Floats
+
+    @property
+    def trust(self) -> Floats:
+        """How far each modality can be trusted, [n, 6]: its best event's; 0 is absent."""
+        return np.asarray(self.facts[..., 3].max(axis=-1), np.float32)
 
 
 def materialise(

@@ -2,7 +2,9 @@
 
 One token per modality: its events, each a feature vector and the phrase its label stands for, are
 pooled by attention before the modalities look at each other (48 event tokens instead of 6 would cost
-the cloud eight times as much). Absence is a mask; how far a sense can be trusted is added to the
+the cloud eight times as much). What a modality says of itself depends on no other, so it is written as a
+network of its own (`Senses`), run once a window; the one that lets modalities look at each other (`Meeting`) is asked
+about each alone, about all, and about all but one. Absence is a mask; how far a sense can be trusted is added to the
 attention logits as log(reliability x decay) (Vaswani et al. 2017, masked scaled dot-product
 attention). The answer lives in the sentence encoder's space:
 
@@ -24,6 +26,7 @@ MASKED = -1e4
 _LEAST_TRUST = 1e-6
 FACTS = 4
 """Of an event: features given, phrase given, score, trust."""
+TRUST = 3
 
 
 class FusionNet(nn.Module):
@@ -71,21 +74,64 @@ class FusionNet(nn.Module):
             [batch], the cosine a concept must exceed to be likelier than "none of them".
         """
         *features, phrases, facts = inputs
-        trust = facts[..., 3]
         raw = torch.stack([stem(self.dim(x)) for stem, x in zip(self.stems, features, strict=True)], 1)
-        events = self.event(raw + self.phrase(self.dim(phrases)) + self.facts(facts) + self.kind)
+        tokens, anchors, trusted = self.told(raw, phrases, facts, self.kind, self.gain)
+        return self.met(tokens, anchors, trusted)
+
+    def told(
+        self, raw: Tensor, phrases: Tensor, facts: Tensor, kind: Tensor, gain: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What each modality says by itself: its token [..., width], anchor [..., phrase] and log trust [...].
+
+        ``raw`` [..., events, width] are its events' features behind their stem; ``kind`` and ``gain`` are its own.
+        """
+        trust = facts[..., TRUST]
+        events = self.event(raw + self.phrase(self.dim(phrases)) + self.facts(facts) + kind)
         within = torch.softmax(self.pick(events).squeeze(-1) + log_trust(trust), -1).unsqueeze(-1)
-        tokens = (within * events).sum(2)
-        anchors = (within * phrases).sum(2) * self.gain
-        trusted = log_trust(trust.amax(-1))
+        return (within * events).sum(-2), (within * phrases).sum(-2) * gain, log_trust(trust.amax(-1))
+
+    def met(self, tokens: Tensor, anchors: Tensor, trusted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What modalities say together; [batch, modalities, ...], as many as there are."""
         for layer in self.layers:
             tokens = layer(tokens, trusted)
         tokens = self.norm(tokens)
         attention = torch.softmax(self.look(tokens).squeeze(-1) + trusted, -1)
         weights = attention.unsqueeze(-1)
-        said = (weights * (anchors + self.say(tokens))).sum(1)
+        gist = (weights * tokens).sum(1)
+        said = (weights * anchors).sum(1) + self.say(gist)
         embedding = said / said.pow(2).sum(-1, keepdim=True).add(1e-12).sqrt()
-        return embedding, attention, self.none((weights * tokens).sum(1)).squeeze(-1)
+        return embedding, attention, self.none(gist).squeeze(-1)
+
+
+class Senses(nn.Module):
+    """The half of a `FusionNet` that hears each modality by itself, over only those that are there."""
+
+    def __init__(self, net: FusionNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Token [n, width], anchor [n, phrase] and log trust [n] of each of n modalities of some windows.
+
+        Args:
+            inputs: features by modality [n_m, events, dims], then for all of them, in the same order, phrases [n,
+                events, phrase], facts [n, events, 4] and which modality it is, int64 [n].
+        """
+        *features, phrases, facts, which = inputs
+        raw = torch.cat([stem(x) for stem, x in zip(self.net.stems, features, strict=True)], 0)
+        return self.net.told(raw, phrases, facts, self.net.kind[which], self.net.gain[which])
+
+
+class Meeting(nn.Module):
+    """The other half: any of a window's modalities look at each other."""
+
+    def __init__(self, net: FusionNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, tokens: Tensor, anchors: Tensor, trusted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Embedding [n, phrase], attention [n, modalities] and none [n], as `FusionNet` gives them."""
+        return self.net.met(tokens, anchors, trusted)
 
 
 class Layer(nn.Module):

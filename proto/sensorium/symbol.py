@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+import numpy.typing as npt
+
 from sensorium.event import Modality
 from sensorium.window import Presence
 
@@ -203,9 +206,11 @@ def normalised(masses: Sequence[float]) -> tuple[float, ...]:
     return tuple(m / total for m in masses) if total > 0 else tuple(0.0 for _ in masses)
 
 
-def entropy_bits(probabilities: Sequence[float]) -> float:
+def entropy_bits(probabilities: npt.ArrayLike) -> float:
     """Shannon entropy of a distribution: H = -sum p log2 p (Shannon 1948), 0 log 0 = 0."""
-    return -math.fsum(p * math.log2(p) for p in probabilities if p > 0) or 0.0
+    p = np.asarray(probabilities, np.float64)
+    p = p[p > 0]
+    return -float((p * np.log2(p)).sum()) or 0.0
 
 
 def disagreement_bits(answers: Sequence[Sequence[float]], weights: Sequence[float]) -> float:
@@ -216,9 +221,9 @@ def disagreement_bits(answers: Sequence[Sequence[float]], weights: Sequence[floa
     shares = normalised(weights)
     if sum(w > 0 for w in shares) < 2:
         return 0.0
-    mixture = [math.fsum(w * p for w, p in zip(shares, column, strict=True)) for column in zip(*answers, strict=True)]
-    apart = math.fsum(w * entropy_bits(a) for w, a in zip(shares, answers, strict=True))
-    return max(entropy_bits(mixture) - apart, 0.0)
+    each = np.asarray(answers, np.float64)
+    apart = math.fsum(w * entropy_bits(a) for w, a in zip(shares, each, strict=True))
+    return max(entropy_bits((np.asarray(shares)[:, np.newaxis] * each).sum(axis=0)) - apart, 0.0)
 
 
 def softmax(logits: Sequence[float], temperature: float = 1.0) -> tuple[float, ...]:

@@ -26,6 +26,7 @@ from sensorium_models import store
 pytestmark = pytest.mark.needs_models
 
 WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
+NETWORK = [WEIGHTS / name for name in ("fusion_senses.onnx", "fusion.onnx", "fusion.json")]
 MS = 1_000_000
 END_NS = 10_000 * MS
 VOCABULARY = concepts.load()
@@ -40,7 +41,7 @@ def sentences() -> SentenceEncoder:
 
 @pytest.fixture(scope="module")
 def fuser(sentences: SentenceEncoder) -> Fuser:
-    return Fuser.load(WEIGHTS / "fusion.onnx", WEIGHTS / "fusion.json", VOCABULARY, sentences.encode)
+    return Fuser.load(*NETWORK, VOCABULARY, sentences.encode)
 
 
 Understand = Callable[..., Symbol]
@@ -259,7 +260,7 @@ description = "Open the roof of the greenhouse."
 paraphrases = ["the greenhouse is too hot", "let fresh air into the greenhouse"]
 """
     )
-    fuser = Fuser.load(WEIGHTS / "fusion.onnx", WEIGHTS / "fusion.json", garden, sentences.encode)
+    fuser = Fuser.load(*NETWORK, garden, sentences.encode)
 
     told = fuser.fuse([encoded(sentences, said("please water my flowers")), encoded(sentences, seen(H, "tap"))])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,24 @@ def some_concepts(count: int = 5) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
-def some_inputs(windows: int, seed: int = 0) -> Inputs:
+def a_network() -> Network:
+    return Network(WEIGHTS / "fusion_senses.onnx", WEIGHTS / "fusion.onnx", CARD, some_concepts())
+
+
+def some_inputs(windows: int, seed: int = 0, modalities: Sequence[int] = range(6)) -> Inputs:
+    """Noise from every modality of every window."""
     rng = np.random.default_rng(seed)
-    inputs = Inputs.zeros(windows, CARD)
+    inputs = Inputs.zeros([(m, w) for m in modalities for w in range(windows)], CARD)
     for features in inputs.features:
         features[:] = rng.normal(size=features.shape)
     inputs.phrases[:] = rng.normal(0, CARD.phrase**-0.5, inputs.phrases.shape)
     inputs.facts[:] = rng.random(inputs.facts.shape)
     return inputs
+
+
+def whole_windows(windows: int) -> list[list[int]]:
+    """Groups of all six modalities, as `some_inputs` places them."""
+    return [[m * windows + w for m in range(6)] for w in range(windows)]
 
 
 def a_card(tmp_path: Path, **changes: Any) -> Path:
@@ -46,51 +57,72 @@ def test_the_committed_network_was_made_for_the_default_vocabulary() -> None:
 
 def test_the_committed_network_was_compared_with_the_one_that_was_trained() -> None:
     assert CARD.about["onnx_against_torch"] < 1e-4
-    assert (WEIGHTS / "fusion.onnx").stat().st_size < 5_000_000
+    assert sum((WEIGHTS / f"{half}.onnx").stat().st_size for half in ("fusion_senses", "fusion")) < 5_000_000
 
 
-def test_answers_are_distributions_for_any_number_of_windows() -> None:
-    network = Network(WEIGHTS / "fusion.onnx", CARD, some_concepts())
+def test_answers_are_distributions_for_any_number_of_windows_and_modalities() -> None:
+    network = a_network()
 
     for windows in (1, 3, 17):
-        out = network.run(some_inputs(windows))
-        assert out.posteriors.shape == (windows, 6)
-        assert out.posteriors.sum(axis=1) == pytest.approx(1)
-        assert out.attention.sum(axis=1) == pytest.approx(1, abs=1e-5)
+        told = network.hear(some_inputs(windows))
+        for size in range(1, 7):
+            out = network.meet(told, [group[:size] for group in whole_windows(windows)])
+            assert out.posteriors.shape == (windows, 6)
+            assert out.posteriors.sum(axis=1) == pytest.approx(1)
+            assert out.attention.shape == (windows, size)
+            assert out.attention.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
-def test_what_is_masked_is_not_looked_at() -> None:
-    network = Network(WEIGHTS / "fusion.onnx", CARD, some_concepts())
+def test_who_is_left_out_is_not_looked_at() -> None:
+    network = a_network()
     inputs = some_inputs(1)
-    kept = np.array([[True, False, True, True, False, True]])
+    others = [0, 2, 3, 5]
 
-    before = network.run(inputs.masked([0], kept))
+    before = network.meet(network.hear(inputs), [others])
     for modality in (1, 4):
         inputs.features[modality][:] = 1e6
-    after = network.run(inputs.masked([0], kept))
+    after = network.meet(network.hear(inputs), [others])
 
     assert np.array_equal(before.posteriors, after.posteriors)
-    assert before.attention[0, [1, 4]].tolist() == [0, 0]
 
 
-def test_a_window_without_evidence_still_gives_numbers() -> None:
-    out = Network(WEIGHTS / "fusion.onnx", CARD, some_concepts()).run(Inputs.zeros(2, CARD))
+def test_a_group_beside_larger_ones_is_padded_and_answers_the_same() -> None:
+    network = a_network()
+    told = network.hear(some_inputs(2))
+
+    alone, padded = network.meet(told, [[0, 4]]), network.meet(told, [[1, 3, 5, 7, 9], [0, 4]])
+
+    assert padded.posteriors[1] == pytest.approx(alone.posteriors[0], abs=1e-6)
+    assert padded.attention[1, 2:].tolist() == [0, 0, 0]
+
+
+def test_evidence_that_nobody_trusts_still_gives_numbers() -> None:
+    network = a_network()
+    out = network.meet(network.hear(Inputs.zeros([(0, 0), (3, 0), (3, 1)], CARD)), [[0, 1], [2]])
 
     assert np.isfinite(out.posteriors).all()
     assert np.isfinite(out.attention).all()
 
 
-def test_no_row_depends_on_its_batch_mates() -> None:
-    network = Network(WEIGHTS / "fusion.onnx", CARD, some_concepts())
-    inputs, loud = some_inputs(2), some_inputs(64)
-    everything = np.ones((65, 6), bool)
+def test_features_lie_in_the_place_of_their_modality() -> None:
+    inputs = some_inputs(3, modalities=(1, 4))
+
+    assert [inputs.features_of(place).shape for place in range(6)] == [(4, 256)] * 3 + [(4, 64)] * 3
+    inputs.features_of(4)[:] = 7
+    assert (inputs.features[4][1] == 7).all()
+
+
+def test_no_window_depends_on_its_batch_mates() -> None:
+    network = a_network()
+    inputs, loud = some_inputs(1), some_inputs(64, seed=1)
     for mine, theirs in zip(inputs.features, loud.features, strict=True):
         theirs[:] *= 1e4
-        theirs[7] = mine[1]
-    loud.phrases[7], loud.facts[7] = inputs.phrases[1], inputs.facts[1]
+        theirs[7] = mine[0]
+    places = whole_windows(64)[7]
+    loud.phrases[places], loud.facts[places] = inputs.phrases, inputs.facts
 
-    alone = network.run(inputs.masked([1], everything[:1])).posteriors[0]
-    among = network.run(loud.masked(range(64), everything[:64])).posteriors[7]
+    alone = network.meet(network.hear(inputs), whole_windows(1)).posteriors[0]
+    among = network.meet(network.hear(loud), whole_windows(64)).posteriors[7]
 
     assert among == pytest.approx(alone, abs=1e-5)
 
@@ -122,4 +154,9 @@ def test_a_card_of_another_network_is_found_at_start(tmp_path: Path) -> None:
     card = read_card(a_card(tmp_path, dims={**CARD.dims, Modality.HAPTIC: 63}))
 
     with pytest.raises(ModelError, match="not the network its card describes"):
-        Network(WEIGHTS / "fusion.onnx", card, some_concepts())
+        Network(WEIGHTS / "fusion_senses.onnx", WEIGHTS / "fusion.onnx", card, some_concepts())
+
+
+def test_the_halves_are_not_taken_for_each_other() -> None:
+    with pytest.raises(ModelError, match=r"takes \['tokens', 'anchors', 'trusted'\], where"):
+        Network(WEIGHTS / "fusion.onnx", WEIGHTS / "fusion_senses.onnx", CARD, some_concepts())

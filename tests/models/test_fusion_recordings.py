@@ -27,6 +27,7 @@ pytestmark = pytest.mark.needs_models
 
 TESTS = Path(__file__).parents[1]
 WEIGHTS = TESTS.parent / "models" / "weights"
+NETWORK = [WEIGHTS / name for name in ("fusion_senses.onnx", "fusion.onnx", "fusion.json")]
 WAKE_WORDS = ("okay_nabu", "hey_jarvis", "hey_mycroft", "alexa")
 VOCABULARY = concepts.load()
 
@@ -34,7 +35,7 @@ VOCABULARY = concepts.load()
 @pytest.fixture(scope="module")
 def fuser() -> Fuser:
     sentences = SentenceEncoder(store.path("sentence_embedding"), store.path("sentence_tokenizer"))
-    return Fuser.load(WEIGHTS / "fusion.onnx", WEIGHTS / "fusion.json", VOCABULARY, sentences.encode)
+    return Fuser.load(*NETWORK, VOCABULARY, sentences.encode)
 
 
 def understood(fuser: Fuser, event: Event) -> Symbol:

@@ -150,7 +150,7 @@ def test_who_has_no_weight_does_not_disagree(weights: tuple[float, float]) -> No
 
 
 def test_answers_over_different_vocabularies_are_a_mistake() -> None:
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="inhomogeneous shape"):
         disagreement_bits([(1.0, 0.0), (0.5, 0.25, 0.25)], [1.0, 1.0])
 
 

@@ -67,10 +67,11 @@ def load_engines(settings: Settings) -> Engines:
     )
     frames = FrameEncoder(store.path("frame_embedding"), remember=table.remember_pictures, threads=table.threads)
     chosen = settings.fusion.vocabulary
-    network = store.path("fusion")
+    meeting = store.path("fusion")
     fuser = Fuser.load(
-        network,
-        network.with_suffix(".json"),
+        store.path("fusion_senses"),
+        meeting,
+        meeting.with_suffix(".json"),
         concepts.load(Path(chosen) if chosen else None),
         sentences.encode,
         processed_on=settings.name,
