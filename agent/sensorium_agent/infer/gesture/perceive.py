@@ -1,4 +1,4 @@
-"""Gestures in pictures: every picture with a hand in it gives one event."""
+"""Gestures in pictures: every picture with a hand in it gives one event, and every movement that meant something."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from sensorium.event import Event, EventStream, Frame, Sample, Tensor
 from sensorium_agent.infer.gesture.classify import HAND_FEATURES, LABELS, Floats, GestureClassifier, hand_features
 from sensorium_agent.infer.gesture.landmark import LandmarkModel
+from sensorium_agent.infer.gesture.motion import HandMotions, Motion
 from sensorium_agent.infer.gesture.palm import PalmDetector
 from sensorium_agent.infer.gesture.region import Picture
 from sensorium_agent.infer.gesture.track import HandTracker, Track
@@ -19,11 +20,12 @@ from sensorium_agent.infer.model import Model
 
 # At 30 Hz a new gesture passes one half of the smoothed probability with its second picture, after 67 ms.
 _SMOOTH_NS: Final = 60_000_000
+_REMEMBER_NS: Final = 5_000_000_000  # a hand's features, for a movement that ended out of sight
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Reading:
-    """What one hand said up to now: probabilities [7] smoothed over time, and its features [64] now."""
+    """What one hand said up to now: probabilities smoothed over time, and its features [64] now."""
 
     track: Track
     probabilities: Floats
@@ -35,11 +37,17 @@ class _Reading:
         """Probability of the likeliest label."""
         return float(self.probabilities[: len(LABELS)].max())
 
+    @property
+    def side(self) -> str:
+        """Whether it is its owner's left or right hand."""
+        return "right" if self.track.right >= 0.5 else "left"
+
 
 class GesturePerceiver:
     """Finds up to two hands in each picture and names the gesture of the one that is surest.
 
     The event's features are 128 numbers: `hand_features` of that hand, then of the other one, zero if there is none.
+    A movement (`bout.LABELS`) is an event of its own once it is over: ``at_ns`` is its end, ``span_ns`` its length.
     """
 
     def __init__(
@@ -50,6 +58,8 @@ class GesturePerceiver:
         self._classifier = GestureClassifier(classifier)
         self._min_score = min_score
         self._readings: dict[int, _Reading] = {}
+        self._motions = HandMotions()
+        self._moving: dict[int, _Reading] = {}
 
     def perceive(self, sample: Sample) -> Sequence[Event]:
         """The gesture in a picture, or nothing where there is no hand."""
@@ -57,14 +67,37 @@ class GesturePerceiver:
         picture = sample.data.pixels
         tracks = self._tracker.follow(picture, sample.at_ns)
         self._readings = {track.number: self._read(track, sample.at_ns) for track in tracks}
+        moved = self._moved(sample)
         if not self._readings:
-            return ()
+            return moved
         readings = sorted(self._readings.values(), key=lambda reading: reading.score, reverse=True)
-        return (self._event(sample, picture, readings),)
+        return [*moved, self._event(sample, picture, readings)]
 
     def finish(self, now_ns: int) -> Sequence[Event]:  # noqa: ARG002
-        """Nothing: each picture had its answer at once."""
-        return ()
+        """The movements that the end cut short."""
+        return [self._motion(number, motion, 0) for number, motion in self._motions.finish()]
+
+    def _moved(self, sample: Sample) -> list[Event]:
+        """The movements that were over by now, also of hands out of sight."""
+        hands = {number: reading.track.hand.joints for number, reading in self._readings.items()}
+        ended = self._motions.see(sample.at_ns, hands)
+        self._moving |= self._readings
+        events = [self._motion(number, motion, sample.at_error_ns) for number, motion in ended]
+        self._moving = {n: r for n, r in self._moving.items() if sample.at_ns - r.at_ns <= _REMEMBER_NS}
+        return events
+
+    def _motion(self, number: int, motion: Motion, at_error_ns: int) -> Event:
+        reading = self._moving[number]
+        return self._stream.event(
+            motion.end_ns,
+            at_error_ns=at_error_ns,
+            span_ns=motion.end_ns - motion.onset_ns,
+            label=motion.label,
+            score=motion.score,
+            quality=reading.track.hand.presence,
+            features=_features([reading]),
+            metadata={"handedness": reading.side, "hand": str(number)},
+        )
 
     def _read(self, track: Track, at_ns: int) -> _Reading:
         """Classify a hand, and soften the answer by what it said before; the first picture speaks for itself."""
@@ -80,22 +113,28 @@ class GesturePerceiver:
         surest = readings[0]
         hand = surest.track.hand
         known = surest.score >= self._min_score
-        features = np.zeros(2 * HAND_FEATURES, np.float32)
-        for number, reading in enumerate(readings):
-            features[number * HAND_FEATURES :][:HAND_FEATURES] = reading.features
         return self._stream.event(
             sample.at_ns,
             at_error_ns=sample.at_error_ns,
             label=LABELS[int(surest.probabilities[: len(LABELS)].argmax())] if known else None,
             score=min(surest.score, 1.0) if known else 0.0,
             quality=hand.presence * (0.5 + 0.5 * hand.sharpness()),
-            features=Tensor.of(features),
+            features=_features(readings),
             metadata={
-                "handedness": "right" if hand.right >= 0.5 else "left",
+                "handedness": surest.side,
+                "hand": str(surest.track.number),
                 "hands": str(len(readings)),
                 "box": _box(surest, picture),
             },
         )
+
+
+def _features(readings: Sequence[_Reading]) -> Tensor:
+    """Of up to two hands, 128 numbers."""
+    features = np.zeros(2 * HAND_FEATURES, np.float32)
+    for place, reading in enumerate(readings):
+        features[place * HAND_FEATURES :][:HAND_FEATURES] = reading.features
+    return Tensor.of(features)
 
 
 def _box(reading: _Reading, picture: Picture) -> str:

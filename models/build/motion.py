@@ -1,0 +1,182 @@
+"""Measures the gestures that are movements: on generated people of two kinds, and on skeletons of real ones.
+
+    python models/build/motion.py [--clips 300] [--skeletons FILE.npz]
+
+The limits in `infer/gesture/bout.py` were set on `motion_paths.SEEN`; ``UNSEEN`` moves, films and errs differently.
+``--skeletons`` takes a file of UTD-MHAD (C. Chen, R. Jafari, N. Kehtarnavaz, ICIP 2015): ``skel`` [clip, frame, 20, 3]
+in metres at 30 Hz, ``skel_len``, ``action`` and ``names``. It has no fingers: an open hand is put where the hand was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import motion_paths
+import numpy as np
+import numpy.typing as npt
+from motion_camera import hand
+
+from sensorium_agent.infer.gesture.bout import LABELS, Motion
+from sensorium_agent.infer.gesture.motion import spot
+
+_REAL: Final = {
+    "swipe left": "swipe_left",
+    "swipe right": "swipe_right",
+    "wave": "wave",
+    "draw circle clockwise": "circle",
+    "draw circle counter clockwise": "circle",
+}
+_QUIET: Final = ("walk", "sit to stand", "stand to sit", "lunge", "draw x", "draw triangle")
+_PALM_M: Final = 0.09
+_SPINE: Final = 2
+_HANDS: Final = (7, 11)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """A clip and the motions found in it."""
+
+    clip: motion_paths.Clip
+    motions: list[Motion]
+
+    @property
+    def right(self) -> bool:
+        """Exactly the gesture was found, or nothing where there was none."""
+        wanted = [self.clip.label] if self.clip.label in LABELS else []
+        return [motion.label for motion in self.motions] == wanted
+
+
+def interval(good: int, count: int) -> str:
+    """A share with its 95 % interval: E. B. Wilson, J. Am. Stat. Assoc. 22 (1927)."""
+    z, share = 1.96, good / count
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * (share * (1 - share) / count + z * z / (4 * count * count)) ** 0.5 / (1 + z * z / count)
+    return f"{good}/{count} = {share:.3f} [{middle - half:.3f}, {middle + half:.3f}]"
+
+
+def heard(people: motion_paths.People, names: Sequence[str], clips: int, seed: int) -> list[Heard]:
+    """``clips`` clips of each name."""
+    rng = np.random.default_rng(seed)
+    made = (motion_paths.clip(name, people, rng) for name in names for _ in range(clips))
+    return [Heard(clip, list(spot(zip(clip.times_ns.tolist(), clip.joints, strict=True)))) for clip in made]
+
+
+def measure(title: str, people: motion_paths.People, clips: int) -> None:
+    """Print what is found of gestures, and what in ordinary life."""
+    meant = heard(people, list(motion_paths.GESTURES), clips, seed=1)
+    life = heard(people, list(motion_paths.LIFE), clips, seed=2)
+    print(f"\n{title}: gestures {interval(sum(h.right for h in meant), len(meant))}")
+    for label in motion_paths.GESTURES:
+        print_label(label, [h for h in meant if h.clip.label == label])
+    print(f"{title}: ordinary life without a gesture {interval(sum(h.right for h in life), len(life))}")
+    for label in motion_paths.LIFE:
+        print_label(label, [h for h in life if h.clip.label == label])
+    print_times([h for h in meant if h.right])
+    print_rates(meant)
+    print_scores([*meant, *life])
+
+
+def print_label(label: str, found: Sequence[Heard]) -> None:
+    """One line: how many are right, and what the others were taken for."""
+    wrong = Counter("+".join(m.label for m in h.motions) or "nothing" for h in found if not h.right)
+    taken = ", ".join(f"{name} {count}" for name, count in wrong.most_common(4))
+    print(f"  {label:14} {interval(sum(h.right for h in found), len(found))}  {taken}")
+
+
+def print_times(found: Sequence[Heard]) -> None:
+    """How far onsets and ends are off."""
+    for name in ("onset_ns", "end_ns"):
+        off = [(getattr(h.motions[0], name) - getattr(h.clip, name)) / 1e6 for h in found]
+        low, middle, high = np.quantile(off, [0.05, 0.5, 0.95])
+        print(f"  {name[:-3]}: median {middle:+.0f} ms off, 90 % between {low:+.0f} and {high:+.0f}")
+
+
+def print_rates(found: Sequence[Heard]) -> None:
+    """The share that is right by the pictures a second that came."""
+    rates = np.array([1e9 * (len(h.clip.times_ns) - 1) / (h.clip.times_ns[-1] - h.clip.times_ns[0]) for h in found])
+    right = np.array([h.right for h in found])
+    for low, high in ((0, 12), (12, 20), (20, 35), (35, 70)):
+        those = (rates >= low) & (rates < high)
+        if those.any():
+            print(f"  {low}-{high} pictures a second: {interval(int(right[those].sum()), int(those.sum()))}")
+
+
+def print_scores(found: Sequence[Heard]) -> None:
+    """How often a motion of some score was the right one."""
+    pairs = [(m.score, m.label == h.clip.label) for h in found for m in h.motions]
+    for low, high in ((0.5, 0.7), (0.7, 0.85), (0.85, 0.95), (0.95, 1.01)):
+        those = [right for score, right in pairs if low <= score < high]
+        if those:
+            print(f"  score {low:.2f} to {min(high, 1):.2f}: right {interval(sum(those), len(those))}")
+
+
+# --- real people -------------------------------------------------------------------------
+
+
+def measure_skeletons(path: Path) -> None:
+    """Print what is found in people who were asked to do something before a Kinect."""
+    data = np.load(path, allow_pickle=True)
+    names, actions = [str(name) for name in data["names"]], data["action"]
+    print()
+    for number, name in enumerate(names):
+        clips = [data["skel"][i, : data["skel_len"][i]] for i in np.flatnonzero(actions == number)]
+        found = [[motion.label for motion in in_skeleton(clip)] for clip in clips]
+        wanted = [_REAL[name]] if name in _REAL else []
+        seen = Counter("+".join(labels) or "nothing" for labels in found)
+        kind = "gesture" if wanted else "no gesture" if name in _QUIET else "vigorous, no gesture"
+        print(f"  {kind:21}{name:30} {interval(found.count(wanted), len(found))}  {dict(seen.most_common(4))}")
+
+
+def in_skeleton(clip: npt.NDArray[np.float32]) -> list[Motion]:
+    """The motions of both hands while they are above the middle of the spine, as a camera on a desk sees them."""
+    return [
+        motion
+        for joint in _HANDS
+        for times, joints in _in_sight(clip, joint)
+        for motion in spot(zip(times, joints, strict=True))
+    ]
+
+
+def _in_sight(clip: npt.NDArray[np.float32], joint: int) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
+    shape = hand(np.full((1, 5), 0.1), np.random.default_rng(0))[0] * [1, -1, -1]
+    place = clip[:, joint]
+    above = np.flatnonzero(place[:, 1] > clip[:, _SPINE, 1].mean())
+    for run in np.split(above, np.flatnonzero(np.diff(above) > 12) + 1):
+        if len(run) >= 5:
+            near = 1 / place[run, 2, np.newaxis, np.newaxis]
+            joints = shape * _PALM_M * near
+            joints[..., :2] += place[run, np.newaxis, :2] * [-1, -1] * near
+            yield [round(n * 1e9 / 30) for n in run], joints.astype(np.float32)
+
+
+def print_cost() -> None:
+    """Print the thread's CPU time for each picture of a hand."""
+    clips = [motion_paths.clip(name, motion_paths.SEEN, np.random.default_rng(0)) for name in motion_paths.GESTURES]
+    begin, pictures = time.thread_time(), 0
+    for clip in clips * 5:
+        list(spot(zip(clip.times_ns.tolist(), clip.joints, strict=True)))
+        pictures += len(clip.joints)
+    print(f"\n{(time.thread_time() - begin) / pictures * 1e6:.0f} us of CPU for each hand and picture")
+
+
+def main() -> None:
+    """Print every figure on a line of its own."""
+    parser = argparse.ArgumentParser(description="Measure the gestures that are movements.")
+    parser.add_argument("--clips", type=int, default=300, help="of each kind")
+    parser.add_argument("--skeletons", type=Path, help="a file of UTD-MHAD")
+    options = parser.parse_args()
+    measure("people as known", motion_paths.SEEN, options.clips)
+    measure("people not known", motion_paths.UNSEEN, options.clips)
+    if options.skeletons:
+        measure_skeletons(options.skeletons)
+    print_cost()
+
+
+if __name__ == "__main__":
+    main()
