@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
@@ -74,6 +74,7 @@ class Intake:
         self._sporadic = frozenset(sporadic)
         self._sources: dict[str, Source] = {}
         self._promises: dict[Modality, Promise] = {}
+        self._habits: dict[Modality, list[Habits]] = {m: [] for m in self.modalities}
         self._others = Counts()
 
     def admit(self, event: Event, now_ns: int) -> Source | None:
@@ -112,16 +113,14 @@ class Intake:
 
     def wait(self, end_ns: int) -> Wait:
         """Whom a window that ends at ``end_ns`` waits for."""
-        return Wait(end_ns, (holder for _, holder in self.holders()), self._idle_ns)
+        return Wait(end_ns, (h for m in self.modalities for h in self.holders_of(m)), self._idle_ns)
 
-    def holders(self) -> Iterator[tuple[Modality, Holder]]:
-        """Everyone that may hold a window: modalities that promise, and the streams of those that do not."""
-        for modality, promise in self._promises.items():
-            if modality not in self._sporadic:
-                yield modality, promise
-        for source in self._sources.values():
-            if source.modality not in self._promises and source.modality not in self._sporadic:
-                yield source.modality, source.habits
+    def holders_of(self, modality: Modality) -> tuple[Holder, ...]:
+        """Who speaks for a modality where a window may wait for it: its promise, or else each of its streams."""
+        if modality in self._sporadic:
+            return ()
+        promise = self._promises.get(modality)
+        return (promise,) if promise else tuple(self._habits[modality])
 
     def counts(self) -> dict[str, Counts]:
         """What became of the events, by stream; those of streams that gave way together, under `OTHERS`."""
@@ -140,9 +139,12 @@ class Intake:
             self._make_room()
         source = Source(event.modality, Habits(min(event.at_ns, now_ns), self._cap_ns))
         self._sources[event.stream_id] = source
+        self._habits[event.modality].append(source.habits)
         return source
 
     def _make_room(self) -> None:
         longest_silent = sorted(self._sources, key=lambda name: self._sources[name].habits.sign_ns)
         for name in longest_silent[: STREAMS // 4]:
-            self._others.add(self._sources.pop(name).counts)
+            source = self._sources.pop(name)
+            self._habits[source.modality].remove(source.habits)
+            self._others.add(source.counts)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Final, overload
+from typing import Final, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -65,14 +65,24 @@ class Run:
 
     def event(self, row: int) -> Event:
         """The event in ``row``."""
-        changed: dict[str, Any] = {"sequence": int(self.sequences[row]), "at_ns": int(self.at_ns[row])}
-        if self.at_error_ns is not None:
-            changed["at_error_ns"] = int(self.at_error_ns[row])
-        if self.scores is not None:
-            changed["score"] = float(self.scores[row])
-        if self.features is not None:
-            changed["features"] = Tensor.of(self.features[row])
-        return replace(self.like, **changed)
+        like = self.like
+        # Not dataclasses.replace: it takes four times as long.
+        return Event(
+            like.modality,
+            like.stream_id,
+            int(self.sequences[row]),
+            like.session_id,
+            int(self.at_ns[row]),
+            like.at_error_ns if self.at_error_ns is None else int(self.at_error_ns[row]),
+            like.span_ns,
+            like.label,
+            like.score if self.scores is None else float(self.scores[row]),
+            like.quality,
+            like.features if self.features is None else Tensor.of(self.features[row]),
+            like.text,
+            like.media,
+            like.metadata,
+        )
 
     def of(self, rows: npt.NDArray[np.intp]) -> Run:
         """The run of the chosen rows, in that order, in memory of its own."""
