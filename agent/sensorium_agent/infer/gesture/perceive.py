@@ -70,8 +70,13 @@ class GesturePerceiver:
         moved = self._moved(sample)
         if not self._readings:
             return moved
-        readings = sorted(self._readings.values(), key=lambda reading: reading.score, reverse=True)
+        readings = sorted(self._readings.values(), key=_score, reverse=True)
         return [*moved, self._event(sample, picture, readings)]
+
+    @property
+    def hands(self) -> Sequence[Track]:
+        """The hands of the last picture, the one that its event is about first."""
+        return [reading.track for reading in sorted(self._readings.values(), key=_score, reverse=True)]
 
     def finish(self, now_ns: int) -> Sequence[Event]:  # noqa: ARG002
         """The movements that the end cut short."""
@@ -127,6 +132,10 @@ class GesturePerceiver:
                 "box": _box(surest, picture),
             },
         )
+
+
+def _score(reading: _Reading) -> float:
+    return reading.score
 
 
 def _features(readings: Sequence[_Reading]) -> Tensor:
