@@ -89,16 +89,16 @@ def step_wall(readings: Iterable[WallOffset], faults: Sequence[Fault], *, start_
 def _in_order(messages: Iterator[Message[W]], effect: Effect[W], waiting: _Waiting[W]) -> Iterator[Message[W]]:
     """What ``effect`` makes of the messages, in order of arrival; ties in the order they were made."""
     held: list[tuple[int, int, Message[W]]] = []
-    made = 0
+    made = now_ns = 0
     for message in messages:
+        now_ns = message.now_ns
         for result in effect(message):
             heapq.heappush(held, (result.now_ns, made, result))
             made += 1
-        while held and held[0][0] <= message.now_ns:
+        while held and held[0][0] <= now_ns:
             yield heapq.heappop(held)[2]
-    for result in waiting.values():
-        heapq.heappush(held, (result.now_ns, made, result))
-        made += 1
+    for number, left in enumerate(waiting.values(), made):
+        heapq.heappush(held, (now_ns, number, replace(left, now_ns=now_ns)))
     while held:
         yield heapq.heappop(held)[2]
 

@@ -21,6 +21,7 @@ from sensorium.event import (
     Event,
     Frame,
     Intervals,
+    Labelled,
     Modality,
     Payload,
     Pulse,
@@ -91,6 +92,8 @@ def _put_data(message: pb.Sample, data: Payload) -> None:
             message.series.CopyFrom(_series(pb.SERIES_KIND_CONDUCTANCE, values, rate_hz))
         case Intervals(ms):
             message.series.CopyFrom(_series(pb.SERIES_KIND_INTERVALS, ms, 0.0))
+        case Labelled(label, score, quality, span_ns):
+            message.labelled.CopyFrom(pb.Labelled(label=label, score=score, quality=quality, span_ns=span_ns))
         case Frame() | Sound():
             pass
 
@@ -115,7 +118,7 @@ def arrival_from_proto(message: pb.Sample, medium: Frame | Sound | None = None) 
     return Arrival(message.arrived_ns, sample, _known("kept", message.kept, _KEPT))
 
 
-def _data(message: pb.Sample) -> Text | Touch | Pulse | Conductance | Intervals | None:
+def _data(message: pb.Sample) -> Text | Touch | Pulse | Conductance | Intervals | Labelled | None:
     match message.WhichOneof("data"):
         case "line":
             return Text(message.line)
@@ -123,6 +126,9 @@ def _data(message: pb.Sample) -> Text | Touch | Pulse | Conductance | Intervals 
             return _touch(message.touch)
         case "series":
             return _run(message.series)
+        case "labelled":
+            found = message.labelled
+            return Labelled(found.label, found.score, found.quality, found.span_ns)
         case _:
             return None
 

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import zstandard
-from mcap.exceptions import EndOfFile, InvalidMagic, McapError
-from mcap.records import Channel, Chunk, Footer, McapRecord, Message, Metadata, Schema
-from mcap.stream_reader import StreamReader, breakup_chunk
+from mcap.data_stream import ReadDataStream
+from mcap.exceptions import McapError
+from mcap.opcode import Opcode
+from mcap.reader import make_reader
+from mcap.records import Channel, Chunk, McapRecord, Message, Metadata, Schema
+from mcap.stream_reader import breakup_chunk
+from mcap.writer import MCAP0_MAGIC
 
 from sensorium_agent.record.session import RecordError
 
-_MOST_BYTES: Final = 1 << 28
-"""No record of ours is larger; a larger one is damage."""
-_BROKEN: Final = (McapError, zstandard.ZstdError, struct.error, ValueError, RuntimeError)
+_HEAD: Final = struct.Struct("<BQ")
+"""Before each record: its kind, and the bytes of its body (mcap.dev/spec)."""
+_READ: Final[Mapping[Opcode, Callable[[ReadDataStream], McapRecord]]] = {
+    Opcode.SCHEMA: Schema.read,
+    Opcode.CHANNEL: Channel.read,
+    Opcode.CHUNK: Chunk.read,
+    Opcode.METADATA: Metadata.read,
+}
+"""Our files keep messages in chunks; indexes and statistics only repeat what is read anyway."""
+_BROKEN: Final = (McapError, zstandard.ZstdError, struct.error, ValueError, RuntimeError, MemoryError)
 """What a damaged record raises: a wrong length or CRC, what cannot be decompressed, what is no text."""
 
 
@@ -55,8 +68,7 @@ def pieces(path: Path) -> Iterator[Piece]:
     Raises:
         RecordError: there is no such file, or it is no MCAP file.
     """
-    channels: dict[int, Channel] = {}
-    schemas: dict[int, Schema] = {}
+    channels, schemas = _repeated(path)
     for record in _records(path):
         match record:
             case Schema():
@@ -68,45 +80,53 @@ def pieces(path: Path) -> Iterator[Piece]:
                 yield Stored(channel.topic, schema.name if schema else "", record.data)
             case Metadata() | Mark():
                 yield record
-            case Footer():
-                yield Mark.END
             case _:
                 pass
 
 
-def _records(path: Path) -> Iterator[McapRecord | Mark]:
-    """The records, chunks opened; ends where the file does."""
+def _repeated(path: Path) -> tuple[dict[int, Channel], dict[int, Schema]]:
+    """The channels and schemas as they stand once more at the end: a damaged first chunk does not cost all."""
     try:
         with path.open("rb") as file:
-            reader = StreamReader(file, emit_chunks=True, record_size_limit=_MOST_BYTES)
-            yield from _opened(reader)
-    except InvalidMagic as error:
-        raise RecordError(f"{path}: is no MCAP file; make one with: sensorium record FILE.mcap") from error
-    except EndOfFile as error:
-        raise RecordError(f"{path}: is empty; make a recording with: sensorium record FILE.mcap") from error
+            summary = make_reader(file).get_summary()
+    except (*_BROKEN, OSError):
+        return {}, {}  # cut off, or worse: that is said when the file is read from its beginning
+    return (dict(summary.channels), dict(summary.schemas)) if summary else ({}, {})
+
+
+def _records(path: Path) -> Iterator[McapRecord | Mark]:
+    """The records that matter, chunks opened; ends where the file does."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            if (magic := file.read(len(MCAP0_MAGIC))) != MCAP0_MAGIC:
+                what = "is no MCAP file" if magic else "is empty"
+                raise RecordError(f"{path}: {what}; make a recording with: sensorium record FILE.mcap")
+            for opcode, body in _framed(file, size):
+                yield from _read(opcode, body)
     except OSError as error:
         raise RecordError(f"{path}: {error.strerror}; check the path") from error
 
 
-def _opened(reader: StreamReader) -> Iterator[McapRecord | Mark]:
-    records = reader.records
-    yield from _chunked(next(records))
-    while True:
-        try:
-            record = next(records, None)
-        except _BROKEN:
-            return  # cut off, here or inside the record
-        if record is None:
-            return
-        yield from _chunked(record)
+def _framed(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
+    """Kind and body of each record that is there as a whole."""
+    while len(head := file.read(_HEAD.size)) == _HEAD.size:
+        opcode, length = _HEAD.unpack(head)
+        if length > size - file.tell():
+            return  # cut off, or its length is damaged: nothing after it can be found
+        yield opcode, file.read(length)
 
 
-def _chunked(record: McapRecord) -> Iterator[McapRecord | Mark]:
-    if not isinstance(record, Chunk):
-        yield record
+def _read(opcode: int, body: bytes) -> Iterator[McapRecord | Mark]:
+    """One record, or what is inside of a chunk; what is damaged is said."""
+    if opcode == Opcode.FOOTER:
+        yield Mark.END
+    if opcode not in _READ:
         return
     try:
-        inside = breakup_chunk(record, validate_crc=True)
+        record = _READ[Opcode(opcode)](ReadDataStream(BytesIO(body)))
+        inside = breakup_chunk(record, validate_crc=True) if isinstance(record, Chunk) else [record]
     except _BROKEN:
         yield Mark.DAMAGE
     else:
