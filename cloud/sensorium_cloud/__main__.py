@@ -86,6 +86,9 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML (default: built-in ones)")
     serve.add_argument("--host", help="address to listen on (default: 127.0.0.1, this machine only)")
     serve.add_argument("--port", type=int, help="port to listen on; 0 takes a free one (default: 50051)")
+    serve.add_argument(
+        "--workers", type=_workers, metavar="N", help='processes; "auto" is one for each processor (default: 1)'
+    )
     serve.add_argument("--state", metavar="DIR", help="keep what was answered here, across restarts")
     serve.add_argument("--tls-cert", metavar="PEM", help="certificate chain: speak TLS; needs --tls-key")
     serve.add_argument("--tls-key", metavar="PEM", help="private key of the certificate")
@@ -95,6 +98,15 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument(
         "--log-level", default="warning", choices=("debug", "info", "warning", "error"), help="default: warning"
     )
+
+
+def _workers(said: str) -> int:
+    """``auto`` is 0, as in a settings file."""
+    if said == "auto":
+        return 0
+    if not said.isdecimal() or said == "0":
+        raise argparse.ArgumentTypeError(f'{said!r} is neither a number from 1 on nor "auto"')
+    return int(said)
 
 
 # --- what it does ----------------------------------------------------------------------
@@ -109,20 +121,18 @@ def _serve(args: argparse.Namespace) -> int:
     settings = _settings(args)
     import asyncio
 
-    from sensorium_cloud._app import server
+    from sensorium_cloud._app import server, workers
 
+    def ready(address: str) -> None:
+        _announce(address, args.ready_file)
+
+    if workers.how_many(settings.listen.workers) > 1:
+        workers.serve_together(settings, ready, log_level=args.log_level)
+        return 0
     engines = server.load_engines(settings)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(server.serve(settings, engines, lambda address: _announce(address, args.ready_file)))
+    with asyncio.Runner(loop_factory=server.loop_factory()) as runner:
+        runner.run(server.serve(settings, engines, ready))
     return 0
-
-
-def _loop_factory() -> Any:
-    try:
-        import uvloop
-    except ImportError:  # there is none for every machine; the standard loop does the same, a little slower
-        return None
-    return uvloop.new_event_loop
 
 
 def _announce(address: str, ready_file: Path | None) -> None:
@@ -142,6 +152,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         "device_name": args.device_name,
         "listen.host": args.host,
         "listen.port": args.port,
+        "listen.workers": args.workers,
         "state.folder": args.state,
         "tls.certificate": args.tls_cert,
         "tls.key": args.tls_key,

@@ -47,10 +47,10 @@ class Memory:
         """The symbol a window got before."""
         return await self._do(lambda store: store.find(place))
 
-    async def save(self, place: Place, symbol: bytes) -> None:
-        """Remember a window's symbol."""
+    async def save(self, place: Place, symbol: bytes) -> bytes:
+        """Remember a window's symbol; the one that holds."""
         now_s = self._wall_s()
-        await self._do(lambda store: store.save(place, symbol, now_s=now_s))
+        return await self._do(lambda store: store.save(place, symbol, now_s=now_s))
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -110,10 +110,9 @@ class Desk:
             if remembered is not None:
                 return remembered
             symbol = symbol_bytes(await self.refinery.refine(arrival))
-            await self.memory.save(place, symbol)
+            return await self.memory.save(place, symbol)
         except SensoriumError as error:
             return _refusal(error)
-        return symbol
 
 
 def _place(sent: Sent) -> Place:

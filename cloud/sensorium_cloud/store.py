@@ -115,8 +115,14 @@ class Store:
         ).fetchone()
         return bytes(row[0]) if row else None
 
-    def save(self, place: Place, symbol: bytes, *, now_s: int) -> None:
-        """Remember the answer of a window, and forget what is too old or too much."""
+    def save(self, place: Place, symbol: bytes, *, now_s: int) -> bytes:
+        """Remember the answer of a window, and forget what is too old or too much.
+
+        Returns:
+            The answer that holds: another process may have answered the same window first.
+        """
+        if (before := self.find(place)) is not None:
+            return before
         sequence = min(place.sequence, _MAX_SEQUENCE)
         self._db.execute(
             "INSERT INTO answers (device, spool, sequence, window, content, at_s, symbol) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -125,6 +131,7 @@ class Store:
         self._saved += 1
         if self._saved % _FORGET_EVERY == 0:
             self.forget(now_s=now_s)
+        return symbol
 
     def forget(self, *, now_s: int) -> None:
         """Drop what is older than it need be remembered, and the oldest of what is too many."""

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 Ready = Callable[[str], None]
 """Told the address as soon as devices may come."""
 
+MODELS: Final = ("sentence_embedding", "sentence_tokenizer", "frame_embedding", "fusion_senses", "fusion")
 _HARD_LIMIT: Final = 4
 """gRPC takes messages this much larger than we do, so that we can refuse them and keep the stream."""
 
@@ -46,6 +47,20 @@ def software() -> str:
 
 
 # --- what does the work ----------------------------------------------------------------
+
+
+def check_files(settings: Settings) -> None:
+    """Everything that `load_engines` reads is there and whole; raises as it does, without loading anything."""
+    from sensorium_models import store
+
+    _vocabulary(settings)
+    for name in MODELS:
+        store.path(name)
+
+
+def _vocabulary(settings: Settings) -> concepts.Vocabulary:
+    chosen = settings.fusion.vocabulary
+    return concepts.load(Path(chosen) if chosen else None)
 
 
 def load_engines(settings: Settings) -> Engines:
@@ -66,13 +81,12 @@ def load_engines(settings: Settings) -> Engines:
         threads=table.threads,
     )
     frames = FrameEncoder(store.path("frame_embedding"), remember=table.remember_pictures, threads=table.threads)
-    chosen = settings.fusion.vocabulary
     meeting = store.path("fusion")
     fuser = Fuser.load(
         store.path("fusion_senses"),
         meeting,
         meeting.with_suffix(".json"),
-        concepts.load(Path(chosen) if chosen else None),
+        _vocabulary(settings),
         sentences.encode,
         processed_on=settings.name,
         software=software(),
@@ -93,8 +107,19 @@ def _engines(fuser: Fuser, sentences: SentenceEncoder, frames: FrameEncoder, tab
 # --- the service -----------------------------------------------------------------------
 
 
-async def serve(settings: Settings, engines: Engines, ready: Ready) -> None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The event loop to run on; None for the standard one."""
+    try:
+        import uvloop
+    except ImportError:  # there is none for every machine; the standard loop does the same, a little slower
+        return None
+    return uvloop.new_event_loop
+
+
+async def serve(settings: Settings, engines: Engines, ready: Ready, *, shared: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; then let streams finish for a moment.
+
+    ``shared``: other processes listen on the same port.
 
     Raises:
         AddressTaken: the port is in use, or the address is not this machine's.
@@ -103,17 +128,17 @@ async def serve(settings: Settings, engines: Engines, ready: Ready) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running(settings, engines) as address:
+    async with running(settings, engines, shared=shared) as address:
         ready(address)
         await stop.wait()
 
 
 @asynccontextmanager
-async def running(settings: Settings, engines: Engines) -> AsyncIterator[str]:
+async def running(settings: Settings, engines: Engines, *, shared: bool = False) -> AsyncIterator[str]:
     """The service, reachable at the address this gives, until the block is left; raises as `serve` does."""
-    server = grpc.aio.server(options=_options(settings.listen))
+    server = grpc.aio.server(options=_options(settings.listen, shared=shared))
     address = _bind(server, settings.listen, settings.tls)
-    with closing(_opened(settings.state)) as store:
+    with closing(opened(settings.state)) as store:
         memory = Memory(store, wall_s=partial(_wall_s, clock.DeviceClock()))
         refinery = Refinery(engines, _capacity(settings))
         async with asyncio.TaskGroup() as lanes:
@@ -128,7 +153,8 @@ async def running(settings: Settings, engines: Engines) -> AsyncIterator[str]:
                 task.cancel()
 
 
-def _opened(state: State) -> Store:
+def opened(state: State) -> Store:
+    """The store the settings ask for."""
     folder = Path(state.folder) if state.folder else None
     return Store(folder, retention_s=state.retention_s, max_answers=state.max_answers)
 
@@ -157,11 +183,16 @@ def _bind(server: grpc.aio.Server, listen: Listen, tls: Tls) -> str:
         credentials = _credentials(tls)
         bound = server.add_secure_port(wanted, credentials) if credentials else server.add_insecure_port(wanted)
     except RuntimeError as error:
-        way_out = "stop what uses it, or give another --port (0 takes a free one)"
-        if tls.certificate:
-            way_out = f"tls.certificate and tls.key do not fit each other, or it is in use: {way_out}"
-        raise AddressTaken(f"cannot listen on {wanted}: {way_out}") from error
+        raise AddressTaken(taken(wanted, tls=bool(tls.certificate))) from error
     return f"{host}:{bound}"
+
+
+def taken(wanted: str, *, tls: bool = False) -> str:
+    """What to say when ``wanted`` cannot be listened on."""
+    way_out = "stop what uses it, or give another --port (0 takes a free one)"
+    if tls:
+        way_out = f"tls.certificate and tls.key do not fit each other, or it is in use: {way_out}"
+    return f"cannot listen on {wanted}: {way_out}"
 
 
 def _credentials(tls: Tls) -> grpc.ServerCredentials | None:
@@ -172,10 +203,11 @@ def _credentials(tls: Tls) -> grpc.ServerCredentials | None:
     return grpc.ssl_server_credentials([pair], client_ca, require_client_auth=client_ca is not None)
 
 
-def _options(listen: Listen) -> Sequence[tuple[str, int]]:
+def _options(listen: Listen, *, shared: bool) -> Sequence[tuple[str, int]]:
     return (
         ("grpc.max_receive_message_length", _HARD_LIMIT * listen.max_message_bytes),
-        ("grpc.so_reuseport", 0),  # or a second service on the port would silently take half of the devices
+        # Unless it is meant, a second service on the port would silently take half of the devices.
+        ("grpc.so_reuseport", int(shared)),
         # Devices ping every 10 s, also between windows, to notice a dead link.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),

@@ -32,6 +32,7 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     host: Annotated[str, Meta(description="address to listen on; 0.0.0.0 is every IPv4 address")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="TCP port; 0 takes a free one")] = 50051
+    workers: Annotated[int, Meta(ge=0, le=256, description="processes; 0 is one for each processor")] = 1
     max_message_bytes: Annotated[
         int, Meta(ge=_LEAST_MESSAGE_BYTES, le=64 << 20, description="largest message taken from a device")
     ] = 4 << 20

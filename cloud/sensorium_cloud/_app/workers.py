@@ -1,0 +1,239 @@
+"""One process a core: they share the port (SO_REUSEPORT) and the answers; one that dies is started again.
+
+The parent holds no models and no connections. It reserves the port, prepares the state, starts the workers, says
+when all of them are ready, and passes on the signal to stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import connection, get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, Final
+
+import msgspec
+
+from sensorium.errors import SensoriumError
+from sensorium_cloud._app.server import (
+    AddressTaken,
+    Ready,
+    check_files,
+    load_engines,
+    loop_factory,
+    opened,
+    serve,
+    taken,
+)
+from sensorium_cloud._app.settings import Listen, Settings
+
+log = logging.getLogger(__name__)
+
+_STEADY_S: Final = 30.0
+"""A worker that lived so long is started again at once."""
+_MOST_WAIT_S: Final = 30.0
+_GRACE_S: Final = 5.0
+"""Beside the streams' own: models are let go, the last answers are stored."""
+
+
+class WorkerFailed(SensoriumError):
+    """A worker could not start."""
+
+
+def how_many(workers: int) -> int:
+    """How many processes ``workers`` asks for; 0 is one for each processor this process may use."""
+    return workers or len(os.sched_getaffinity(0))
+
+
+def restart_wait_s(lived_s: float, deaths: int) -> float:
+    """How long to wait before a worker is started again that lived so long, and had died so often in a row before."""
+    return 0.0 if lived_s >= _STEADY_S else min(0.1 * 2.0**deaths, _MOST_WAIT_S)
+
+
+def serve_together(settings: Settings, ready: Ready, *, log_level: str) -> None:
+    """Serve with as many workers as the settings ask for, until SIGTERM or SIGINT.
+
+    Raises:
+        AddressTaken: somebody else listens there.
+        WorkerFailed: a worker could not start; what it said.
+        StoreError: the state folder cannot be used.
+        SensoriumError: a model or the vocabulary cannot be used.
+    """
+    check_files(settings)
+    with contextlib.ExitStack() as stack:
+        folder = settings.state.folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="sensorium-cloud-"))
+        state = msgspec.structs.replace(settings.state, folder=folder)
+        opened(state).close()  # made once: a dozen workers would trip over each other
+        port = stack.enter_context(_reserved(settings.listen))
+        listen = msgspec.structs.replace(settings.listen, port=port)
+        shared = msgspec.structs.replace(settings, state=state, listen=listen)
+        crew = _Crew(shared, log_level)
+        stack.callback(crew.stop)
+        crew.run(stack.enter_context(_stop_signals()), ready)
+
+
+# --- the parent ------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A process, what it says, and since when it runs."""
+
+    process: BaseProcess
+    says: Connection
+    since_s: float
+    deaths: int
+
+
+class _Crew:
+    """The workers, each in its place."""
+
+    def __init__(self, settings: Settings, log_level: str) -> None:
+        self._settings = settings
+        self._log_level = log_level
+        self._workers: dict[int, _Worker] = {}
+        self._due_s: dict[int, tuple[float, int]] = {}
+
+    def run(self, stop: Connection | socket.socket, ready: Ready) -> None:
+        """Start everybody, say so, and keep everybody running until something arrives on ``stop``."""
+        for place in range(how_many(self._settings.listen.workers)):
+            self._start(place, deaths=0)
+        for worker in self._workers.values():
+            if (address := self._address(worker, stop)) is None:
+                return
+        ready(str(address))
+        while stop not in connection.wait([stop, *self._watched()], self._patience_s()):
+            self._mend(time.monotonic())
+
+    def stop(self) -> None:
+        """Ask everybody to finish; who does not is killed."""
+        for worker in self._workers.values():
+            worker.process.terminate()
+        until = time.monotonic() + self._settings.listen.stop_grace_s + _GRACE_S
+        for worker in self._workers.values():
+            worker.process.join(max(until - time.monotonic(), 0.0))
+            if worker.process.exitcode is None:
+                worker.process.kill()
+                worker.process.join()
+
+    def _start(self, place: int, *, deaths: int) -> None:
+        # Not forked: gRPC and the model runtimes have threads, which a fork would leave behind.
+        context = get_context("spawn")
+        hears, says = context.Pipe(duplex=False)
+        process = context.Process(target=_work, args=(self._settings, says, self._log_level), name=f"worker-{place}")
+        process.start()
+        says.close()
+        self._workers[place] = _Worker(process, hears, time.monotonic(), deaths)
+
+    def _address(self, worker: _Worker, stop: Any) -> str | None:
+        """Where a worker that has just been started listens; None if told to stop meanwhile.
+
+        Raises:
+            WorkerFailed: it cannot start.
+        """
+        if stop in connection.wait([stop, worker.says]):
+            return None
+        said = _said(worker.says)
+        if said is None or not said[0]:
+            raise WorkerFailed(said[1] if said else f"a worker ended with exit code {_exit_code(worker)}")
+        return said[1]
+
+    def _watched(self) -> list[int]:
+        return [worker.process.sentinel for worker in self._workers.values()]
+
+    def _patience_s(self) -> float | None:
+        """How long until somebody is to be started again."""
+        return max(min(due for due, _ in self._due_s.values()) - time.monotonic(), 0.0) if self._due_s else None
+
+    def _mend(self, now_s: float) -> None:
+        """Note who has died, and start those again whose time has come."""
+        for place, worker in list(self._workers.items()):
+            if not worker.process.is_alive():
+                self._bury(place, worker, now_s)
+        for place, (due_s, deaths) in list(self._due_s.items()):
+            if due_s <= now_s:
+                del self._due_s[place]
+                self._start(place, deaths=deaths)
+
+    def _bury(self, place: int, worker: _Worker, now_s: float) -> None:
+        del self._workers[place]
+        lived_s = now_s - worker.since_s
+        wait_s = restart_wait_s(lived_s, worker.deaths)
+        said = [line for line in iter(lambda: _said(worker.says), None) if not line[0]]
+        reason = said[0][1] if said else f"exit code {_exit_code(worker)}"
+        log.error("worker.died place=%d lived_s=%.1f again_in_s=%.1f reason=%s", place, lived_s, wait_s, reason)
+        self._due_s[place] = (now_s + wait_s, worker.deaths + 1 if lived_s < _STEADY_S else 0)
+        worker.says.close()
+
+
+def _exit_code(worker: _Worker) -> int | None:
+    worker.process.join(1.0)
+    return worker.process.exitcode
+
+
+def _said(says: Connection) -> tuple[bool, str] | None:
+    """What a worker said next: whether it is ready, and where or why not; None if nothing."""
+    try:
+        said: tuple[bool, str] | None = says.recv() if says.poll() else None
+    except EOFError:
+        return None
+    return said
+
+
+@contextlib.contextmanager
+def _reserved(listen: Listen) -> Iterator[int]:
+    """A port that the workers can share, and nobody else takes meanwhile."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as alone:
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind(address)  # fails where another service listens; sharing would take half of its devices
+            port = int(alone.getsockname()[1])
+        with socket.socket(family, socket.SOCK_STREAM) as shared:
+            shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            shared.bind((address[0], port, *address[2:]))
+            yield port
+    except OSError as error:
+        raise AddressTaken(taken(f"{listen.host}:{listen.port}")) from error
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[socket.socket]:
+    """A socket that something arrives on when this process is told to stop."""
+    hears, says = socket.socketpair()
+    says.setblocking(False)
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    woken = signal.set_wakeup_fd(says.fileno())
+    try:
+        yield hears
+    finally:
+        signal.set_wakeup_fd(woken)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        hears.close()
+        says.close()
+
+
+# --- a worker --------------------------------------------------------------------------
+
+
+def _work(settings: Settings, says: Connection, log_level: str) -> None:
+    """A worker's life."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of us; the parent passes it on in order
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        engines = load_engines(settings)
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(serve(settings, engines, lambda address: says.send((True, address)), shared=True))
+    except SensoriumError as error:
+        says.send((False, str(error)))
+        raise SystemExit(1) from None
