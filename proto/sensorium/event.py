@@ -95,7 +95,17 @@ class Conductance:
     rate_hz: float
 
 
-Payload = Frame | Sound | Text | Touch | Pulse | Intervals | Conductance
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What another device has understood by itself; ``score``, ``quality`` and ``span_ns`` as those of an `Event`."""
+
+    label: str
+    score: float = 1.0
+    quality: float = 1.0
+    span_ns: int = 0
+
+
+Payload = Frame | Sound | Text | Touch | Pulse | Intervals | Conductance | Labelled
 
 
 @dataclass(frozen=True, slots=True, eq=False)

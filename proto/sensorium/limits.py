@@ -20,3 +20,8 @@ STAGES: Final = 64
 MODELS: Final = 64
 TIMELINE_ENTRIES: Final = 6 * EVENTS_PER_SLOT
 """Every event of a full window."""
+SOURCES_PER_DEVICE: Final = 16
+READINGS_PER_MESSAGE: Final = 256
+VALUES_PER_READING: Final = 4096
+DEVICE_NAME_BYTES: Final = 60
+"""Names of devices and of their sources: both stand in the name of a stream."""

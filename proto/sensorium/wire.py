@@ -23,6 +23,12 @@ from sensorium._wire_delivery import (
     welcome_from_proto,
     welcome_to_proto,
 )
+from sensorium._wire_device import (
+    connect_request_from_proto,
+    connect_request_to_proto,
+    connect_response_from_proto,
+    connect_response_to_proto,
+)
 from sensorium._wire_event import (
     event_from_proto,
     event_to_proto,
@@ -38,6 +44,10 @@ __all__ = [
     "batch_from_proto",
     "batch_to_proto",
     "canonical_bytes",
+    "connect_request_from_proto",
+    "connect_request_to_proto",
+    "connect_response_from_proto",
+    "connect_response_to_proto",
     "content_hash",
     "event_from_proto",
     "event_to_proto",

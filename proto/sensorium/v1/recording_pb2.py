@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from sensorium.v1 import event_pb2 as sensorium_dot_v1_dot_event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1csensorium/v1/recording.proto\x12\x0csensorium.v1\x1a\x18sensorium/v1/event.proto\"i\n\x05Touch\x12\x0f\n\x07pointer\x18\x01 \x01(\r\x12\'\n\x05phase\x18\x02 \x01(\x0e\x32\x18.sensorium.v1.TouchPhase\x12\t\n\x01x\x18\x03 \x01(\x01\x12\t\n\x01y\x18\x04 \x01(\x01\x12\x10\n\x08pressure\x18\x05 \x01(\x01\"Q\n\x06Series\x12&\n\x04kind\x18\x01 \x01(\x0e\x32\x18.sensorium.v1.SeriesKind\x12\x0e\n\x06values\x18\x02 \x03(\x02\x12\x0f\n\x07rate_hz\x18\x03 \x01(\x01\"\x94\x02\n\x06Sample\x12(\n\x08modality\x18\x01 \x01(\x0e\x32\x16.sensorium.v1.Modality\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\r\n\x05\x61t_ns\x18\x04 \x01(\x03\x12\x13\n\x0b\x61t_error_ns\x18\x05 \x01(\x03\x12\x12\n\narrived_ns\x18\x06 \x01(\x03\x12 \n\x04kept\x18\x07 \x01(\x0e\x32\x12.sensorium.v1.Kept\x12\x0e\n\x04line\x18\x08 \x01(\tH\x00\x12$\n\x05touch\x18\t \x01(\x0b\x32\x13.sensorium.v1.TouchH\x00\x12&\n\x06series\x18\n \x01(\x0b\x32\x14.sensorium.v1.SeriesH\x00\x42\x06\n\x04\x64\x61ta\"i\n\x05Heard\x12(\n\x08modality\x18\x01 \x01(\x0e\x32\x16.sensorium.v1.Modality\x12\x0e\n\x06\x65vents\x18\x02 \x01(\r\x12\x17\n\nreached_ns\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_reached_ns\"Z\n\x04Turn\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06now_ns\x18\x02 \x01(\x03\x12\"\n\x05heard\x18\x03 \x03(\x0b\x32\x13.sensorium.v1.Heard\x12\x0c\n\x04last\x18\x04 \x01(\x08\"]\n\x0c\x43lockReading\x12\r\n\x05\x61t_ns\x18\x01 \x01(\x03\x12\x16\n\x0ewall_offset_ns\x18\x02 \x01(\x03\x12\x15\n\rwall_error_ns\x18\x03 \x01(\x03\x12\x0f\n\x07\x62oot_id\x18\x04 \x01(\t\"c\n\x06Losses\x12,\n\x04lost\x18\x01 \x03(\x0b\x32\x1e.sensorium.v1.Losses.LostEntry\x1a+\n\tLostEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01*`\n\x04Kept\x12\x14\n\x10KEPT_UNSPECIFIED\x10\x00\x12\x0e\n\nKEPT_WHOLE\x10\x01\x12\x11\n\rKEPT_LIKENESS\x10\x02\x12\x10\n\x0cKEPT_NOTHING\x10\x03\x12\r\n\tKEPT_LOST\x10\x04*i\n\nTouchPhase\x12\x1b\n\x17TOUCH_PHASE_UNSPECIFIED\x10\x00\x12\x14\n\x10TOUCH_PHASE_DOWN\x10\x01\x12\x14\n\x10TOUCH_PHASE_MOVE\x10\x02\x12\x12\n\x0eTOUCH_PHASE_UP\x10\x03*x\n\nSeriesKind\x12\x1b\n\x17SERIES_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11SERIES_KIND_PULSE\x10\x01\x12\x19\n\x15SERIES_KIND_INTERVALS\x10\x02\x12\x1b\n\x17SERIES_KIND_CONDUCTANCE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1csensorium/v1/recording.proto\x12\x0csensorium.v1\x1a\x18sensorium/v1/event.proto\"i\n\x05Touch\x12\x0f\n\x07pointer\x18\x01 \x01(\r\x12\'\n\x05phase\x18\x02 \x01(\x0e\x32\x18.sensorium.v1.TouchPhase\x12\t\n\x01x\x18\x03 \x01(\x01\x12\t\n\x01y\x18\x04 \x01(\x01\x12\x10\n\x08pressure\x18\x05 \x01(\x01\"Q\n\x06Series\x12&\n\x04kind\x18\x01 \x01(\x0e\x32\x18.sensorium.v1.SeriesKind\x12\x0e\n\x06values\x18\x02 \x03(\x02\x12\x0f\n\x07rate_hz\x18\x03 \x01(\x01\"J\n\x08Labelled\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x0f\n\x07quality\x18\x03 \x01(\x01\x12\x0f\n\x07span_ns\x18\x04 \x01(\x03\"\xc0\x02\n\x06Sample\x12(\n\x08modality\x18\x01 \x01(\x0e\x32\x16.sensorium.v1.Modality\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\r\n\x05\x61t_ns\x18\x04 \x01(\x03\x12\x13\n\x0b\x61t_error_ns\x18\x05 \x01(\x03\x12\x12\n\narrived_ns\x18\x06 \x01(\x03\x12 \n\x04kept\x18\x07 \x01(\x0e\x32\x12.sensorium.v1.Kept\x12\x0e\n\x04line\x18\x08 \x01(\tH\x00\x12$\n\x05touch\x18\t \x01(\x0b\x32\x13.sensorium.v1.TouchH\x00\x12&\n\x06series\x18\n \x01(\x0b\x32\x14.sensorium.v1.SeriesH\x00\x12*\n\x08labelled\x18\x0b \x01(\x0b\x32\x16.sensorium.v1.LabelledH\x00\x42\x06\n\x04\x64\x61ta\"i\n\x05Heard\x12(\n\x08modality\x18\x01 \x01(\x0e\x32\x16.sensorium.v1.Modality\x12\x0e\n\x06\x65vents\x18\x02 \x01(\r\x12\x17\n\nreached_ns\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_reached_ns\"Z\n\x04Turn\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06now_ns\x18\x02 \x01(\x03\x12\"\n\x05heard\x18\x03 \x03(\x0b\x32\x13.sensorium.v1.Heard\x12\x0c\n\x04last\x18\x04 \x01(\x08\"]\n\x0c\x43lockReading\x12\r\n\x05\x61t_ns\x18\x01 \x01(\x03\x12\x16\n\x0ewall_offset_ns\x18\x02 \x01(\x03\x12\x15\n\rwall_error_ns\x18\x03 \x01(\x03\x12\x0f\n\x07\x62oot_id\x18\x04 \x01(\t\"c\n\x06Losses\x12,\n\x04lost\x18\x01 \x03(\x0b\x32\x1e.sensorium.v1.Losses.LostEntry\x1a+\n\tLostEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01*`\n\x04Kept\x12\x14\n\x10KEPT_UNSPECIFIED\x10\x00\x12\x0e\n\nKEPT_WHOLE\x10\x01\x12\x11\n\rKEPT_LIKENESS\x10\x02\x12\x10\n\x0cKEPT_NOTHING\x10\x03\x12\r\n\tKEPT_LOST\x10\x04*i\n\nTouchPhase\x12\x1b\n\x17TOUCH_PHASE_UNSPECIFIED\x10\x00\x12\x14\n\x10TOUCH_PHASE_DOWN\x10\x01\x12\x14\n\x10TOUCH_PHASE_MOVE\x10\x02\x12\x12\n\x0eTOUCH_PHASE_UP\x10\x03*x\n\nSeriesKind\x12\x1b\n\x17SERIES_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11SERIES_KIND_PULSE\x10\x01\x12\x19\n\x15SERIES_KIND_INTERVALS\x10\x02\x12\x1b\n\x17SERIES_KIND_CONDUCTANCE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,26 +34,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LOSSES_LOSTENTRY']._loaded_options = None
   _globals['_LOSSES_LOSTENTRY']._serialized_options = b'8\001'
-  _globals['_KEPT']._serialized_start=936
-  _globals['_KEPT']._serialized_end=1032
-  _globals['_TOUCHPHASE']._serialized_start=1034
-  _globals['_TOUCHPHASE']._serialized_end=1139
-  _globals['_SERIESKIND']._serialized_start=1141
-  _globals['_SERIESKIND']._serialized_end=1261
+  _globals['_KEPT']._serialized_start=1056
+  _globals['_KEPT']._serialized_end=1152
+  _globals['_TOUCHPHASE']._serialized_start=1154
+  _globals['_TOUCHPHASE']._serialized_end=1259
+  _globals['_SERIESKIND']._serialized_start=1261
+  _globals['_SERIESKIND']._serialized_end=1381
   _globals['_TOUCH']._serialized_start=72
   _globals['_TOUCH']._serialized_end=177
   _globals['_SERIES']._serialized_start=179
   _globals['_SERIES']._serialized_end=260
-  _globals['_SAMPLE']._serialized_start=263
-  _globals['_SAMPLE']._serialized_end=539
-  _globals['_HEARD']._serialized_start=541
-  _globals['_HEARD']._serialized_end=646
-  _globals['_TURN']._serialized_start=648
-  _globals['_TURN']._serialized_end=738
-  _globals['_CLOCKREADING']._serialized_start=740
-  _globals['_CLOCKREADING']._serialized_end=833
-  _globals['_LOSSES']._serialized_start=835
-  _globals['_LOSSES']._serialized_end=934
-  _globals['_LOSSES_LOSTENTRY']._serialized_start=891
-  _globals['_LOSSES_LOSTENTRY']._serialized_end=934
+  _globals['_LABELLED']._serialized_start=262
+  _globals['_LABELLED']._serialized_end=336
+  _globals['_SAMPLE']._serialized_start=339
+  _globals['_SAMPLE']._serialized_end=659
+  _globals['_HEARD']._serialized_start=661
+  _globals['_HEARD']._serialized_end=766
+  _globals['_TURN']._serialized_start=768
+  _globals['_TURN']._serialized_end=858
+  _globals['_CLOCKREADING']._serialized_start=860
+  _globals['_CLOCKREADING']._serialized_end=953
+  _globals['_LOSSES']._serialized_start=955
+  _globals['_LOSSES']._serialized_end=1054
+  _globals['_LOSSES_LOSTENTRY']._serialized_start=1011
+  _globals['_LOSSES_LOSTENTRY']._serialized_end=1054
 # @@protoc_insertion_point(module_scope)

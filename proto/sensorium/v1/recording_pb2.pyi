@@ -67,8 +67,20 @@ class Series(_message.Message):
     rate_hz: float
     def __init__(self, kind: _Optional[_Union[SeriesKind, str]] = ..., values: _Optional[_Iterable[float]] = ..., rate_hz: _Optional[float] = ...) -> None: ...
 
+class Labelled(_message.Message):
+    __slots__ = ("label", "score", "quality", "span_ns")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    SPAN_NS_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    score: float
+    quality: float
+    span_ns: int
+    def __init__(self, label: _Optional[str] = ..., score: _Optional[float] = ..., quality: _Optional[float] = ..., span_ns: _Optional[int] = ...) -> None: ...
+
 class Sample(_message.Message):
-    __slots__ = ("modality", "source", "sequence", "at_ns", "at_error_ns", "arrived_ns", "kept", "line", "touch", "series")
+    __slots__ = ("modality", "source", "sequence", "at_ns", "at_error_ns", "arrived_ns", "kept", "line", "touch", "series", "labelled")
     MODALITY_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +91,7 @@ class Sample(_message.Message):
     LINE_FIELD_NUMBER: _ClassVar[int]
     TOUCH_FIELD_NUMBER: _ClassVar[int]
     SERIES_FIELD_NUMBER: _ClassVar[int]
+    LABELLED_FIELD_NUMBER: _ClassVar[int]
     modality: _event_pb2.Modality
     source: str
     sequence: int
@@ -89,7 +102,8 @@ class Sample(_message.Message):
     line: str
     touch: Touch
     series: Series
-    def __init__(self, modality: _Optional[_Union[_event_pb2.Modality, str]] = ..., source: _Optional[str] = ..., sequence: _Optional[int] = ..., at_ns: _Optional[int] = ..., at_error_ns: _Optional[int] = ..., arrived_ns: _Optional[int] = ..., kept: _Optional[_Union[Kept, str]] = ..., line: _Optional[str] = ..., touch: _Optional[_Union[Touch, _Mapping]] = ..., series: _Optional[_Union[Series, _Mapping]] = ...) -> None: ...
+    labelled: Labelled
+    def __init__(self, modality: _Optional[_Union[_event_pb2.Modality, str]] = ..., source: _Optional[str] = ..., sequence: _Optional[int] = ..., at_ns: _Optional[int] = ..., at_error_ns: _Optional[int] = ..., arrived_ns: _Optional[int] = ..., kept: _Optional[_Union[Kept, str]] = ..., line: _Optional[str] = ..., touch: _Optional[_Union[Touch, _Mapping]] = ..., series: _Optional[_Union[Series, _Mapping]] = ..., labelled: _Optional[_Union[Labelled, _Mapping]] = ...) -> None: ...
 
 class Heard(_message.Message):
     __slots__ = ("modality", "events", "reached_ns")
