@@ -1,4 +1,4 @@
-"""``models list|fetch|verify``: one command for device, cloud and set-up.
+"""``models list|fetch|verify|versions``: one command for device, cloud and set-up.
 
 Exit codes: 0 all is well, 1 something is missing or damaged, 2 the command was not understood.
 """
@@ -21,16 +21,16 @@ _OK, _LACKING, _USAGE = 0, 1, 2
 _lock = threading.Lock()
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add ``models`` to a program's subcommands; pass what it parses to `run`."""
+def add_parser(subparsers: Any) -> Any:
+    """Add ``models`` to a program's subcommands, and give its verbs, to which more may be added."""
     about = "the neural networks: what there is, bring it here, is it whole?"
     parser = subparsers.add_parser("models", help=about, description=about.capitalize())
-    add_verbs(parser)
     parser.set_defaults(run=run)
+    return add_verbs(parser)
 
 
-def add_verbs(parser: argparse.ArgumentParser) -> None:
-    """Add ``list``, ``fetch``, ``verify`` and ``fetch-media`` to a parser."""
+def add_verbs(parser: argparse.ArgumentParser) -> Any:
+    """Add ``list``, ``fetch``, ``verify``, ``versions`` and ``fetch-media`` to a parser, and give its verbs."""
     verbs = parser.add_subparsers(dest="models_verb", metavar="VERB", required=True)
     for verb, about in (
         ("list", "every model with its size, origin and licence"),
@@ -40,8 +40,12 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
         one = verbs.add_parser(verb, help=about, description=about)
         one.add_argument("names", nargs="*", metavar="NAME", help="which models (default: all)")
         one.add_argument("--for", dest="purpose", choices=get_args(Purpose), help="only what this side runs")
+    about = "which versions of a model are used, tried, or were refused"
+    versions = verbs.add_parser("versions", help=about, description=about)
+    versions.add_argument("names", nargs="*", metavar="NAME", help="which models (default: all)")
     samples = verbs.add_parser("fetch-media", help="bring the sample photos, speech and pulse of the demo here")
     samples.add_argument("names", nargs="*", metavar="NAME", help="which samples (default: all)")
+    return verbs
 
 
 def run(args: argparse.Namespace) -> int:
@@ -82,6 +86,19 @@ def _verify(args: argparse.Namespace) -> int:
     return _conclude(states, "models")
 
 
+def _versions(args: argparse.Namespace) -> int:
+    for name in args.names or [model.name for model in store.models() if model.purposes]:
+        found = store.versions(name)
+        _say(f"{name:<20} {found.chosen[:12] or 'shipped':<12}  used")
+        if found.previous != found.chosen:
+            _say(f"{'':<20} {found.previous[:12] or 'shipped':<12}  before")
+        if found.candidate:
+            _say(f"{'':<20} {found.candidate[:12]:<12}  tried by a running agent")
+        for blob, why in found.refused.items():
+            _say(f"{'':<20} {blob[:12]:<12}  refused: {why}")
+    return _OK
+
+
 def _conclude(states: Sequence[State], what: str) -> int:
     lacking = [f"{s.name} ({s.standing})" for s in states if s.standing != "ok"]
     if lacking:
@@ -97,4 +114,4 @@ def _say(line: str) -> None:
         sys.stdout.flush()
 
 
-_VERBS = {"list": _list, "fetch": _fetch, "verify": _verify, "fetch-media": _fetch_media}
+_VERBS = {"list": _list, "fetch": _fetch, "verify": _verify, "versions": _versions, "fetch-media": _fetch_media}

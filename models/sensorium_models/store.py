@@ -41,6 +41,10 @@ class ModelDamaged(SensoriumError):
     """A model's file does not have the bytes of the manifest."""
 
 
+class StoreUnwritable(SensoriumError):
+    """The store cannot be written."""
+
+
 class ModelUnknown(SensoriumError):
     """No model of the manifest has this name."""
 
@@ -150,9 +154,12 @@ def choose(name: str, step: Callable[[Choice], Choice]) -> Choice:
     Raises:
         ModelUnknown: there is no such model.
         VersionRefused, ChoiceDamaged: it cannot be.
-        OSError: the store cannot be written.
+        StoreUnwritable: it cannot be written down.
     """
-    return choice.change(root(), entry(name).name, step)
+    try:
+        return choice.change(root(), entry(name).name, step)
+    except OSError as error:
+        raise StoreUnwritable(f"{root()}: cannot be written ({error.strerror}); see SENSORIUM_MODELS") from error
 
 
 def add(name: str, source: Path) -> str:
@@ -160,10 +167,15 @@ def add(name: str, source: Path) -> str:
 
     Raises:
         ModelUnknown: there is no such model.
-        OSError: it cannot be read, or the store cannot be written.
+        StoreUnwritable: it cannot be read, or not be kept.
     """
     entry(name)
-    return blobs.add(root(), source)
+    try:
+        return blobs.add(root(), source)
+    except OSError as error:
+        raise StoreUnwritable(
+            f"{source} cannot be kept in {root()} ({error.strerror}); see SENSORIUM_MODELS"
+        ) from error
 
 
 def find_version(name: str, beginning: str) -> str:

@@ -15,7 +15,7 @@ from sensorium_agent.infer.accelerate import Accelerator
 from sensorium_agent.infer.canary import Limits
 from sensorium_agent.infer.shelf import Change, Shelf
 from sensorium_agent.infer.trial import attempt
-from sensorium_models import cli, fetch, manifest, media, store
+from sensorium_models import choice, cli, fetch, manifest, media, store
 from sensorium_models.manifest import parse
 
 LIMITS = Limits(runs=10, warm_up=0, slowdown=1e9)
@@ -75,7 +75,7 @@ def test_a_version_that_is_chosen_runs_without_a_restart(shelf: Shelf, folder: P
     blob = a_version(folder)
     before = feed(shelf)
 
-    store.choose("tiny", lambda choice: choice.using(blob))
+    store.choose("tiny", lambda now: now.using(blob))
 
     assert happened(shelf.look()) == [("swapped", blob[:12])]
     assert not np.array_equal(feed(shelf), before)
@@ -86,7 +86,7 @@ def test_a_version_that_is_chosen_runs_without_a_restart(shelf: Shelf, folder: P
 def test_choosing_the_shipped_version_again_leads_back(shelf: Shelf, folder: Path) -> None:
     before, blob = feed(shelf), a_version(folder)
     for chosen in (blob, ""):
-        store.choose("tiny", lambda choice, chosen=chosen: choice.using(chosen))
+        store.choose("tiny", lambda now, chosen=chosen: now.using(chosen))
         shelf.look()
         after = feed(shelf)
 
@@ -95,7 +95,7 @@ def test_choosing_the_shipped_version_again_leads_back(shelf: Shelf, folder: Pat
 
 def test_a_candidate_that_agrees_is_promoted_and_written_down(shelf: Shelf, folder: Path) -> None:
     blob = a_version(folder)
-    store.choose("tiny", lambda choice: choice.trying(blob))
+    store.choose("tiny", lambda now: now.trying(blob))
 
     assert happened(shelf.look()) == [("tried", blob[:12])]
     feed(shelf)
@@ -111,7 +111,7 @@ def test_a_candidate_that_fails_is_taken_back_loudly_and_not_tried_again(
     content: str, shelf: Shelf, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     before, blob = feed(shelf), a_version(folder, content)
-    store.choose("tiny", lambda choice: choice.trying(blob))
+    store.choose("tiny", lambda now: now.trying(blob))
 
     changes = shelf.look()
     np.testing.assert_array_equal(feed(shelf), before)
@@ -127,7 +127,7 @@ def test_a_candidate_that_fails_is_taken_back_loudly_and_not_tried_again(
 @pytest.mark.parametrize("content", ["damaged", "other outputs"])
 def test_a_chosen_version_that_cannot_run_changes_no_answer(content: str, shelf: Shelf, folder: Path) -> None:
     before, blob = feed(shelf), a_version(folder, content)
-    store.choose("tiny", lambda choice: choice.using(blob))
+    store.choose("tiny", lambda now: now.using(blob))
 
     shelf.look()
     np.testing.assert_array_equal(feed(shelf), before)
@@ -141,7 +141,7 @@ def test_a_start_with_a_version_that_was_damaged_since_falls_back_to_the_shipped
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     blob = a_version(folder)
-    store.choose("tiny", lambda choice: choice.using(blob))
+    store.choose("tiny", lambda now: now.using(blob))
     (store.root() / blob).write_bytes(b"rot")
 
     assert Shelf().model("tiny").blob == ""
@@ -153,12 +153,12 @@ def test_a_store_that_cannot_be_written_still_gets_rid_of_what_fails(
     shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     blob = a_version(folder, "damaged")
-    store.choose("tiny", lambda choice: choice.trying(blob))
+    store.choose("tiny", lambda now: now.trying(blob))
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store, "choose", full)
+    monkeypatch.setattr(choice, "keep", full)
 
     assert happened(shelf.look()) == [("rolled_back", blob[:12])]
     assert shelf.look() == []
@@ -176,7 +176,7 @@ def test_a_delegate_that_crashes_takes_nobody_with_it(folder: Path, caplog: pyte
 
 
 def test_a_trial_tells_what_a_model_takes_and_gives(folder: Path) -> None:
-    found = attempt(folder / "0.tflite")
+    found = attempt("tiny", folder / "0.tflite")
 
     assert found.trouble == ""
     assert [(p.dtype, p.shape) for p in (*found.inputs, *found.outputs)] == [("float32", (1, 4)), ("float32", (1, 3))]
@@ -185,5 +185,5 @@ def test_a_trial_tells_what_a_model_takes_and_gives(folder: Path) -> None:
 def test_a_trial_of_no_model_says_why_in_one_line(folder: Path) -> None:
     (folder / "no.tflite").write_bytes(b"no")
 
-    assert "LiteRT cannot load it" in attempt(folder / "no.tflite").trouble
-    assert "\n" not in attempt(folder / "no.tflite").trouble
+    assert "LiteRT cannot load it" in attempt("tiny", folder / "no.tflite").trouble
+    assert "\n" not in attempt("tiny", folder / "no.tflite").trouble

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
+from typing import Protocol
 
 from sensorium_agent.infer.canary import Array, Comparison, Decision, Limits, Verdict, finite, judge
 from sensorium_agent.infer.model import LoadedModel, ModelError, Port
@@ -68,11 +69,15 @@ class LivingModel:
 
     def offer(self, version: Version, limits: Limits) -> None:
         """Try ``version`` beside the one in use, from the next sample on."""
-        self._waiting.append(_Beside(self._version, version, limits))
+        self._waiting.append(_Beside(self._version, version, Comparison(limits)))
 
     def replace(self, version: Version, limits: Limits) -> None:
         """Use ``version`` from the next sample on."""
         self._waiting.append(_Guarded(self._version, version, limits))
+
+    def compare(self, version: Version, comparison: Comparison) -> None:
+        """Run ``version`` beside the one in use from now on, whatever comes of it, and count it in ``comparison``."""
+        self._phase = _Beside(self._version, version, comparison, endless=True)
 
     def turn(self) -> None:
         """Between two samples: take up what was handed over, and follow what was decided."""
@@ -91,8 +96,7 @@ class LivingModel:
             self._phase = _Guarded(phase.old, phase.new, phase.limits)
 
     def _begin(self, phase: _Beside | _Guarded) -> None:
-        if not fits(phase.new.model, self._version.model):
-            why = f"it takes and gives other tensors: {ports(phase.new.model)}, not {ports(self._version.model)}"
+        if why := difference_in_kind(phase.new.model, self._version.model):
             self.outcomes.append(Outcome(self.name, phase.new.blob, Decision(Verdict.ROLLBACK, why)))
             return
         phase.old = self._version
@@ -104,9 +108,10 @@ class LivingModel:
 class _Beside:
     """The old version answers; the new one is asked the same."""
 
-    def __init__(self, old: Version, new: Version, limits: Limits) -> None:
-        self.old, self.new, self.limits = old, new, limits
-        self._comparison = Comparison(limits)
+    def __init__(self, old: Version, new: Version, comparison: Comparison, *, endless: bool = False) -> None:
+        self.old, self.new, self.limits = old, new, comparison.limits
+        self._comparison = comparison
+        self._endless = endless
         self._failure = ""
 
     @property
@@ -127,6 +132,8 @@ class _Beside:
         return answer
 
     def decide(self) -> Decision:
+        if self._endless:
+            return Decision(Verdict.KEEP, "compared to the end")
         if self._failure:
             return Decision(Verdict.ROLLBACK, self._failure)
         return judge(self._comparison.seen(), self.limits)
@@ -164,12 +171,26 @@ class _Guarded:
         return Decision(verdict, f"{self._runs} runs without a fault")
 
 
-def fits(new: LoadedModel, old: LoadedModel) -> bool:
-    """Whether one can take the other's place: the same shapes and types; pictures may be of another type."""
-    return _pattern(new) == _pattern(old)
+class Ported(Protocol):
+    """Whatever knows the inputs and outputs of a model."""
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """In order."""
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """In order."""
 
 
-def _pattern(model: LoadedModel) -> list[tuple[str, tuple[int, ...]]]:
+def difference_in_kind(new: Ported, old: Ported) -> str:
+    """Why one cannot take the other's place: other shapes or types, but pictures may be of any; empty if it can."""
+    if _pattern(new) == _pattern(old):
+        return ""
+    return f"it takes and gives other tensors: {_ports(new)}, not {_ports(old)}"
+
+
+def _pattern(model: Ported) -> list[tuple[str, tuple[int, ...]]]:
     taken = [("picture" if _is_picture(port) else port.dtype, port.shape) for port in model.inputs]
     return [*taken, ("->", ()), *((port.dtype, port.shape) for port in model.outputs)]
 
@@ -179,7 +200,6 @@ def _is_picture(port: Port) -> bool:
     return len(port.shape) == 4 and port.shape[-1] == 3
 
 
-def ports(model: LoadedModel) -> str:
-    """What a model takes and gives, in one line."""
+def _ports(model: Ported) -> str:
     sides = (", ".join(f"{p.dtype}{list(p.shape)}" for p in side) for side in (model.inputs, model.outputs))
     return " -> ".join(sides)

@@ -159,7 +159,12 @@ class _Accelerated:
         self._model.reset()
 
 
-def _interpreter_type() -> Any:
+def interpreter_type() -> Any:
+    """LiteRT's interpreter, or that of tflite-runtime where only that exists.
+
+    Raises:
+        ModelError: neither is installed.
+    """
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
@@ -172,7 +177,7 @@ def _interpreter_type() -> Any:
 
 class _LiteRt:
     def __init__(self, path: Path, threads: int, accelerator: Accelerator) -> None:
-        interpreter = _interpreter_type()
+        interpreter = interpreter_type()
         delegates = [_delegate(accelerator)] if accelerator.library else None
         try:
             self._net = interpreter(

@@ -15,7 +15,7 @@ from sensorium_agent.infer import trial
 from sensorium_agent.infer.accelerate import CPU, Accelerator
 from sensorium_agent.infer.canary import Decision, Limits, Verdict
 from sensorium_agent.infer.living import LivingModel, Outcome, Version
-from sensorium_agent.infer.model import LoadedModel, ModelError, load
+from sensorium_agent.infer.model import ModelError, load
 from sensorium_models import store
 from sensorium_models.choice import SHIPPED, Choice
 
@@ -103,7 +103,7 @@ class Shelf:
         """A delegate is somebody's machine code: one that crashes, crashes alone, and is not asked again."""
         if self._models:
             return
-        tried = trial.attempt(store.version(name, blob), threads=self._threads, accelerator=self._accelerator)
+        tried = trial.attempt(name, store.version(name, blob), threads=self._threads, accelerator=self._accelerator)
         if tried.trouble:
             self._distrusted = True
             log.warning("accelerator.fallback wanted=%s runs_on=cpu why=%r", self._accelerator, tried.trouble)
@@ -122,7 +122,7 @@ class Shelf:
 
     def _hand_over(self, model: LivingModel, blob: str, what: str, give: Callable[[Version, Limits], None]) -> Change:
         try:
-            tried = trial.attempt(store.version(model.name, blob), threads=self._threads)
+            tried = trial.attempt(model.name, store.version(model.name, blob), threads=self._threads)
             if tried.trouble:
                 raise ModelError(tried.trouble)
             give(self._load(model.name, blob), self._limits)
@@ -147,7 +147,7 @@ class Shelf:
     def _write(self, name: str, step: Callable[[Choice], Choice]) -> Choice:
         try:
             return store.choose(name, step)
-        except (OSError, SensoriumError) as error:
+        except SensoriumError as error:
             log.warning("model.choice_not_written name=%s reason=%r", name, str(error))
             return self._asked[name]  # so that it is not seen as new
 
@@ -155,8 +155,3 @@ class Shelf:
 def short(blob: str) -> str:
     """A version as people meet it."""
     return blob[:12] or "shipped"
-
-
-def loaded(name: str, blob: str = SHIPPED) -> LoadedModel:
-    """One version of a model, for who measures it."""
-    return load(store.version(name, blob))

@@ -1,8 +1,8 @@
 """A model tried in a process of its own: what crashes there harms nobody.
 
-    python -m sensorium_agent.infer.trial FILE THREADS ACCELERATOR
+    python -m sensorium_agent.infer.trial FILE THREADS ACCELERATOR SHAPES
 
-loads the file, runs it once on made-up inputs and prints what it takes and gives as one JSON line.
+loads a model, runs it once on made-up inputs and prints what it takes and gives as one JSON line.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+from sensorium.errors import SensoriumError
 from sensorium_agent.infer.accelerate import CPU, Accelerator
 from sensorium_agent.infer.canary import Comparison, Limits, finite
 from sensorium_agent.infer.model import Array, LoadedModel, ModelError, Port, load_on
+from sensorium_models import store
 
 _PATIENCE_S = 60.0
 _TROUBLE = 3
@@ -34,9 +36,11 @@ class Trial:
     outputs: tuple[Port, ...] = ()
 
 
-def attempt(path: Path, *, threads: int = 1, accelerator: Accelerator = CPU, patience_s: float = _PATIENCE_S) -> Trial:
-    """Try a model where it can do no harm; never raises for what the model does."""
-    command = [sys.executable, "-m", __name__, str(path), str(threads), str(accelerator)]
+def attempt(
+    name: str, path: Path, *, threads: int = 1, accelerator: Accelerator = CPU, patience_s: float = _PATIENCE_S
+) -> Trial:
+    """Try a version of the model ``name`` where it can do no harm; never raises for what it does."""
+    command = [sys.executable, "-m", __name__, str(path), str(threads), str(accelerator), json.dumps(declared(name))]
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter and module
             command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=patience_s
@@ -55,18 +59,33 @@ def attempt(path: Path, *, threads: int = 1, accelerator: Accelerator = CPU, pat
 _SIDES = ("inputs", "outputs")
 
 
-def made_up(ports: Sequence[Port], seed: int = 0) -> list[Array]:
-    """Inputs for a model: numbers from 0 to 1, whole ones over half their type's range; what varies is 1 long.
+Shapes = Sequence[Sequence[int | str]]
 
-    A whole number without dimensions is a rate, and gets the one all our sound has.
+
+def declared(name: str) -> Shapes:
+    """The shapes of a model's inputs as the manifest has them."""
+    return [tensor.shape for tensor in store.entry(name).inputs]
+
+
+def made_up(ports: Sequence[Port], told: Shapes) -> list[Array]:
+    """Inputs for a model: numbers from 0 to 1, whole ones over half their type's range.
+
+    A dimension that varies is as long as was ``told``, or 1. A whole number without dimensions is a rate, and gets the
+    one all our sound has.
     """
-    rng = np.random.default_rng(seed)
-    return [_values(port, rng) for port in ports]
+    rng = np.random.default_rng(0)
+    told = told if len(told) == len(ports) else [()] * len(ports)
+    shapes = [_length(port.shape, shape) for port, shape in zip(ports, told, strict=True)]
+    return [_values(Port(p.name, p.dtype, shape), rng) for p, shape in zip(ports, shapes, strict=True)]
+
+
+def _length(shape: tuple[int, ...], told: Sequence[int | str]) -> tuple[int, ...]:
+    usual = [n if isinstance(n, int) else 1 for n in told] if len(told) == len(shape) else [1] * len(shape)
+    return tuple(n if n >= 0 else known for n, known in zip(shape, usual, strict=True))
 
 
 def _values(port: Port, rng: np.random.Generator) -> Array:
-    shape = tuple(max(n, 1) for n in port.shape)
-    dtype = np.dtype(port.dtype)
+    shape, dtype = port.shape, np.dtype(port.dtype)
     if dtype.kind == "f":
         return np.asarray(rng.random(shape), dtype)
     if not shape:
@@ -74,22 +93,22 @@ def _values(port: Port, rng: np.random.Generator) -> Array:
     return np.asarray(rng.integers(0, np.iinfo(dtype).max // 2 + 1, shape), dtype)
 
 
-def main(file: str, threads: str, setting: str) -> int:
+def main(file: str, threads: str, setting: str, shapes: str) -> int:
     """Try it; trouble is the last line of standard error."""
     path, accelerator = Path(file), Accelerator.parse(setting)
     try:
         net = load_on(path, int(threads), accelerator)
-        _run(net, path)
-    except ModelError as error:
+        _run(net, path, json.loads(shapes))
+    except SensoriumError as error:
         sys.stderr.write(f"\n{error}\n")
         return _TROUBLE
     sys.stdout.write(json.dumps({side: [asdict(port) for port in getattr(net, side)] for side in _SIDES}) + "\n")
     return 0
 
 
-def _run(net: LoadedModel, path: Path) -> None:
+def _run(net: LoadedModel, path: Path, told: Shapes) -> None:
     """Run it once; on an accelerator its answers must be the processor's."""
-    inputs = made_up(net.inputs)
+    inputs = made_up(net.inputs, told)
     answer = net.run(*inputs)
     if not finite(answer):
         raise ModelError("its answers are no numbers")

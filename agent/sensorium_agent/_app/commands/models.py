@@ -1,18 +1,104 @@
-"""`sensorium models`: the store's own verbs, the same for device, cloud and set-up."""
+"""`sensorium models`: the store's own verbs, and those that run what is in it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sensorium_models import cli
 
 if TYPE_CHECKING:
     from sensorium_agent._app.commands import Commands
+    from sensorium_agent._app.model_versions import Report
 
 
 def add_parser(commands: Commands) -> None:
     """Say in words what may be asked."""
-    cli.add_parser(commands)
+    verbs = cli.add_parser(commands)
+    _add_bench(verbs)
+    use = _add_version(verbs, "use", "use another version of a model; a running agent does from its next sample on")
+    use.set_defaults(run=_use)
+    canary = _add_version(verbs, "canary", "run another version beside the one in use, and judge it by what it says")
+    canary.add_argument(
+        "--on",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="over these files, here; without, a running agent does it live",
+    )
+    canary.add_argument("--runs", type=int, default=200, help="runs that have to be compared (default: %(default)s)")
+    canary.add_argument("--agreement", type=float, default=0.97, help="least share that agree (default: %(default)s)")
+    canary.add_argument("--tolerance", type=float, default=0.1, help="what still is agreement (default: %(default)s)")
+    canary.add_argument("--slowdown", type=float, default=1.5, help="how much slower it may be (default: %(default)s)")
+    canary.add_argument("--json", action="store_true", help="print one JSON object")
+    canary.set_defaults(run=_canary)
 
 
-run = cli.run
+def _add_version(verbs: Any, verb: str, about: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(verb, help=about, description=about)
+    parser.add_argument("name", metavar="NAME", help="which model")
+    parser.add_argument("version", metavar="VERSION", help='a file, the beginning of a sha256, or "shipped"')
+    parser.add_argument("--again", action="store_true", help="even if it failed before")
+    return parser
+
+
+def _add_bench(verbs: Any) -> None:
+    about = "measure every model of the device: loading, memory, latency, float against int8"
+    bench = verbs.add_parser("bench", help=about, description=about)
+    bench.add_argument("names", nargs="*", metavar="NAME", help="which models (default: all of the device)")
+    bench.add_argument("--threads", default="1", metavar="N,N", help="with so many threads each (default: %(default)s)")
+    bench.add_argument("--accelerator", default="cpu", help="what runs them (default: %(default)s)")
+    bench.add_argument("--json", action="store_true", help="print one JSON object")
+    bench.set_defaults(run=_bench)
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from sensorium_agent._app import model_bench
+
+    threads = model_bench.counts(args.threads)
+    found = model_bench.measure(args.names, threads, args.accelerator, progress=sys.stderr.isatty())
+    if args.json:
+        print(json.dumps(asdict(found), indent=2))
+    else:
+        model_bench.show(found)
+    return 1 if found.lacking else 0
+
+
+def _use(args: argparse.Namespace) -> int:
+    from sensorium_agent._app import model_versions
+    from sensorium_agent.infer.shelf import short
+
+    chosen = model_versions.use(args.name, args.version, again=args.again)
+    print(f"{args.name}: version {short(chosen.chosen)} is used; before: {short(chosen.previous)}")
+    return 0
+
+
+def _canary(args: argparse.Namespace) -> int:
+    from sensorium_agent._app import model_versions
+    from sensorium_agent.infer.canary import Limits
+
+    if not args.on:
+        choice = model_versions.offer(args.name, args.version, again=args.again)
+        print(
+            f"{args.name}: version {choice.candidate[:12]} is tried by a running agent; see: sensorium models versions"
+        )
+        return 0
+    limits = Limits(args.runs, agreement=args.agreement, tolerance=args.tolerance, slowdown=args.slowdown)
+    report = model_versions.compare(args.name, args.version, args.on, limits)
+    _show(report, as_json=args.json)
+    return 0 if report.decision.verdict == "promote" and not report.failed else 1
+
+
+def _show(report: Report, *, as_json: bool) -> None:
+    from sensorium_agent.infer.shelf import short
+
+    for trouble in report.failed:
+        print(f"sensorium: {trouble}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(asdict(report)))
+    else:
+        print(f"{report.name}: version {short(report.blob)}: {report.decision.verdict}: {report.decision.reason}")
