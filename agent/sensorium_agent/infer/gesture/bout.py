@@ -22,7 +22,8 @@ LABELS: Final = (
     "swipe_left", "swipe_right", "swipe_up", "swipe_down", "wave", "circle", "push", "grab", "release",
 )  # fmt: skip
 COLUMNS: Final = ("palm x", "palm y", "tips x", "tips y", "log size", "least reach", "most reach", "index x", "index y")
-PALM: Final = np.array([0, 5, 9, 13, 17])
+"""Of a row of samples, in the picture's unit; reach is that of the four fingers, from the wrist."""
+PALM: Final = (0, 5, 9, 13, 17)
 
 _SURE: Final = 0.6  # below, one of two was wrong: see models/cards/motion.md
 _SOON_NS: Final = 700_000_000

@@ -81,6 +81,9 @@ class LandmarkModel:
 
 
 def _placed(joints: npt.NDArray[np.float32], crop: Region) -> npt.NDArray[np.float32]:
-    xy = crop.place(joints[:, :2] / np.float32(SIZE_PX))
-    z = joints[:, 2:] * np.float32(crop.side / SIZE_PX)
-    return np.concatenate([xy, z], axis=1)
+    """As `Region.place`, with the depth on the same scale, in two steps of NumPy: this is done for every picture."""
+    scale, half = crop.side / SIZE_PX, crop.side / 2
+    cos, sin = math.cos(crop.angle_rad), math.sin(crop.angle_rad)
+    turn = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]], np.float32) * np.float32(scale)
+    corner = (crop.center_x - half * (cos - sin), crop.center_y - half * (sin + cos), 0.0)
+    return joints @ turn + np.array(corner, np.float32)

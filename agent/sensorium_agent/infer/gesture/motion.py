@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sensorium_agent.infer.gesture.bout import COLUMNS, PALM, Bout, Motion, named
+from sensorium_agent.infer.gesture.bout import PALM, Bout, Motion, named
 
 __all__ = ["HandMotions", "Motion", "MotionSpotter", "at_rate", "spot"]
 
@@ -29,8 +29,8 @@ _GAP_NS: Final = 400 * _MS  # a hand unseen for longer begins anew
 # What counts as moving, a second: palms, tips against the palm (hands both), size (part of itself).
 _BUSY: Final = (1.3, 1.8, 0.35)
 _CALM: Final = 0.6  # part of those below which a hand rests
-_TIPS: Final = np.array([8, 12, 16, 20])
-_KNUCKLES: Final = np.array([5, 9, 13, 17])
+_TIPS: Final = (8, 12, 16, 20)
+_KNUCKLES: Final = (5, 9, 13, 17)
 _SPREAD: Final = 0.424  # root mean square distance of the palm's joints from their middle, in palms (wrist to knuckle)
 
 Row = tuple[float, ...]
@@ -134,18 +134,23 @@ class HandMotions:
 
 
 def row(joints: Floats) -> Row:
-    """What of a hand moves: `bout.COLUMNS`."""
-    xy = joints[:, :2]
-    palm = xy[PALM].mean(axis=0)
-    spread = xy[PALM] - palm
-    size = max(math.sqrt(float((spread * spread).sum()) / len(PALM)) / _SPREAD, 1e-6)
-    tips = xy[_TIPS].mean(axis=0)
-    reach = np.linalg.norm(joints[_TIPS] - joints[0], axis=1) / np.maximum(
-        np.linalg.norm(joints[_KNUCKLES] - joints[0], axis=1), 1e-6
-    )
-    found = (*palm, *tips, math.log(size), reach.min(), reach.max(), *xy[8])
-    assert len(found) == len(COLUMNS)
-    return tuple(map(float, found))
+    """What of a hand moves: `bout.COLUMNS`. In plain numbers, which for so few are quicker than arrays."""
+    points: list[list[float]] = joints.tolist()
+    palm = [points[joint] for joint in PALM]
+    tips = [points[joint] for joint in _TIPS]
+    x, y = _middle(palm)
+    spread = sum((p[0] - x) ** 2 + (p[1] - y) ** 2 for p in palm) / len(palm)
+    size = max(math.sqrt(spread) / _SPREAD, 1e-6)
+    wrist = points[0]
+    reach = [
+        math.dist(points[tip], wrist) / max(math.dist(points[knuckle], wrist), 1e-6)
+        for tip, knuckle in zip(_TIPS, _KNUCKLES, strict=True)
+    ]
+    return (x, y, *_middle(tips), math.log(size), min(reach), max(reach), *points[8][:2])
+
+
+def _middle(points: Sequence[Sequence[float]]) -> tuple[float, float]:
+    return sum(p[0] for p in points) / len(points), sum(p[1] for p in points) / len(points)
 
 
 def spot(hands: Iterable[tuple[int, Floats]]) -> Iterator[Motion]:

@@ -149,6 +149,7 @@ def _features(readings: Sequence[_Reading]) -> Tensor:
 def _box(reading: _Reading, picture: Picture) -> str:
     """Left, top, width and height of what is seen of a hand, in parts of the picture's width and height."""
     height, width = picture.shape[:2]
-    (left, top), (right, bottom) = np.clip(reading.track.hand.box() / [width, height], 0, 1)
-    parts = (left, top, right - left, bottom - top)
-    return " ".join(f"{part:.3f}" for part in parts)
+    (left, top), (right, bottom) = reading.track.hand.box().tolist()
+    left, right = (min(max(x / width, 0.0), 1.0) for x in (left, right))
+    top, bottom = (min(max(y / height, 0.0), 1.0) for y in (top, bottom))
+    return f"{left:.3f} {top:.3f} {right - left:.3f} {bottom - top:.3f}"

@@ -26,8 +26,8 @@ class Softness:
         speed_hz: cutoff of the speed itself.
     """
 
-    still_hz: float = 3.0
-    opening: float = 6.0
+    still_hz: float = 1.5
+    opening: float = 12.0
     speed_hz: float = 4.0
 
 
