@@ -63,6 +63,10 @@ class Memory:
             raise Overloaded("store", "the state cannot be read or written", _STORE_RETRY_MS) from error
 
 
+def uncounted(_: str) -> None:
+    """For services that nobody watches."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """A window as it was sent: by whom, in which place, when it came."""
@@ -82,13 +86,23 @@ class Desk:
         memory: what was answered.
         refinery: what makes answers.
         max_in_flight: how many may be in the making.
+        count: told of each answer whether it was ``fused``, ``remembered``, put off for ``later`` or ``refused``.
     """
 
-    def __init__(self, group: asyncio.TaskGroup, memory: Memory, refinery: Refinery, *, max_in_flight: int) -> None:
+    def __init__(
+        self,
+        group: asyncio.TaskGroup,
+        memory: Memory,
+        refinery: Refinery,
+        *,
+        max_in_flight: int,
+        count: Callable[[str], None] = uncounted,
+    ) -> None:
         self.memory = memory
         self.refinery = refinery
         self._group = group
         self._max_in_flight = max_in_flight
+        self._count = count
         self._making: dict[tuple[str, str], asyncio.Task[Answer]] = {}
 
     def answer(self, sent: Sent, then: Callable[[Answer], None]) -> None:
@@ -98,7 +112,7 @@ class Desk:
         task = self._making.get(key)
         if task is None:
             if len(self._making) >= self._max_in_flight:
-                then(_refusal(self.refinery.fusion.backlog.overloaded("too many windows are in flight")))
+                then(self._refused(self.refinery.fusion.backlog.overloaded("too many windows are in flight")))
                 return
             task = self._making[key] = self._group.create_task(self._make(place, sent.arrival))
             task.add_done_callback(lambda _: self._making.pop(key))
@@ -108,11 +122,19 @@ class Desk:
         try:
             remembered = await self.memory.find(place)
             if remembered is not None:
+                self._count("remembered")
                 return remembered
             symbol = symbol_bytes(await self.refinery.refine(arrival))
-            return await self.memory.save(place, symbol)
+            held = await self.memory.save(place, symbol)
         except SensoriumError as error:
-            return _refusal(error)
+            return self._refused(error)
+        self._count("fused")
+        return held
+
+    def _refused(self, error: SensoriumError) -> Refusal:
+        refusal = _refusal(error)
+        self._count("refused" if refusal.final else "later")
+        return refusal
 
 
 def _place(sent: Sent) -> Place:

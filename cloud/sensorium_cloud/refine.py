@@ -105,6 +105,14 @@ class Refinery:
             sink(symbol)
         return symbol
 
+    def waiting(self) -> dict[str, int]:
+        """How many windows wait, by what for."""
+        return {
+            "video": len(self.pictures.backlog),
+            "text": len(self.words.backlog),
+            "multimodal": len(self.fusion.backlog),
+        }
+
     async def run(self) -> None:
         """Keep the lanes going until cancelled."""
         async with asyncio.TaskGroup() as group:

@@ -15,10 +15,12 @@ from typing import Final
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry
 
 from sensorium import clock, concepts
 from sensorium.errors import SensoriumError
 from sensorium.symbol import ModelRef
+from sensorium_cloud._app.metrics import Metrics
 from sensorium_cloud._app.service import SERVICE, FusionService, Terms
 from sensorium_cloud._app.settings import Encoders, Listen, Settings, State, Tls, pem
 from sensorium_cloud.answer import Desk, Memory
@@ -134,17 +136,26 @@ async def serve(settings: Settings, engines: Engines, ready: Ready, *, shared: b
 
 
 @asynccontextmanager
-async def running(settings: Settings, engines: Engines, *, shared: bool = False) -> AsyncIterator[str]:
-    """The service, reachable at the address this gives, until the block is left; raises as `serve` does."""
+async def running(
+    settings: Settings, engines: Engines, *, shared: bool = False, registry: CollectorRegistry | None = None
+) -> AsyncIterator[str]:
+    """The service, reachable at the address this gives, until the block is left; raises as `serve` does.
+
+    Its metrics are in ``registry``.
+    """
     server = grpc.aio.server(options=_options(settings.listen, shared=shared))
     address = _bind(server, settings.listen, settings.tls)
     with closing(opened(settings.state)) as store:
         memory = Memory(store, wall_s=partial(_wall_s, clock.DeviceClock()))
-        refinery = Refinery(engines, _capacity(settings))
+        metrics = Metrics(registry or CollectorRegistry())
+        refinery = Refinery(engines, _capacity(settings), sinks=[metrics.fused])
         async with asyncio.TaskGroup() as lanes:
-            tasks = [lanes.create_task(memory.run()), lanes.create_task(refinery.run())]
+            work = (memory.run(), refinery.run(), metrics.run(refinery.waiting))
+            tasks = [lanes.create_task(forever) for forever in work]
             async with asyncio.TaskGroup() as answers:
-                desk = Desk(answers, memory, refinery, max_in_flight=settings.engine.max_waiting)
+                desk = Desk(
+                    answers, memory, refinery, max_in_flight=settings.engine.max_waiting, count=metrics.answered
+                )
                 server.add_generic_rpc_handlers([FusionService(desk, _terms(settings, engines)).handlers()])
                 async with _started(server, settings.listen):
                     log.info("server.ready address=%s tls=%s", address, bool(settings.tls.certificate))

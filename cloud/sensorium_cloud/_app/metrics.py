@@ -1,0 +1,128 @@
+"""Prometheus metrics, under the names of the first sketch; never a session, a device or a window as a label.
+
+Several workers write into files that one of them reads together (prometheus-client's multi-process mode), if the
+environment names a folder for these when this module is imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Final, NoReturn
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import Counter as Count
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from sensorium.symbol import Symbol
+from sensorium_cloud.quality import Budget, judged
+
+_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+_EVERY_S: Final = 1.0
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
+_SHARES: Final = tuple(n / 20 for n in range(1, 21))
+_BURN_S: Final = {"5m": 300.0, "1h": 3600.0, "6h": 21600.0}
+
+Sizes = Callable[[], Mapping[str, int]]
+"""How much waits in each queue, by what it waits for."""
+
+
+class Metrics:
+    """What the service counts and measures.
+
+    Args:
+        registry: where it is registered.
+        now_s: monotonic time, for the budgets.
+    """
+
+    def __init__(self, registry: CollectorRegistry, *, now_s: Callable[[], float] = time.monotonic) -> None:
+        self.budget = Budget()
+        self._now_s = now_s
+        self._events = Count(
+            "multimodal_events_processed", "Events in fused windows", ["stream_type"], registry=registry
+        )
+        self._windows = Count(
+            "multimodal_windows", "Windows by what became of them: fused, remembered, later, refused", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self._symbols = Count(
+            "multimodal_symbols", "Symbols by what they say: named, or why they abstain", ["answer"], registry=registry
+        )
+        self._latency = Histogram(
+            "multimodal_processing_latency_seconds", "Time of each stage", ["processing_stage"],
+            buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        self._quality = Histogram(
+            "multimodal_fusion_quality_score", "Calibrated probability of the best hypothesis",
+            buckets=_SHARES, registry=registry,
+        )  # fmt: skip
+        self._objectives = Count(
+            "multimodal_sla_windows", "Symbols that met an objective, or did not", ["objective", "met"],
+            registry=registry,
+        )  # fmt: skip
+        self._burn = Gauge(
+            "multimodal_sla_burn_rate", "Error budget spent, as a multiple of what there is", ["objective", "period"],
+            multiprocess_mode="livemax", registry=registry,
+        )  # fmt: skip
+        self._memory = Gauge(
+            "multimodal_memory_usage_bytes", "Resident memory", multiprocess_mode="livesum", registry=registry
+        )
+        self._queue = Gauge(
+            "multimodal_queue_size", "What waits, by what for", ["stream_type"],
+            multiprocess_mode="livesum", registry=registry,
+        )  # fmt: skip
+
+    def fused(self, symbol: Symbol) -> None:
+        """A symbol was made."""
+        heard = Counter(e.modality for e in symbol.timeline if e.at_ns >= symbol.start_ns)
+        for modality, count in heard.items():
+            self._events.labels(modality).inc(count)
+        for stage in symbol.latency:
+            self._latency.labels(stage.name).observe(stage.ms / 1e3)
+        quality = judged(symbol)
+        if quality.confidence is not None:
+            self._quality.observe(quality.confidence)
+        self._symbols.labels(symbol.abstained or "named").inc()
+        for objective, met in self.budget.observe(quality, self._now_s()).items():
+            self._objectives.labels(objective, str(met).lower()).inc()
+
+    def answered(self, outcome: str) -> None:
+        """A window was answered: ``fused``, ``remembered``, ``later`` or ``refused``."""
+        self._windows.labels(outcome).inc()
+
+    def sample(self, sizes: Mapping[str, int]) -> None:
+        """What can only be looked at now and then."""
+        self._memory.set(resident_bytes())
+        for stream_type, size in sizes.items():
+            self._queue.labels(stream_type).set(size)
+        for period, over_s in _BURN_S.items():
+            for objective, rate in self.budget.burn(over_s, self._now_s()).items():
+                self._burn.labels(objective, period).set(rate)
+
+    async def run(self, sizes: Sizes) -> NoReturn:
+        """Look once a second, until cancelled."""
+        while True:
+            self.sample(sizes())
+            await asyncio.sleep(_EVERY_S)
+
+
+def exposition(registry: CollectorRegistry) -> bytes:
+    """Everything in Prometheus's text format: of all workers where there are several, else of ``registry``."""
+    if _FOLDER not in os.environ:
+        return generate_latest(registry)
+    together = CollectorRegistry()
+    MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return generate_latest(together)
+
+
+def resident_bytes() -> int:
+    """Memory of this process."""
+    if sys.platform == "linux":
+        with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123 - once a second
+            return int(statm.read().split()[1]) * resource.getpagesize()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

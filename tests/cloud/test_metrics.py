@@ -1,0 +1,93 @@
+"""Metrics as Prometheus reads them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+from cloud.doubles import Client, FakeFusion, a_symbol, a_window, an_event, settings
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from sensorium.event import Modality
+from sensorium.symbol import Evidence, Stage
+from sensorium_cloud._app.metrics import Metrics, exposition
+from sensorium_cloud._app.server import running
+
+
+def values(text: bytes) -> dict[str, float]:
+    """Every sample as Prometheus would name it."""
+    return {
+        f"{s.name}{{{','.join(f'{k}={v}' for k, v in sorted(s.labels.items()))}}}": s.value
+        for family in text_string_to_metric_families(text.decode())
+        for s in family.samples
+    }
+
+
+def test_events_are_counted_by_sense_and_remembered_ones_are_not() -> None:
+    metrics = Metrics(registry := CollectorRegistry())
+    seen = [Evidence(Modality.GESTURE, "nod", 0.9, at_ns, 0) for at_ns in (-5, 1, 2)]
+    metrics.fused(replace(a_symbol(a_window()), timeline=tuple(seen), latency=(Stage("total", 20.0),)))
+    found = values(exposition(registry))
+
+    assert found["multimodal_events_processed_total{stream_type=gesture}"] == 2
+    assert found["multimodal_processing_latency_seconds_bucket{le=0.025,processing_stage=total}"] == 1
+    assert found["multimodal_processing_latency_seconds_bucket{le=0.01,processing_stage=total}"] == 0
+    assert found["multimodal_sla_windows_total{met=true,objective=latency}"] == 1
+
+
+async def test_a_running_service_counts_what_becomes_of_windows() -> None:
+    registry = CollectorRegistry()
+    async with (
+        running(settings(), FakeFusion().engines(), registry=registry) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        device = Client(address, channel).device()
+        await device.greet()
+        for window in (a_window(0), a_window(0), a_window(1, an_event("poison"))):
+            await device.send(window, first=1)
+            await device.hear()
+        await device.leave()
+        found = values(exposition(registry))
+
+    assert found["multimodal_windows_total{outcome=fused}"] == 1
+    assert found["multimodal_windows_total{outcome=remembered}"] == 1
+    assert found["multimodal_windows_total{outcome=refused}"] == 1
+    assert found["multimodal_queue_size{stream_type=multimodal}"] == 0
+    assert found["multimodal_memory_usage_bytes{}"] > 1 << 20
+
+
+TOLD = """
+import sys
+from cloud.doubles import a_symbol, a_window
+from prometheus_client import CollectorRegistry
+from sensorium_cloud._app.metrics import Metrics, exposition
+metrics = Metrics(registry := CollectorRegistry())
+metrics.fused(a_symbol(a_window()))
+sys.stdout.buffer.write(exposition(registry))
+"""
+
+
+def test_the_metrics_of_several_workers_are_read_together(tmp_path: Path) -> None:
+    tests = Path(__file__).parents[1]
+    path = os.pathsep.join(str(p) for p in (tests, tests / "shared"))
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PYTHONPATH": path}
+    told = [
+        subprocess.run([sys.executable, "-c", TOLD], env=environment, capture_output=True, check=True) for _ in "ab"
+    ]
+
+    assert values(told[1].stdout)["multimodal_symbols_total{answer=named}"] == 2
+
+
+def test_no_label_grows_with_sessions_or_devices() -> None:
+    metrics = Metrics(registry := CollectorRegistry())
+    before = None
+    for index in range(50):
+        metrics.fused(a_symbol(a_window(index, session=f"session-{index}")))
+        before = before or len(values(exposition(registry)))
+
+    assert len(values(exposition(registry))) == before
