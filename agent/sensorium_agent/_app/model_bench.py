@@ -199,10 +199,12 @@ def show(found: Found) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(caption="processor time of a run over all threads; float: run in turns with its int8 twin")
+    table = Table(
+        caption="CPU: processor time of a run over all threads; float: what it was made from, run in turns with it"
+    )
     for title in ("model", "threads", "MB", "load ms", "RSS MB", "CPU p50", "p99 ms", "wall p50", "p99 ms", "float ms"):
         table.add_column(title, justify="left" if title == "model" else "right")
-    table.add_column("int8/float", justify="right")
+    table.add_column("ours/float", justify="right")
     for row in found.rows:
         table.add_row(*_cells(row))
     console = Console()

@@ -184,15 +184,21 @@ class Ported(Protocol):
 
 
 def difference_in_kind(new: Ported, old: Ported) -> str:
-    """Why one cannot take the other's place: other shapes or types, but pictures may be of any; empty if it can."""
-    if _pattern(new) == _pattern(old):
+    """Why one cannot take the other's place, or nothing.
+
+    Shapes and types have to be the same; a dimension that varies fits any, and a picture may be of any type.
+    """
+    sides = ((new.inputs, old.inputs), (new.outputs, old.outputs))
+    if all(len(a) == len(b) and all(map(_alike, a, b)) for a, b in sides):
         return ""
     return f"it takes and gives other tensors: {_ports(new)}, not {_ports(old)}"
 
 
-def _pattern(model: Ported) -> list[tuple[str, tuple[int, ...]]]:
-    taken = [("picture" if _is_picture(port) else port.dtype, port.shape) for port in model.inputs]
-    return [*taken, ("->", ()), *((port.dtype, port.shape) for port in model.outputs)]
+def _alike(one: Port, other: Port) -> bool:
+    sizes = len(one.shape) == len(other.shape) and all(
+        a == b or -1 in (a, b) for a, b in zip(one.shape, other.shape, strict=True)
+    )
+    return sizes and (one.dtype == other.dtype or _is_picture(one))
 
 
 def _is_picture(port: Port) -> bool:
