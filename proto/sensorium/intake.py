@@ -122,6 +122,12 @@ class Intake:
         promise = self._promises.get(modality)
         return (promise,) if promise else tuple(self._habits[modality])
 
+    def take_back(self, stream_id: str) -> None:
+        """An event that had a place has lost it again."""
+        counts = self._sources[stream_id].counts if stream_id in self._sources else self._others
+        counts.placed -= 1
+        counts.dropped += 1
+
     def counts(self) -> dict[str, Counts]:
         """What became of the events, by stream; those of streams that gave way together, under `OTHERS`."""
         counted = {name: source.counts for name, source in self._sources.items()}

@@ -19,8 +19,8 @@ from typing import Final
 from sensorium.event import Event, Modality
 from sensorium.intake import Counts, Intake
 from sensorium.limits import EVENTS_PER_SLOT
-from sensorium.run import Places, Run
-from sensorium.track import HELD, Ref, Track, event_of
+from sensorium.run import Places, Ref, Run, event_of
+from sensorium.track import HELD, Track
 from sensorium.watermark import Holder
 from sensorium.window import Presence, Slot, Window
 

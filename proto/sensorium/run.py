@@ -100,6 +100,8 @@ _COLUMNS: Final = {
 _OPTIONAL: Final = frozenset({"at_error_ns", "scores", "features"})
 
 Places = npt.NDArray[np.intp]
+Ref = tuple[Event | Run, int]
+"""Where an event stands: itself, or its run and row."""
 _Piece = tuple[Run, Places]
 
 
@@ -128,6 +130,11 @@ class Gathered:
         self._pieces.append((run, rows))
         self._count += len(rows)
 
+    def refs(self) -> Iterator[Ref]:
+        """Where each of them stands."""
+        yield from ((event, 0) for event in self._events)
+        yield from ((run, row) for run, rows in self._pieces for row in rows.tolist())
+
     def in_order(self) -> Sequence[Event]:
         """All of them by time, stream and number: a tuple, or made when looked at where they came in runs."""
         if not self._pieces:
@@ -136,6 +143,12 @@ class Gathered:
             return RunEvents(self._pieces)
         made = (run.event(row) for run, rows in self._pieces for row in rows.tolist())
         return tuple(sorted([*self._events, *made], key=by_time))
+
+
+def event_of(ref: Ref) -> Event:
+    """The event itself, made if it was not yet."""
+    holder, row = ref
+    return holder.event(row) if isinstance(holder, Run) else holder
 
 
 def by_time(event: Event) -> tuple[int, str, int]:

@@ -42,7 +42,7 @@ class SlotMaker:
         earliest_ns = _earliest_ns(events)
         presence = {s.modality: Presence.LATE if s.modality in late else s.presence for s in before}
         return tuple(
-            self._filled(m, presence[m], events[m], earliest_ns, end_ns) if (m := s.modality) in events else s
+            self._filled(m, presence[m], events[m], earliest_ns, end_ns) if (m := s.modality) in events else _left(s)
             for s in before
         )
 
@@ -59,6 +59,11 @@ class SlotMaker:
         if modality not in self._last or last_ns > self._last[modality][0]:
             self._last[modality] = last_ns, events
         return Slot(modality, presence, events, max(end_ns - last_ns, 0), first_ns - earliest_ns)
+
+
+def _left(slot: Slot) -> Slot:
+    """What a slot is without events of its own: what it was, unless they have moved to another window."""
+    return Slot(slot.modality, Presence.ABSENT) if slot.here else slot
 
 
 def _in_order(inside: Inside) -> _Ordered:

@@ -9,22 +9,13 @@ from typing import Final
 import numpy as np
 
 from sensorium.event import Event
-from sensorium.run import Places, Run
+from sensorium.run import Places, Ref, Run
 
 HELD: Final = 16_384
 """Events that are held; what does not fit is refused."""
 _TRIMMED: Final = 256
 """Old events are let go so many at a time: taking them from a list one by one would cost its length each time."""
 _PERIODS: Final = 16
-
-Ref = tuple[Event | Run, int]
-"""An event that may not have been made yet: itself, or its run and row."""
-
-
-def event_of(ref: Ref) -> Event:
-    """The event itself."""
-    holder, row = ref
-    return holder.event(row) if isinstance(holder, Run) else holder
 
 
 class Track:
