@@ -140,7 +140,7 @@ class _Taking:
         session = self.log.session
         lanes = compose.lanes(self.settings, session.modalities, session.id)
         arrivals = self.log.arrivals()
-        if not self.wish.faults:
+        if not (session.live or self.wish.faults):
             samples = (arrival.sample for arrival in arrivals)
             asyncio.run(self._play(paced(samples, _at_ns, self.wish.speed, session.start_ns), lanes))
             return {}
