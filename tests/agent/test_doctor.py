@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from services import Broker, broker, free_port
 
-from sensorium_agent._app import devices, doctor
+from sensorium_agent._app import accelerators, devices, doctor
 from sensorium_agent._app.devices import Found
 from sensorium_agent._app.doctor import Result
 from sensorium_agent._app.settings import Camera, Cloud, Mqtt, Settings, Spool, TextInput
@@ -87,6 +87,29 @@ def test_a_broker_that_refuses_us_fails(strict: Broker) -> None:
 
 def test_a_broker_that_is_off_is_only_a_warning() -> None:
     assert doctor.broker(Mqtt(host="127.0.0.1", port=free_port())).state == "warn"
+
+
+def test_every_accelerator_is_here_or_comes_with_the_way_to_it() -> None:
+    found = accelerators.surveyed(["CUDAExecutionProvider"], {"edgetpu": "libedgetpu.so.1", "armnnDelegate": ""})
+
+    assert found.here == ("xnnpack", "cuda", "delegate:libedgetpu.so.1")
+    assert [way.partition(":")[0] for way in found.ways] == ["tensorrt", "openvino", "coreml", "Arm NN"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "state", "said"),
+    [
+        ("auto", "ok", "auto"),
+        ("xnnpack:2", "ok", "xnnpack:2"),
+        ("cuda", "warn", "pip install onnxruntime-gpu"),
+        ("delegate:/nowhere.so", "warn", "/nowhere.so: cannot be loaded"),
+    ],
+)
+def test_an_accelerator_that_is_set_is_tried(setting: str, state: str, said: str) -> None:
+    *_, found = doctor.acceleration(setting)
+
+    assert (found.name, found.state) == ("Accelerator", state)
+    assert said in found.detail
 
 
 # --- all together ------------------------------------------------------------------------

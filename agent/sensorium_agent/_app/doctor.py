@@ -21,8 +21,9 @@ from typing import Any, Final, Literal
 
 from sensorium.clock import boot_id
 from sensorium.errors import SensoriumError
-from sensorium_agent._app import devices
+from sensorium_agent._app import accelerators, devices
 from sensorium_agent._app.settings import Cloud, Mqtt, Settings
+from sensorium_agent.infer.accelerate import Accelerator
 
 State = Literal["ok", "warn", "fail"]
 
@@ -41,7 +42,7 @@ class Result:
         name: what was looked at.
         state: ``warn`` where something works less well, ``fail`` where the settings cannot work.
         detail: what is there, or what is wrong.
-        way_out: how to mend it; empty if it is good.
+        way_out: how to mend it, one way a line; empty if it is good.
     """
 
     name: str
@@ -60,7 +61,8 @@ def _checks(settings: Settings) -> Iterator[Result]:
     yield python(sys.version_info[:3])
     yield machine()
     yield runtime("LiteRT", ("ai_edge_litert", "tflite_runtime"), needed=models_needed)
-    yield runtime("ONNX Runtime", ("onnxruntime",), needed=settings.microphone is not None)
+    yield runtime("ONNX Runtime", ("onnxruntime",), needed=models_needed and _any_onnx())
+    yield from acceleration(settings.models.accelerator)
     yield runtime("OpenCV", ("cv2",), needed=settings.camera is not None)
     yield portaudio(needed=settings.microphone is not None)
     yield from sensors(settings)
@@ -75,13 +77,12 @@ def _checks(settings: Settings) -> Iterator[Result]:
 
 
 def render(results: Sequence[Result]) -> str:
-    """One line a result, the way out below it."""
+    """One line a result, the way out, or ways, below it."""
     width = max((len(r.name) for r in results), default=0)
     lines = []
     for r in results:
         lines.append(f"{r.state:<4}  {r.name:<{width}}  {r.detail}")
-        if r.way_out:
-            lines.append(f"{'':<4}  {'':<{width}}  -> {r.way_out}")
+        lines += [f"{'':<4}  {'':<{width}}  -> {way}" for way in r.way_out.splitlines()]
     counts = {state: sum(r.state == state for r in results) for state in ("ok", "warn", "fail")}
     lines.append(", ".join(f"{count} {state}" for state, count in counts.items()))
     return "\n".join(lines)
@@ -121,6 +122,29 @@ def runtime(name: str, modules: Sequence[str], *, needed: bool) -> Result:
             continue
         return Result(name, "ok", f"{module} {_version(module)}")
     return Result(name, _missing(needed), reason, _INSTALL)
+
+
+def _any_onnx() -> bool:
+    """Whether a model of the device wants ONNX Runtime; as fetched, none does."""
+    from sensorium_models import store
+
+    return any(state.path.suffix == ".onnx" for state in store.verify(purpose="agent"))
+
+
+def acceleration(setting: str) -> Iterator[Result]:
+    """What is set to run the models works; what else could run them."""
+    found = accelerators.survey()
+    yield Result("Accelerators", "ok", f"here: {', '.join(found.here)}; to be had:", "\n".join(found.ways))
+    why = accelerators.trouble(Accelerator.parse(setting))
+    if why:
+        yield Result(
+            "Accelerator",
+            "warn",
+            f"{setting}: {why}",
+            "models run on the processor meanwhile; or set another [models] accelerator",
+        )
+    else:
+        yield Result("Accelerator", "ok", setting)
 
 
 def _version(module: str) -> str:

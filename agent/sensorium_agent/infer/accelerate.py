@@ -29,10 +29,10 @@ PROVIDERS: Final[Mapping[str, tuple[str, ...]]] = {
 """ONNX Runtime's names, the wanted one first; the processor always comes last."""
 
 WAYS: Final[Mapping[str, str]] = {
-    "cuda": "pip install onnxruntime-gpu in place of onnxruntime; on a Jetson the wheel for your JetPack",
-    "tensorrt": "pip install onnxruntime-gpu and TensorRT; on a Jetson the wheel for your JetPack",
+    "cuda": "pip install onnxruntime-gpu in place of onnxruntime (on a Jetson the wheel for its JetPack)",
+    "tensorrt": "TensorRT, and what cuda needs",
     "openvino": "pip install onnxruntime-openvino in place of onnxruntime",
-    "coreml": "only macOS has it",
+    "coreml": "macOS only",
 }
 """How to come by a provider."""
 

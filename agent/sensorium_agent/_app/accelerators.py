@@ -1,0 +1,64 @@
+"""Which accelerators this machine has, and whether the one that is set works; asked by `sensorium doctor`."""
+
+from __future__ import annotations
+
+import ctypes.util
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sensorium_agent.infer import trial
+from sensorium_agent.infer.accelerate import PROVIDERS, WAYS, Accelerator
+
+DELEGATES: Final[Mapping[str, str]] = {
+    "edgetpu": "Edge TPU: apt install libedgetpu1-std from Coral's packages, then delegate:libedgetpu.so.1",
+    "armnnDelegate": "Arm NN: its release for your board, then delegate:libarmnnDelegate.so",
+    "QnnTFLiteDelegate": "Qualcomm: its AI Engine Direct SDK, then delegate:libQnnTFLiteDelegate.so",
+}
+"""Libraries that are LiteRT delegates, by the name the linker looks for, and how to come by them."""
+
+_SMALLEST: Final = "gesture_classifier"
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What is here, as it would be written in the settings, and the way to what is not."""
+
+    here: tuple[str, ...]
+    ways: tuple[str, ...]
+
+
+def survey() -> Survey:
+    """Look for every accelerator we know."""
+    return surveyed(providers(), {name: ctypes.util.find_library(name) or "" for name in DELEGATES})
+
+
+def surveyed(available: Collection[str], libraries: Mapping[str, str]) -> Survey:
+    """A survey from ONNX Runtime's providers and the delegates' libraries, an empty one where there is none."""
+    onnx = [kind for kind, names in PROVIDERS.items() if names[0] in available]
+    delegates = [f"delegate:{library}" for library in libraries.values() if library]
+    ways = [f"{kind}: {WAYS[kind]}" for kind in PROVIDERS if kind not in onnx]
+    ways += [DELEGATES[name] for name, library in libraries.items() if not library]
+    return Survey(("xnnpack", *onnx, *delegates), tuple(ways))
+
+
+def providers() -> tuple[str, ...]:
+    """What ONNX Runtime brings; nothing if it is not installed."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return ()
+    return tuple(onnxruntime.get_available_providers())
+
+
+def trouble(accelerator: Accelerator) -> str:
+    """Why the accelerator that is set will not be used, or nothing; a delegate is tried, in a process of its own."""
+    if lacking := accelerator.lacking(providers()):
+        return lacking
+    if not accelerator.library:
+        return ""
+    from sensorium_models import store
+
+    path: Path = store.path(_SMALLEST)
+    return trial.attempt(_SMALLEST, path, accelerator=accelerator).trouble
