@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncGenerator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -247,6 +248,31 @@ def test_one_wild_reading_is_ignored_and_three_are_believed() -> None:
     assert dater.end_ns(320, 9000 * MS) == 2000 * MS
     assert dater.end_ns(320, 9020 * MS) == 2020 * MS
     assert dater.end_ns(320, 9040 * MS) == 9040 * MS
+
+
+@pytest.mark.parametrize("wrong_ms", [-120, -30, 30, 120])
+def test_a_wrong_first_date_is_set_right_at_once_and_never_goes_back(wrong_ms: int) -> None:
+    dater = RunDater(16_000)
+    measured = [(100 + n * 20 + (wrong_ms if n == 0 else 0)) * MS for n in range(60)]
+
+    ends = [dater.end_ns(320, at_ns) for at_ns in measured]
+
+    right = [end == 100 * MS + n * 20 * MS for n, end in enumerate(ends)]
+    assert not right[0]
+    assert all(right[2 + max(0, wrong_ms // 19) :])
+    assert min(b - a for a, b in pairwise(ends)) > 0
+    assert sum(b - a != 20 * MS for a, b in pairwise(ends)) <= 8
+
+
+def test_the_bound_is_wide_until_measurements_agree() -> None:
+    dater, errors = RunDater(16_000), []
+    for n in range(20):
+        end_ns = dater.end_ns(320, (100 + n * 20 + (60 if n == 0 else 0)) * MS)
+        assert abs(end_ns - (100 + n * 20) * MS) <= dater.error_ns
+        errors.append(dater.error_ns)
+
+    assert errors[0] > 100 * MS
+    assert errors[-1] == 1 * MS
 
 
 def test_the_truest_pair_of_clock_readings_counts() -> None:

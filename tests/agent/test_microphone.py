@@ -87,9 +87,7 @@ async def test_runs_are_numbered_and_dated_by_their_samples(server: SoundServer,
     assert {s.data.rate_hz for s in heard if isinstance(s.data, Sound)} == {RATE_HZ}
     steps_ms = np.diff([s.at_ns for s in heard]) / 1e6
     assert (steps_ms > 0).all()
-    # A busy machine's sound server misjudges its own delay at first, and the dater makes up for it run by run:
-    # test_capture.py holds it to the nanosecond, here its steps have to settle.
-    assert abs(np.median(steps_ms[-len(steps_ms) // 4 :]) - 20) < 2
+    assert abs(np.median(steps_ms) - 20) < 1
     assert began_ns - 1e9 < heard[0].at_ns <= heard[-1].at_ns < DeviceClock().now_ns() + 1e8
 
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
+from math import inf
+from statistics import median
 
 _SETTLE_S = 10.0
 _JUMP_NS = 150_000_000
 _STRIKES = 3
 _FLOOR_NS = 1_000_000
+_WINDOW = 25
+"""Measurements whose median is believed; half a second of sound."""
+_FEW = 3
+_FAR_NS = 5_000_000.0
+_DOUBT_NS = 100_000_000
+"""By so much a sound server was seen to misjudge its own delay when it began."""
+_LEAST_STEP = 0.05
+"""Share of a run's length by which its end follows the one before, at least: dates never go back."""
 
 
 class RunDater:
@@ -15,37 +25,68 @@ class RunDater:
 
     The end of a run is the end of the one before plus its length. Measured ends correct that slowly, so
     that their jitter is averaged away while the drift of the source's crystal (some 100 ppm) is followed.
-    Measurements that stay far off for three runs in a row, or samples known to be lost, set it anew.
+    Where the median of the last measurements is far from the dates, they were wrong - most often the
+    first one - and are set right at once; so they are when samples are known to be lost, or three
+    measurements in a row are very far off.
     """
 
     def __init__(self, rate_hz: float) -> None:
         self._rate_hz = rate_hz
+        self._anchor_ns = 0.0
+        """Where the source's count began: the end of a run is this plus the length of all runs."""
+        self._counted_ns = 0.0
         self._end_ns = 0.0
+        self._begins: deque[float] = deque(maxlen=_WINDOW)
+        """Where it began, by each of the last measurements."""
         self._runs = 0
         self._strikes = 0
-        self._spread_ns = 0.0
 
     def end_ns(self, samples: int, measured_ns: int, *, lost: bool = False) -> int:
         """The end of a run of ``samples``, measured as ``measured_ns``; ``lost``: some are missing before it."""
         span_ns = samples / self._rate_hz * 1e9
-        predicted = self._end_ns + span_ns
-        off_ns = measured_ns - predicted
+        self._counted_ns += span_ns
+        begin_ns = measured_ns - self._counted_ns
+        off_ns = begin_ns - self._anchor_ns
         self._strikes = self._strikes + 1 if abs(off_ns) > _JUMP_NS else 0
         if self._runs == 0 or lost or self._strikes >= _STRIKES:
-            self._end_ns, self._runs, self._strikes = max(float(measured_ns), self._end_ns), 1, 0
-        elif self._strikes:
-            self._end_ns = predicted
-        else:
-            self._runs += 1
-            gain = max(1.0 / self._runs, min(1.0, span_ns / (_SETTLE_S * 1e9)))
-            self._end_ns = predicted + gain * off_ns
-            self._spread_ns += gain * (abs(off_ns) - self._spread_ns)
+            self._restart(begin_ns)
+        elif not self._strikes:
+            self._follow(begin_ns, off_ns, span_ns)
+        before_ns = self._end_ns or -inf
+        self._end_ns = max(self._anchor_ns + self._counted_ns, before_ns + _LEAST_STEP * span_ns)
         return round(self._end_ns)
+
+    def _restart(self, begin_ns: float) -> None:
+        self._anchor_ns, self._runs, self._strikes = begin_ns, 1, 0
+        self._begins.clear()
+        self._begins.append(begin_ns)
+
+    def _follow(self, begin_ns: float, off_ns: float, span_ns: float) -> None:
+        self._runs += 1
+        self._begins.append(begin_ns)
+        middle_ns, far_ns = median(self._begins), _FAR_NS + 4 * self._scatter_ns
+        if len(self._begins) >= _FEW and abs(middle_ns - self._anchor_ns) > far_ns:
+            self._anchor_ns = middle_ns
+            return
+        slow = min(1.0, span_ns / (_SETTLE_S * 1e9))
+        gain = slow if abs(off_ns) > far_ns else max(slow, 1.0 / self._runs)
+        self._anchor_ns += gain * off_ns
+
+    @property
+    def _scatter_ns(self) -> float:
+        """Median distance of the last measurements from their median."""
+        middle_ns = median(self._begins)
+        return median(abs(begin_ns - middle_ns) for begin_ns in self._begins)
 
     @property
     def error_ns(self) -> int:
-        """Half width of the interval of `end_ns`: twice the mean deviation of the measurements, at least 1 ms."""
-        return round(2 * self._spread_ns) + _FLOOR_NS
+        """Half width of the interval of `end_ns`: four times the measurements' scatter, at least 1 ms.
+
+        Wide until the first measurements agree, and while dates wait for time to catch up with them.
+        """
+        ahead_ns = self._end_ns - (self._anchor_ns + self._counted_ns)
+        doubt_ns = _DOUBT_NS if len(self._begins) < _FEW else 0
+        return round(4 * self._scatter_ns + ahead_ns) + doubt_ns + _FLOOR_NS
 
 
 class ClockOffset:
