@@ -79,6 +79,10 @@ class Backlog(Generic[A]):
     def __len__(self) -> int:
         return len(self._queue)
 
+    def age_ns(self, now_ns: int) -> int:
+        """How long the oldest has waited; 0 if nothing waits."""
+        return now_ns - self._queue[0].since_ns if self._queue else 0
+
     def offer(self, item: A, now_ns: int, deadline_ns: int | None = None) -> None:
         """Queue ``item``.
 

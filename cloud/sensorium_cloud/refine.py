@@ -47,6 +47,14 @@ class Engines:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """How much waits in a queue, and how long the oldest of it has."""
+
+    size: int
+    age_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Capacity:
     """How much may wait: windows for fusion or words, windows for pictures, windows in a batch."""
 
@@ -105,12 +113,13 @@ class Refinery:
             sink(symbol)
         return symbol
 
-    def waiting(self) -> dict[str, int]:
-        """How many windows wait, by what for."""
+    def waiting(self) -> dict[str, Queued]:
+        """How many windows wait, by what for, and how long the oldest has."""
+        now_ns = self._now_ns()
         return {
-            "video": len(self.pictures.backlog),
-            "text": len(self.words.backlog),
-            "multimodal": len(self.fusion.backlog),
+            "video": Queued(len(self.pictures.backlog), self.pictures.backlog.age_ns(now_ns)),
+            "text": Queued(len(self.words.backlog), self.words.backlog.age_ns(now_ns)),
+            "multimodal": Queued(len(self.fusion.backlog), self.fusion.backlog.age_ns(now_ns)),
         }
 
     async def run(self) -> None:

@@ -21,6 +21,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from sensorium.symbol import Symbol
 from sensorium_cloud.quality import Budget, judged
+from sensorium_cloud.refine import Queued
 
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 _EVERY_S: Final = 1.0
@@ -28,8 +29,8 @@ _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.
 _SHARES: Final = tuple(n / 20 for n in range(1, 21))
 _BURN_S: Final = {"5m": 300.0, "1h": 3600.0, "6h": 21600.0}
 
-Sizes = Callable[[], Mapping[str, int]]
-"""How much waits in each queue, by what it waits for."""
+Look = Callable[[], Mapping[str, Queued]]
+"""What waits in each queue, by what it waits for."""
 
 
 class Metrics:
@@ -76,6 +77,12 @@ class Metrics:
             "multimodal_queue_size", "What waits, by what for", ["stream_type"],
             multiprocess_mode="livesum", registry=registry,
         )  # fmt: skip
+        self._age = Gauge(
+            "multimodal_queue_age_seconds",
+            "How long the oldest window has waited",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
 
     def fused(self, symbol: Symbol) -> None:
         """A symbol was made."""
@@ -95,19 +102,20 @@ class Metrics:
         """A window was answered: ``fused``, ``remembered``, ``later`` or ``refused``."""
         self._windows.labels(outcome).inc()
 
-    def sample(self, sizes: Mapping[str, int]) -> None:
+    def sample(self, queues: Mapping[str, Queued]) -> None:
         """What can only be looked at now and then."""
         self._memory.set(resident_bytes())
-        for stream_type, size in sizes.items():
-            self._queue.labels(stream_type).set(size)
+        for stream_type, queued in queues.items():
+            self._queue.labels(stream_type).set(queued.size)
+        self._age.set(max((queued.age_ns for queued in queues.values()), default=0) / 1e9)
         for period, over_s in _BURN_S.items():
             for objective, rate in self.budget.burn(over_s, self._now_s()).items():
                 self._burn.labels(objective, period).set(rate)
 
-    async def run(self, sizes: Sizes) -> NoReturn:
+    async def run(self, look: Look) -> NoReturn:
         """Look once a second, until cancelled."""
         while True:
-            self.sample(sizes())
+            self.sample(look())
             await asyncio.sleep(_EVERY_S)
 
 

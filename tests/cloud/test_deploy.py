@@ -1,0 +1,167 @@
+"""What an operator deploys: checked against Kubernetes' own schemas and by the linter of Dockerfiles, offline."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from sensorium_cloud._app import settings
+
+DEPLOY = Path(__file__).parents[2] / "cloud" / "deploy"
+KUBERNETES = DEPLOY / "kubernetes"
+VERSION = "1.33"
+
+Object = dict[str, Any]
+
+
+def documents(path: Path) -> list[Object]:
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+def rendered(folder: Path) -> list[Object]:
+    """What ``kubectl apply --kustomize`` would send, of the few features the overlays use."""
+    told = documents(folder / "kustomization.yaml")[0]
+    found: list[Object] = []
+    for resource in told["resources"]:
+        path = (folder / resource).resolve()
+        found += rendered(path) if path.is_dir() else documents(path)
+    for patch in told.get("patches", ()):
+        text = (folder / patch["path"]).read_text() if "path" in patch else patch["patch"]
+        found = list(patched(found, yaml.safe_load(text)))
+    return found
+
+
+def patched(objects: list[Object], patch: Object) -> Iterator[Object]:
+    hit = [o for o in objects if (o["kind"], o["metadata"]["name"]) == (patch["kind"], patch["metadata"]["name"])]
+    assert len(hit) == 1, f"the patch of {patch['kind']} {patch['metadata']['name']} hits {len(hit)} objects"
+    for one in objects:
+        if one is not hit[0]:
+            yield one
+        elif patch.get("$patch") != "delete":
+            yield merged(one, patch)
+
+
+def merged(one: Any, other: Any) -> Any:
+    """A strategic merge: tables by key, lists of named things by name, all else replaced."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one | {key: merged(one.get(key), value) for key, value in other.items()}
+    if isinstance(one, list) and isinstance(other, list) and all("name" in x for x in [*one, *other]):
+        names = {x["name"]: x for x in one}
+        return list((names | {x["name"]: merged(names.get(x["name"]), x) for x in other}).values())
+    return other
+
+
+def the(kind: str, objects: list[Object]) -> Object:
+    return next(o for o in objects if o["kind"] == kind)
+
+
+FOLDERS = sorted(path.parent.name for path in KUBERNETES.glob("*/kustomization.yaml"))
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_every_object_fits_its_schema(name: str) -> None:
+    for one in rendered(KUBERNETES / name):
+        if one["apiVersion"].startswith("keda.sh/"):
+            continue  # not Kubernetes' own; its fields are compared below
+        kubernetes_validate.validate(one, VERSION, strict=True)
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="the tests' own rendering is compared where kubectl is")
+@pytest.mark.parametrize("name", FOLDERS)
+def test_kubectl_renders_the_same_objects(name: str) -> None:
+    told = subprocess.run(["kubectl", "kustomize", str(KUBERNETES / name)], capture_output=True, text=True, check=True)
+    theirs, ours = by_name(yaml.safe_load_all(told.stdout)), by_name(rendered(KUBERNETES / name))
+    theirs.pop(("Secret", "redis"), None)  # made by a generator
+
+    assert theirs == ours
+
+
+def by_name(objects: Iterable[Object]) -> dict[tuple[str, str], Any]:
+    """Their specs, without what only kustomize does: image tags and the order of lists of named things."""
+    specs = {(o["kind"], o["metadata"]["name"]): o.get("spec") for o in objects}
+    for spec in specs.values():
+        pod = ((spec or {}).get("template") or {}).get("spec") or {}
+        for container in [*pod.get("containers", ()), *pod.get("initContainers", ())]:
+            container["image"] = container["image"].partition(":")[0]
+    return specs
+
+
+def test_the_service_takes_the_settings_it_is_given(tmp_path: Path) -> None:
+    told = the("ConfigMap", documents(KUBERNETES / "base" / "settings.yaml"))["data"]["cloud.toml"]
+    (file := tmp_path / "cloud.toml").write_text(told)
+    found = settings.load(file, {})
+    pod = the("Deployment", rendered(KUBERNETES / "base"))["spec"]["template"]["spec"]
+    ports = {port["containerPort"] for container in pod["containers"] for port in container["ports"]}
+
+    assert found.listen.port in ports
+    assert found.listen.stop_grace_s < pod["terminationGracePeriodSeconds"]
+    assert found.state.folder in {m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_nothing_runs_as_root_or_can_write_its_own_files(name: str) -> None:
+    for one in rendered(KUBERNETES / name):
+        if one["kind"] != "Deployment":
+            continue
+        pod = one["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["automountServiceAccountToken"] is False
+        for container in [*pod["containers"], *pod.get("initContainers", ())]:
+            locked = container["securityContext"]
+            assert locked["readOnlyRootFilesystem"]
+            assert locked["capabilities"] == {"drop": ["ALL"]}
+            assert not locked["allowPrivilegeEscalation"]
+            assert container["resources"]["limits"]["memory"]
+
+
+def test_selectors_find_their_pods() -> None:
+    objects = rendered(KUBERNETES / "base")
+    labels = the("Deployment", objects)["spec"]["template"]["metadata"]["labels"]
+    for one in objects:
+        spec = one.get("spec", {})
+        wanted = spec.get("selector") if one["kind"] == "Service" else spec.get("podSelector", spec.get("selector"))
+        wanted = (wanted or {}).get("matchLabels", wanted)
+        assert not wanted or wanted.items() <= labels.items(), one["kind"]
+
+
+def test_both_autoscalers_agree_on_how_far_they_go() -> None:
+    scaler = the("HorizontalPodAutoscaler", rendered(KUBERNETES / "base"))["spec"]
+    keda = the("ScaledObject", rendered(KUBERNETES / "keda"))["spec"]
+
+    assert (
+        (scaler["minReplicas"], scaler["maxReplicas"]) == (keda["minReplicaCount"], keda["maxReplicaCount"]) == (3, 20)
+    )
+    assert keda["scaleTargetRef"]["name"] == scaler["scaleTargetRef"]["name"]
+    assert not [o for o in rendered(KUBERNETES / "keda") if o["kind"] == "HorizontalPodAutoscaler"]
+
+
+def test_the_graphics_processor_is_asked_for_and_nothing_else_changes() -> None:
+    plain, with_gpu = (the("Deployment", rendered(KUBERNETES / name))["spec"] for name in ("base", "gpu"))
+    container = with_gpu["template"]["spec"]["containers"][0]
+
+    assert container["resources"]["limits"] == {"cpu": "2", "memory": "4Gi", "nvidia.com/gpu": "1"}
+    assert container["volumeMounts"] == plain["template"]["spec"]["containers"][0]["volumeMounts"]
+
+
+def test_the_linter_of_dockerfiles_has_nothing_to_say() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_image_holds_only_what_is_in_the_repository() -> None:
+    root = DEPLOY.parents[1]
+    copied = [
+        line.split()[1:-1] for line in (DEPLOY / "Dockerfile").read_text().splitlines() if line.startswith("COPY")
+    ]
+    for source in (s for sources in copied for s in sources if not s.startswith("--from") and not s.startswith("/")):
+        assert (root / source).exists(), source
