@@ -15,6 +15,7 @@ from sensorium.event import Event, Sample
 from sensorium.symbol import ModelRef, Symbol
 from sensorium.window import Window
 from sensorium_agent import local_fusion
+from sensorium_agent.local_fusion import FusionSettings
 from sensorium_agent.offload import Policy, Route, route
 
 
@@ -60,6 +61,7 @@ class Answerer:
         listener: Listener,
         *,
         policy: Policy,
+        weighing: FusionSettings | None = None,
         offer: Callable[[Window], None] | None = None,
     ) -> None:
         self._vocabulary = vocabulary
@@ -67,6 +69,7 @@ class Answerer:
         self._clock = clock
         self._listener = listener
         self._policy = policy
+        self._weighing = weighing or FusionSettings()
         self._offer = offer
 
     def use(self, models: tuple[ModelRef, ...]) -> None:
@@ -84,6 +87,7 @@ class Answerer:
             device=self._identity.device,
             software=self._identity.software,
             models=self._identity.models,
+            settings=self._weighing,
         )
         self._listener.on_symbol(with_stage(symbol, "fuse", (time.perf_counter_ns() - began_ns) / 1e6))
         if self._offer is not None and route(window, symbol, policy=self._policy) is Route.CLOUD:

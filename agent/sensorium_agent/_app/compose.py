@@ -12,6 +12,7 @@ import msgspec
 
 from sensorium import concepts
 from sensorium.align import Aligner
+from sensorium.assemble import Thresholds
 from sensorium.clock import Clock, DeviceClock, read_wall
 from sensorium.concepts import Vocabulary
 from sensorium.event import Modality
@@ -24,6 +25,7 @@ from sensorium_agent.capture.sensor import Sensor
 from sensorium_agent.infer import lanes as perception
 from sensorium_agent.infer.lanes import MODELS, SENSED_BY, Lane
 from sensorium_agent.infer.shelf import Shelf
+from sensorium_agent.local_fusion import FusionSettings
 from sensorium_agent.offload import DEFAULT_EGRESS, Ask, Egress, Policy
 from sensorium_agent.record.session import Session
 
@@ -98,7 +100,25 @@ def answerer(
 ) -> Answerer:
     """Who answers windows, by the user's concepts."""
     identity = Identity(settings.device_name, software(), models_of(modalities))
-    return Answerer(vocabulary(settings), identity, clock, listener, policy=policy(settings), offer=offer)
+    return Answerer(
+        vocabulary(settings),
+        identity,
+        clock,
+        listener,
+        policy=policy(settings),
+        weighing=weighing(settings),
+        offer=offer,
+    )
+
+
+def weighing(settings: Settings) -> FusionSettings:
+    """How the device weighs evidence."""
+    fusion = settings.fusion
+    return FusionSettings(
+        fusion.temperature,
+        dict.fromkeys(Modality, fusion.half_life_ms * _MS),
+        Thresholds(fusion.confident, fusion.conflict_bits, fusion.outvoted),
+    )
 
 
 def session(

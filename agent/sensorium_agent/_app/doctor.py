@@ -42,7 +42,7 @@ class Result:
         name: what was looked at.
         state: ``warn`` where something works less well, ``fail`` where the settings cannot work.
         detail: what is there, or what is wrong.
-        way_out: how to mend it, one way a line; empty if it is good.
+        way_out: how to mend it, one way a line; empty if there is nothing to do.
     """
 
     name: str

@@ -88,6 +88,11 @@ class Fusion(_Table, frozen=True, kw_only=True):
     """How windows become symbols on the device."""
 
     concepts: Annotated[str, Meta(description="a concepts file of your own; the built-in one if empty")] = ""
+    confident: Annotated[Share, Meta(description="least probability from which a concept is named")] = 0.5
+    outvoted: Annotated[Share, Meta(description="from this probability on a contradiction is overruled")] = 0.95
+    conflict_bits: Annotated[float, Meta(gt=0, description="disagreement of the senses that is a contradiction")] = 0.35
+    temperature: Annotated[float, Meta(gt=0, description="above 1 means less sure, below 1 surer")] = 1.0
+    half_life_ms: Annotated[Positive, Meta(description="age at which evidence counts half")] = 2000
 
 
 class RulesFile(_Table, frozen=True, kw_only=True):
