@@ -1,83 +1,142 @@
-"""Trains gesture_classifier on generated hands, and measures it on those and on photos.
+"""Trains gesture_classifier on generated hands, and measures it on those, on real landmarks and on photos.
 
     python -m sensorium_models fetch && python -m sensorium_models fetch-media
-    python models/build/gesture.py [--train] [--photos FOLDER]
+    python models/build/gesture.py [--train] [--sets FOLDER] [--photos FOLDER]
 
 ``--train`` writes models/weights/gesture_classifier.tflite; the same seed gives the same file on the same machine.
-``--photos`` measures on a folder as `hand_photos` describes it, through the real detector and landmark model.
+``--sets`` measures on landmarks of real hands as `hand_sets` describes them, ``--photos`` on a folder as `hand_photos`
+does, through the real detector and landmark model.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import math
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import hand_model
 import hand_photos
+import hand_sets
 import numpy as np
 import numpy.typing as npt
+from gesture_scores import interval, print_confusion, ranks
 from int8_network import Network, to_litert, train
 
 from sensorium.event import Event, EventStream, Frame, Modality, Sample
-from sensorium_agent.infer.gesture.classify import HAND_FEATURES, LABELS, hand_features
+from sensorium_agent.infer.gesture.classify import KNOWN_FROM, LABELS
 from sensorium_agent.infer.gesture.perceive import GesturePerceiver
+from sensorium_agent.infer.gesture.shape import SHAPE, hand_shape
 from sensorium_agent.infer.model import Model, load
 from sensorium_models import store
 
 _SEED: Final = 2006
-_STEPS: Final = 9000
+_STEPS: Final = 5_000
 _BATCH: Final = 512
+_TWICE: Final = 2
 _KEPT: Final = Path(__file__).parents[1] / "weights" / "gesture_classifier.tflite"
-assert (*LABELS, "none") == hand_model.LABELS
+_NONE: Final = "none"
+assert (*LABELS, _NONE) == hand_model.LABELS
 Examples = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
+Names = npt.NDArray[np.str_]
+
+
+# --- training --------------------------------------------------------------------------
 
 
 def examples(count: int, rng: np.random.Generator) -> Examples:
-    """Features [n, 64] and labels [n] of generated hands."""
+    """Shapes [n, SHAPE] and labels [n] of generated hands."""
     hands = hand_model.generate(count, rng)
-    rows = [hand_features(joints, float(right)) for joints, right in zip(hands.joints, hands.right, strict=True)]
-    return np.stack(rows), hands.labels
+    return hand_shape(hands.joints), hands.labels
 
 
 def batches(rng: np.random.Generator) -> Iterator[Examples]:
-    """Batches without end, no hand twice."""
+    """Batches without end, each hand twice."""
     while True:
-        features, labels = examples(80 * _BATCH, rng)
-        for begin in range(0, len(labels) - _BATCH + 1, _BATCH):
-            yield features[begin : begin + _BATCH], labels[begin : begin + _BATCH]
+        shapes, labels = examples(80 * _BATCH, rng)
+        for _ in range(_TWICE):
+            order = rng.permutation(len(labels))
+            for begin in range(0, len(labels) - _BATCH + 1, _BATCH):
+                chosen = order[begin : begin + _BATCH]
+                yield shapes[chosen], labels[chosen]
 
 
-def said(model: Model, features: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """The likeliest label of each row of features."""
-    return np.array([model.run(row[np.newaxis])[0][0].argmax() for row in features])
+def trained() -> Network:
+    """The network, from the seed alone."""
+    rng = np.random.default_rng(_SEED)
+    network = Network.random((SHAPE, 96, 48, len(hand_model.LABELS)), rng)
+    train(network, batches(rng), steps=_STEPS, smooth=0.03, decay=0.02)
+    return network
+
+
+def retrain() -> None:
+    """Train, write the file, and print how far int8 agrees with float32."""
+    network = trained()
+    calibration, _ = examples(20_000, np.random.default_rng(_SEED + 2))
+    _KEPT.write_bytes(to_litert(network, calibration))
+    print(f"{_KEPT.name}: sha256 {hashlib.sha256(_KEPT.read_bytes()).hexdigest()}")
+    shapes, _ = examples(20_000, np.random.default_rng(_SEED + 1))
+    exact, ours = named(network.probabilities(shapes)), named(chances(load(_KEPT), shapes))
+    print(f"int8 agrees with float32 on {interval(int((exact == ours).sum()), len(exact))}")
+
+
+# --- measuring -------------------------------------------------------------------------
+
+
+def chances(model: Model, shapes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Probabilities [n, labels + 1]."""
+    return np.stack([model.run(row[np.newaxis])[0][0] for row in shapes])
+
+
+def named(probabilities: npt.NDArray[np.float32]) -> Names:
+    """What an event would say of each hand: a label, or ``none``."""
+    known = probabilities[:, : len(LABELS)]
+    names = np.array(LABELS)[known.argmax(axis=1)]
+    return np.where(known.max(axis=1) >= KNOWN_FROM, names, _NONE)
 
 
 def measure_generated(model: Model) -> None:
-    """Print the accuracy on hands of a seed of their own, and the cost of one."""
-    features, labels = examples(20_000, np.random.default_rng(_SEED + 1))
+    """Print the accuracy on people of a seed of their own, and the cost of one hand."""
+    hands = hand_model.generate(20_000, np.random.default_rng(_SEED + 1))
+    truth = np.array(hand_model.LABELS)[hands.labels]
+    probabilities = chances(model, hand_shape(hands.joints))
+    print_confusion("generated people", truth, named(probabilities))
+    unknown = truth == _NONE
+    sure = probabilities[:, : len(LABELS)].max(axis=1)
+    print(f"generated people, a known hand against an unknown one: AUROC {ranks(sure, ~unknown):.3f}")
+
+
+def measure_cost(model: Model) -> None:
+    """Print the thread's CPU time of one hand."""
+    joints = hand_model.generate(2_000, np.random.default_rng(0)).joints
     begin = time.thread_time()
-    answers = said(model, features)
-    print(f"{(time.thread_time() - begin) / len(features) * 1e6:.1f} us of CPU a hand")
-    print(f"generated hands: {interval(int((answers == labels).sum()), len(labels))}")
-    for index, label in enumerate(hand_model.LABELS):
-        mine = labels == index
-        print(f"  {label:10s} {(answers[mine] == index).mean():.3f} of {mine.sum()}")
+    shapes = [hand_shape(hand[np.newaxis]) for hand in joints]
+    between = time.thread_time()
+    for shape in shapes:
+        model.run(shape)
+    end = time.thread_time()
+    shape_us, network_us = ((t / len(joints)) * 1e6 for t in (between - begin, end - between))
+    print(f"a hand takes {shape_us:.0f} us of CPU for its shape and {network_us:.1f} us for the network")
 
 
-def interval(right: int, total: int) -> str:
-    """A proportion with its 95 % interval: E. B. Wilson, 1927."""
-    if not total:
-        return "none"
-    part, z = right / total, 1.96
-    middle = (part + z * z / (2 * total)) / (1 + z * z / total)
-    half = z * math.sqrt(part * (1 - part) / total + z * z / (4 * total * total)) / (1 + z * z / total)
-    return f"{right}/{total} = {part:.3f} ({middle - half:.3f} to {middle + half:.3f})"
+def measure_sets(root: Path, model: Model) -> None:
+    """Print the accuracy on each collection of real landmarks, and over the collections."""
+    shares = []
+    sure, unknown = [], []
+    for collection in hand_sets.collections(root, (*LABELS, _NONE)):
+        probabilities = chances(model, hand_shape(collection.joints))
+        shown = collection.truth != _NONE
+        said = named(probabilities)
+        print_confusion(collection.name, collection.truth, said)
+        if shown.any():
+            shares.append(float((said == collection.truth)[shown].mean()))
+        sure.append(probabilities[:, : len(LABELS)].max(axis=1))
+        unknown.append(~shown)
+    print(f"collections: mean {np.mean(shares):.3f} of the known, least {min(shares):.3f}, of {len(shares)}")
+    everything = ~np.concatenate(unknown)
+    print(f"collections, a known hand against an unknown one: AUROC {ranks(np.concatenate(sure), everything):.3f}")
 
 
 def look(photo: hand_photos.Photo, classifier: Model) -> Event | None:
@@ -91,51 +150,37 @@ def look(photo: hand_photos.Photo, classifier: Model) -> Event | None:
 
 def measure_photos(photos: Sequence[hand_photos.Photo], classifier: Model) -> None:
     """Print what is made of real photos, every mistake by name."""
-    counts: Counter[tuple[str, str]] = Counter()
+    truth: dict[str, list[tuple[str, str]]] = {"gesture": [], _NONE: [], hand_photos.NO_HAND: []}
     for photo in photos:
         event = look(photo, classifier)
-        answer = (event.label or "none") if event else "no hand"
-        kind = "no_hand" if photo.truth == hand_photos.NO_HAND else "none" if photo.truth == "none" else "gesture"
-        fine = answer == photo.truth or (kind != "gesture" and answer in ("none", "no hand"))
+        said = (event.label or _NONE) if event else hand_photos.NO_HAND
+        kind = photo.truth if photo.truth in truth else "gesture"
+        fine = said == photo.truth or (kind != "gesture" and said in (_NONE, hand_photos.NO_HAND))
         if photo.truth != hand_photos.ANY_HAND:
-            counts[kind, "right" if fine else "wrong"] += 1
-        if not fine or photo.truth == hand_photos.ANY_HAND:
-            print(f"  {photo.name}: {photo.truth}, said {answer} {event.score if event else 0:.2f}")
-    for kind in ("gesture", "none", "no_hand"):
-        right = counts[kind, "right"]
-        print(f"photos, {kind}: {interval(right, right + counts[kind, 'wrong'])}")
-
-
-def trained() -> Network:
-    """The network, from the seed alone."""
-    rng = np.random.default_rng(_SEED)
-    network = Network.random((HAND_FEATURES, 48, 32, len(hand_model.LABELS)), rng)
-    train(network, batches(rng), steps=_STEPS)
-    return network
-
-
-def retrain() -> None:
-    """Train, write the file, and print how far int8 agrees with float32."""
-    network = trained()
-    calibration, _ = examples(20_000, np.random.default_rng(_SEED + 2))
-    _KEPT.write_bytes(to_litert(network, calibration))
-    print(f"{_KEPT.name}: sha256 {hashlib.sha256(_KEPT.read_bytes()).hexdigest()}")
-    features, _ = examples(20_000, np.random.default_rng(_SEED + 1))
-    exact = network.probabilities(features).argmax(axis=1)
-    print(f"int8 agrees with float32 on {(said(load(_KEPT), features) == exact).mean():.2%}")
+            truth[kind].append((photo.truth, photo.truth if fine else said))
+        if not fine:
+            print(f"  {photo.name}: {photo.truth}, said {said} {event.score if event else 0:.2f}")
+    for kind, pairs in truth.items():
+        print(f"photos, {kind}: {interval(sum(shown == said for shown, said in pairs), len(pairs))}")
+    found = [pair for pair in truth["gesture"] if pair[1] != hand_photos.NO_HAND]
+    print(f"photos, gesture where a hand was found: {interval(sum(a == b for a, b in found), len(found))}")
 
 
 def main() -> None:
     """Print every figure on a line of its own."""
     parser = argparse.ArgumentParser(description="Train the gesture classifier, and measure it.")
     parser.add_argument("--photos", type=Path, help="a folder of more photos, see hand_photos.py")
+    parser.add_argument("--sets", type=Path, help="a folder of real hands' landmarks, see hand_sets.py")
     parser.add_argument("--train", action="store_true", help=f"make {_KEPT.name} anew, in some minutes")
     options = parser.parse_args()
     if options.train:
         retrain()
     classifier = load(_KEPT)
     print(f"{_KEPT.stat().st_size:,} bytes")
+    measure_cost(classifier)
     measure_generated(classifier)
+    if options.sets:
+        measure_sets(options.sets, classifier)
     measure_photos(
         [*hand_photos.samples(), *(hand_photos.folder(options.photos) if options.photos else ())], classifier
     )

@@ -15,12 +15,17 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+import hand_view
 import numpy as np
 import numpy.typing as npt
+from hand_view import Facing
 
 Floats = npt.NDArray[np.float64]
 
-LABELS: Final = ("fist", "open_palm", "point", "thumb_up", "thumb_down", "victory", "none")
+LABELS: Final = (
+    "fist", "open_palm", "point", "thumb_up", "thumb_down", "victory",
+    "ok", "call", "rock", "three", "four", "pinch", "none",
+)  # fmt: skip
 
 # --- the hand at rest ----------------------------------------------------------------
 
@@ -28,17 +33,19 @@ _KNUCKLES: Final = np.array([[0.27, 0.95, 0.0], [0.04, 1.0, 0.03], [-0.17, 0.93,
 _THUMB_BASE: Final = np.array([0.27, 0.22, 0.08])
 _FINGER_BONES: Final = np.array([[0.46, 0.27, 0.21], [0.51, 0.31, 0.22], [0.47, 0.29, 0.22], [0.37, 0.21, 0.20]])
 _THUMB_BONES: Final = np.array([0.40, 0.34, 0.28])
-_FINGERTIPS: Final = (8, 12, 16, 20)
 
 
 class Finger(Enum):
     """How a finger is held: degrees of flexion of its three joints, least and most."""
 
-    STRAIGHT = ((-15, 25), (0, 20), (0, 12))
-    CURLED = ((50, 95), (75, 112), (20, 75))
-    LOOSE = ((35, 80), (60, 100), (20, 60))  # curled without force, as beside a pointing finger
-    HALF = ((20, 60), (30, 65), (10, 45))
-    HOOKED = ((-10, 30), (60, 105), (30, 75))
+    STRAIGHT = ((-15, 28), (0, 24), (0, 14))
+    LEANING = ((10, 55), (0, 30), (0, 18))  # straight, bent at the knuckle, as towards a thing or a camera
+    CURLED = ((30, 98), (72, 115), (15, 80))
+    LOOSE = ((20, 80), (58, 105), (15, 65))  # curled without force, as beside a pointing finger
+    HALF = ((15, 55), (25, 56), (5, 40))
+    HOOKED = ((-10, 15), (40, 85), (30, 75))
+    BOWED = ((45, 85), (5, 55), (0, 35))  # bent at the knuckle, as to take a card
+    ROUND = ((20, 60), (20, 52), (5, 35))  # as to take something round
 
 
 class Thumb(Enum):
@@ -49,18 +56,10 @@ class Thumb(Enum):
     OVER = "tip on the curled index or middle finger"
     BESIDE = "tip at the side of the curled index finger"
     ACROSS = "tip at the root of the ring finger"
+    TUCKED = "tip at the root of the little finger, the whole thumb before the palm"
+    OPPOSED = "stretched out of the palm, before the fingers"
     PINCH = "tip at the tip of the index finger"
-
-
-class Facing(Enum):
-    """What of the hand the camera may see."""
-
-    FLAT = "palm or back"
-    AHEAD = "palm or back, the fingers up to nearly at the camera"
-    ANY = "any side"
-    THUMB_UP = "any side, thumb upwards in the picture"
-    THUMB_DOWN = "any side, thumb downwards in the picture"
-    THUMB_LEVEL = "any side, thumb sideways in the picture"
+    NEAR = "tip near the tip of the index finger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,43 +74,57 @@ class Pose:
     weight: float = 1.0
 
 
-_S, _C, _L, _H, _K = Finger.STRAIGHT, Finger.CURLED, Finger.LOOSE, Finger.HALF, Finger.HOOKED
+_S, _P, _C, _L, _H, _K, _B, _R = (
+    Finger.STRAIGHT, Finger.LEANING, Finger.CURLED, Finger.LOOSE,
+    Finger.HALF, Finger.HOOKED, Finger.BOWED, Finger.ROUND,
+)  # fmt: skip
+_UP: Final = (_S,)
+_TOWARDS: Final = (_S, _P)
 _DOWN: Final = (_C, _C, _C, _L)
+_IN_FIST: Final = (_C,)
+_FLAT_HAND: Final = (_UP, _UP, _UP, _UP)
+_OPEN: Final = (Thumb.OUT, Thumb.OUT, Thumb.ALONG)
 _IN: Final = (Thumb.OVER, Thumb.OVER, Thumb.BESIDE)
+_FOLDED: Final = (*_IN, Thumb.ACROSS)
 
 POSES: Final[Sequence[Pose]] = (
-    Pose("fist", ((_C,), (_C,), (_C,), (_C,)), _IN, facing=Facing.ANY, weight=7),
-    Pose("open_palm", ((_S,), (_S,), (_S,), (_S,)), (Thumb.OUT, Thumb.OUT, Thumb.ALONG), (-3, 22), weight=6),
-    Pose("open_palm", ((_S,), (_S,), (_S,), (_S,)), (Thumb.ALONG,), (-6, 4), weight=3),  # stop
-    Pose("point", ((_S,), _DOWN, _DOWN, _DOWN), (*_IN, Thumb.ACROSS), weight=7),
-    Pose("point", ((_S,), _DOWN, _DOWN, _DOWN), (*_IN, Thumb.ACROSS), facing=Facing.AHEAD),
-    Pose("thumb_up", (_DOWN, _DOWN, _DOWN, _DOWN), (Thumb.OUT,), facing=Facing.THUMB_UP, weight=6),
-    Pose("thumb_down", (_DOWN, _DOWN, _DOWN, _DOWN), (Thumb.OUT,), facing=Facing.THUMB_DOWN, weight=6),
-    Pose("victory", ((_S,), (_S,), _DOWN, _DOWN), (*_IN, Thumb.ACROSS), (14, 40), weight=7),
+    Pose("fist", (_IN_FIST, _IN_FIST, _IN_FIST, _IN_FIST), _FOLDED, facing=Facing.ANY, weight=8),
+    Pose("fist", (_IN_FIST, _IN_FIST, _IN_FIST, _IN_FIST), _IN, weight=4),
+    Pose("fist", (_IN_FIST, _IN_FIST, _IN_FIST, _IN_FIST), _FOLDED, facing=Facing.AHEAD, weight=5),
+    Pose("open_palm", _FLAT_HAND, _OPEN, (-3, 24), Facing.SIDES, 6),
+    Pose("open_palm", _FLAT_HAND, (Thumb.ALONG,), (-6, 4), weight=1),  # stop
+    Pose("open_palm", (_TOWARDS, _TOWARDS, _TOWARDS, _TOWARDS), _OPEN, (-3, 20), Facing.AHEAD, 5),
+    Pose("point", (_UP, _DOWN, _DOWN, _DOWN), _FOLDED, facing=Facing.SIDES, weight=6),
+    Pose("point", (_TOWARDS, _DOWN, _DOWN, _DOWN), _FOLDED, facing=Facing.AHEAD, weight=6),
+    Pose("thumb_up", (_DOWN, _DOWN, _DOWN, _DOWN), (Thumb.OUT,), facing=Facing.THUMB_UP, weight=8),
+    Pose("thumb_down", (_DOWN, _DOWN, _DOWN, _DOWN), (Thumb.OUT,), facing=Facing.THUMB_DOWN, weight=8),
+    Pose("victory", (_UP, _UP, _DOWN, _DOWN), _FOLDED, (9, 42), Facing.SIDES, 6),
+    Pose("victory", (_TOWARDS, _TOWARDS, _DOWN, _DOWN), _FOLDED, (9, 42), Facing.AHEAD, 3),
+    Pose("ok", ((_R, _R, _H), (_S, _S, _H), (_S, _S, _S, _H), _UP), (Thumb.PINCH,), (0, 25), Facing.SIDES, 7),
+    Pose("call", (_DOWN, _DOWN, _DOWN, (_S, _S, _S, _B)), (Thumb.OUT,), facing=Facing.SIDES, weight=7),
+    Pose("rock", (_UP, _DOWN, _DOWN, _UP), _FOLDED, (-3, 12), Facing.SIDES, 7),
+    Pose("three", (_UP, _UP, _UP, _DOWN), _FOLDED, (0, 28), weight=4),
+    Pose("three", (_UP, _UP, _DOWN, _DOWN), (Thumb.OUT,), (-2, 38), weight=3),
+    Pose("four", _FLAT_HAND, (Thumb.ACROSS, Thumb.ACROSS, Thumb.TUCKED), (-3, 26), Facing.SIDES, 8),
+    Pose("pinch", ((_R, _B), (_R, _L), (_R, _L, _C), (_R, _L, _C)), (Thumb.PINCH,), facing=Facing.SIDES, weight=1.5),
+    Pose("pinch", ((_B,), (_B,), (_B, _B, _C), (_B, _B, _C)), (Thumb.PINCH, Thumb.NEAR), facing=Facing.SIDES, weight=3),
     # What looks like one of these and is none of them.
-    Pose("none", (_DOWN, _DOWN, _DOWN, _DOWN), (Thumb.OUT,), facing=Facing.THUMB_LEVEL, weight=2),
-    Pose("none", ((_S,), _DOWN, _DOWN, _DOWN), (Thumb.OUT,), weight=2),  # L, pistol
-    Pose("none", ((_S,), (_S,), _DOWN, _DOWN), (*_IN, Thumb.ACROSS), (-5, 5), weight=2),  # two together
-    Pose("none", ((_S,), (_S,), _DOWN, _DOWN), (Thumb.OUT,), (-4, 35), weight=2),  # three with the thumb
-    Pose("none", ((_S,), (_S,), (_S,), _DOWN), (*_IN, Thumb.ACROSS, Thumb.OUT), (0, 25), weight=2),
-    Pose("none", (_DOWN, (_S,), (_S,), (_S,)), (*_IN, Thumb.ACROSS), (0, 20)),
-    Pose("none", ((_S,), (_S,), (_S,), (_S,)), (Thumb.ACROSS,), (-3, 20), weight=2),  # four
-    Pose("none", ((_S,), _DOWN, _DOWN, (_S,)), (*_IN, Thumb.ACROSS, Thumb.OUT), weight=2),  # horns, I love you
-    Pose("none", (_DOWN, _DOWN, _DOWN, (_S,)), (*_IN, Thumb.OUT, Thumb.OUT), weight=3),  # little finger, call me
-    Pose("none", (_DOWN, (_S,), _DOWN, _DOWN), (*_IN, Thumb.ACROSS, Thumb.OUT), weight=2),
-    Pose("none", ((_H,), (_S,), (_S,), (_S,)), (Thumb.PINCH,), (0, 20), weight=2),  # ok
-    Pose("none", ((_H,), (_H, _L), (_H, _L), (_H, _L)), (Thumb.PINCH,), weight=2),  # pinch, O
-    Pose("none", ((_K,), (_K,), (_K,), (_K,)), (Thumb.OUT, Thumb.ALONG), (0, 15), weight=2),  # claw
-    Pose("none", ((_H,), (_H,), (_H,), (_H,)), (Thumb.OUT, Thumb.ALONG, Thumb.ACROSS), facing=Facing.ANY, weight=3),
-    Pose("none", ((_H, _K), _DOWN, _DOWN, _DOWN), (*_IN, Thumb.ALONG), weight=1),  # a bent index finger
-    Pose("none", ((_S, _H), (_S, _H), (_H, _K), (_H, _K)), tuple(Thumb), facing=Facing.ANY, weight=2),
+    Pose("none", (_DOWN, _DOWN, _DOWN, _DOWN), (Thumb.OUT,), facing=Facing.THUMB_LEVEL, weight=1),
+    Pose("none", (_UP, _DOWN, _DOWN, _DOWN), (Thumb.OUT,), weight=2),  # L, pistol
+    Pose("none", (_UP, _UP, _DOWN, _DOWN), _FOLDED, (-6, 1), weight=0.5),  # two together
+    Pose("none", (_UP, _DOWN, _DOWN, _UP), (Thumb.OUT, Thumb.OUT, Thumb.ALONG), weight=2),  # I love you
+    Pose("none", (_DOWN, _DOWN, _DOWN, _UP), _FOLDED, weight=2),  # little finger
+    Pose("none", (_DOWN, _UP, _DOWN, _DOWN), (*_FOLDED, Thumb.OUT), weight=1.5),
+    Pose("none", (_DOWN, _DOWN, _UP, _UP), (*_FOLDED, Thumb.OUT), weight=0.5),
+    Pose("none", (_DOWN, _UP, _UP, _DOWN), (*_FOLDED, Thumb.OUT), weight=0.5),
+    Pose("none", (_UP, _DOWN, _UP, _UP), (*_FOLDED, Thumb.OUT), weight=0.5),
+    Pose("none", (_UP, _UP, _DOWN, _UP), (*_FOLDED, Thumb.OUT), weight=0.5),
+    Pose("none", ((_K,), (_K,), (_K,), (_K,)), (Thumb.OUT, Thumb.ALONG), (0, 15), weight=1),  # claw
+    Pose("none", ((_H,), (_H,), (_H,), (_H,)), (Thumb.OUT, Thumb.ALONG, Thumb.ACROSS), facing=Facing.ANY, weight=1.5),
+    Pose("none", ((_R,), (_R,), (_R,), (_R,)), (Thumb.OPPOSED,), facing=Facing.ANY, weight=2),  # around a thing
+    Pose("none", ((_S, _H), (_S, _H), (_H, _K), (_H, _K)), tuple(Thumb), facing=Facing.ANY, weight=1),
+    Pose("none", ((_S, _H, _C), (_S, _H, _C), (_H,), (_S, _H, _C)), tuple(Thumb), facing=Facing.ANY, weight=2),
 )
-
-_NEAR_UP: Final[Mapping[Facing, tuple[float, float]]] = {
-    Facing.THUMB_UP: (0, 50),
-    Facing.THUMB_DOWN: (130, 180),
-    Facing.THUMB_LEVEL: (72, 108),
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,8 +152,7 @@ def _seen(pose: Pose, count: int, rng: np.random.Generator) -> tuple[Floats, Flo
     hands = _held(pose, count, rng)
     left = rng.random(count) < 0.5
     hands[left, :, 0] *= -1
-    turned = _turned(hands, pose.facing, rng)
-    seen = _photographed(turned, rng)
+    seen = hand_view.photographed(hand_view.turned(hands, pose.facing, rng), rng)
     sure = np.clip(1 - np.abs(rng.normal(0, 0.12, count)), 0, 1)
     sure = np.where(rng.random(count) < 0.06, 1 - sure, sure)  # the landmark model mistakes some
     return seen, np.where(left, 1 - sure, sure)
@@ -157,21 +169,29 @@ def _held(pose: Pose, count: int, rng: np.random.Generator) -> Floats:
     lean = np.stack([0.75 * spread, -0.25 * spread, -0.75 * spread, -1.3 * spread], axis=1)
     lean += np.radians(np.array([3, 0, -2, -5]) + rng.normal(0, 2.5, (count, 4)))
     thick = rng.normal(1, 0.06, (count, 1))
+    habit = rng.random((count, 4))
     for finger, ways in enumerate(pose.fingers):
         root = _KNUCKLES[finger] * np.stack(
             [thick[:, 0] * rng.normal(1, 0.07, count), *rng.normal(1, 0.04, (2, count))], 1
         )
         bones = _FINGER_BONES[finger] * rng.normal(1, 0.07, (count, 3)) * thick
-        flexion = np.cumsum(_flexion(ways, count, rng), axis=1)
+        flexion = np.cumsum(_flexion(ways, habit, rng), axis=1)
         joints[:, 5 + 4 * finger : 9 + 4 * finger] = _finger(root, bones, flexion, lean[:, finger])
     joints[:, 1:5] = _thumbs(pose.thumb, joints, rng)
     return joints
 
 
-def _flexion(ways: Sequence[Finger], count: int, rng: np.random.Generator) -> Floats:
-    """Flexion [n, 3] in radians, each hand in one of ``ways``."""
-    ranges = np.array([way.value for way in ways], float)[rng.integers(len(ways), size=count)]
-    return np.asarray(np.radians(rng.uniform(ranges[..., 0], ranges[..., 1])))
+def _flexion(ways: Sequence[Finger], habit: Floats, rng: np.random.Generator) -> Floats:
+    """Flexion [n, 3] in radians, each hand in one of ``ways``; the fingers of one hand bend alike.
+
+    ``habit`` [n, 4] from 0 to 1 is the hand's: it mostly chooses the way, and where in its ranges each joint is.
+    """
+    count = len(habit)
+    choice = np.where(rng.random(count) < 0.3, rng.random(count), habit[:, 0])
+    ranges = np.array([way.value for way in ways], float)[(choice * len(ways)).astype(int)]
+    part = habit[:, 1:] + rng.normal(0, 0.15, (count, 3))
+    part = np.abs(1 - np.abs(1 - np.abs(part)))  # reflected at both ends
+    return np.asarray(np.radians(ranges[..., 0] + part * (ranges[..., 1] - ranges[..., 0])))
 
 
 def _finger(root: Floats, bones: Floats, bend: Floats, lean: Floats) -> Floats:
@@ -194,13 +214,20 @@ def _thumbs(ways: Sequence[Thumb], joints: Floats, rng: np.random.Generator) -> 
     return thumbs
 
 
+_ASIDE_DEG: Final[Mapping[Thumb, tuple[float, float]]] = {
+    Thumb.OUT: (35, 80),
+    Thumb.ALONG: (6, 28),
+    Thumb.OPPOSED: (10, 60),
+}
+
+
 def _thumb(way: Thumb, joints: Floats, rng: np.random.Generator) -> Floats:
     count = len(joints)
     base = _THUMB_BASE + rng.normal(0, 0.03, (count, 3))
     bones = _THUMB_BONES * rng.normal(1, 0.07, (count, 3))
-    if way in (Thumb.OUT, Thumb.ALONG):
-        aside = rng.uniform(35, 80, count) if way is Thumb.OUT else rng.uniform(0, 24, count)
-        rise = rng.uniform(-10, 35, count)
+    if way in (Thumb.OUT, Thumb.ALONG, Thumb.OPPOSED):
+        aside = rng.uniform(*_ASIDE_DEG[way], count)
+        rise = rng.uniform(*((35, 80) if way is Thumb.OPPOSED else (-10, 35)), count)
         first = _direction(aside * rng.uniform(0.7, 1.0, count) + (way is Thumb.ALONG) * 15, rise + 8)
         second = _direction(aside, rise)
         third = _direction(aside + rng.uniform(-22, 18, count), rise - rng.uniform(0, 10, count))
@@ -218,17 +245,31 @@ def _goal(way: Thumb, joints: Floats, rng: np.random.Generator) -> Floats:
     """Where the thumb's tip wants to be."""
     count = len(joints)
     part = rng.uniform(0, 1, (count, 1))
-    if way is Thumb.OVER:  # on the outer phalanges of the index or middle finger
-        middle = (joints[:, 10] + joints[:, 11]) / 2
-        index = (joints[:, 6] + joints[:, 7]) / 2
-        place = index * (1 - part) + middle * part + [0.0, -0.05, 0.16]
+    if way is Thumb.OVER:
+        place = _on_curled(joints, rng) + np.array([0.0, -0.05, 0.16])
     elif way is Thumb.BESIDE:
         place = joints[:, 5] * (0.5 - 0.5 * part) + joints[:, 6] * (0.5 + 0.5 * part) + [0.14, 0.0, 0.02]
     elif way is Thumb.ACROSS:
-        place = joints[:, 9] * (1 - part) + joints[:, 17] * part + [0.0, -0.15, 0.15]
+        place = joints[:, 5] * (1 - part) + joints[:, 17] * part + [-0.08, 0.0, 0.14]
+        place[:, 1] -= rng.uniform(0.0, 0.4, count)
+    elif way is Thumb.TUCKED:
+        place = joints[:, 13] * (1 - part) + joints[:, 17] * part + [0.0, -0.35, 0.12]
     else:
-        place = joints[:, _FINGERTIPS[0]]
-    return np.asarray(place + rng.normal(0, 0.05, (count, 3)))
+        place = joints[:, 8]
+    apart = 0.18 if way is Thumb.NEAR else 0.05
+    return np.asarray(place + rng.normal(0, apart, (count, 3)))
+
+
+def _on_curled(joints: Floats, rng: np.random.Generator) -> Floats:
+    """A place [n, 3] on the outer phalanges of the first or second curled finger, or of the middle finger."""
+    tips, roots, bends = joints[:, 8::4], joints[:, 5::4], joints[:, 6::4]
+    curled = np.linalg.norm(tips - roots, axis=2) < 1.5 * np.linalg.norm(bends - roots, axis=2)
+    order = np.argsort(~curled, axis=1, kind="stable")
+    choice = np.where((rng.random(len(joints)) < 0.4) & (curled.sum(axis=1) > 1), 1, 0)
+    finger = np.where(curled.any(axis=1), order[np.arange(len(joints)), choice], 1)
+    part = rng.uniform(0, 1, (len(joints), 1))
+    rows = np.arange(len(joints))
+    return np.asarray(joints[rows, 6 + 4 * finger] * (1 - part) + joints[rows, 7 + 4 * finger] * part)
 
 
 def _direction(aside_deg: Floats, rise_deg: Floats) -> Floats:
@@ -243,74 +284,3 @@ def _chain(steps: Floats) -> Floats:
 
 def _unit(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9))
-
-
-# --- seeing ----------------------------------------------------------------------------
-
-
-def _turned(hands: Floats, facing: Facing, rng: np.random.Generator) -> Floats:
-    """Hands as the camera meets them: turned about the forearm, tilted, then rolled in the picture."""
-    count = len(hands)
-    yaw = rng.uniform(-180, 180, count)
-    if facing in (Facing.FLAT, Facing.AHEAD):
-        yaw = rng.normal(0, 28, count) + 180 * (rng.random(count) < 0.4)
-    pitch = np.clip(rng.normal(0, 22, count), -50, 50)
-    if facing is Facing.AHEAD:
-        pitch = rng.uniform(40, 75, count)
-    tilted = np.einsum("nij,nkj->nki", _about("x", pitch) @ _about("y", yaw), hands)
-    roll = np.where(rng.random(count) < 0.6, rng.normal(0, 40, count), rng.uniform(-180, 180, count))
-    if facing in _NEAR_UP:
-        along = tilted[:, 4] - tilted[:, 2]
-        now = np.degrees(np.arctan2(along[:, 0], along[:, 1]))
-        roll = now + rng.choice([-1, 1], count) * rng.uniform(*_NEAR_UP[facing], count)
-        # A thumb that points at the camera points neither up nor down: lay such hands flat.
-        flat = np.linalg.norm(along[:, :2], axis=1) < 0.7 * np.linalg.norm(along, axis=1)
-        tilted[flat], roll[flat] = _laid_flat(hands[flat], roll[flat] - now[flat])
-    return np.asarray(np.einsum("nij,nkj->nki", _about("z", roll), tilted))
-
-
-def _laid_flat(hands: Floats, off_up: Floats) -> tuple[Floats, Floats]:
-    """Hands with the palm to the camera, and the roll that keeps their thumbs where they were to be."""
-    along = hands[:, 4] - hands[:, 2]
-    return hands, np.degrees(np.arctan2(along[:, 0], along[:, 1])) + off_up
-
-
-def _about(axis: str, degrees: Floats) -> Floats:
-    """Rotation matrices [n, 3, 3] about one axis."""
-    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    zero, one = np.zeros_like(cos), np.ones_like(cos)
-    rows = {
-        "x": (one, zero, zero, zero, cos, -sin, zero, sin, cos),
-        "y": (cos, zero, sin, zero, one, zero, -sin, zero, cos),
-        "z": (cos, -sin, zero, sin, cos, zero, zero, zero, one),
-    }
-    return np.stack(rows[axis], axis=-1).reshape(-1, 3, 3)
-
-
-def _photographed(hands: Floats, rng: np.random.Generator) -> Floats:
-    """Joints in pixels, y down and z away from the camera as the landmark model gives them, errors included."""
-    count = len(hands)
-    distance = rng.uniform(3.5, 12, (count, 1, 1))
-    near = distance / (distance - hands[..., 2:])
-    seen = np.concatenate([hands[..., :2] * near, hands[..., 2:]], axis=-1) * [1, -1, -1]
-    seen += _errors(seen, rng)
-    seen[..., 2] *= rng.uniform(0.45, 1.15, (count, 1))  # depth is the model's guess, and mostly a low one
-    return seen * rng.uniform(40, 160, (count, 1, 1))
-
-
-def _errors(seen: Floats, rng: np.random.Generator) -> Floats:
-    """Errors [n, 21, 3]: of each joint, of each finger as a whole, larger for joints behind others."""
-    count = len(seen)
-    size = rng.uniform(0.01, 0.05, (count, 1, 1))
-    joints = rng.normal(0, 1, seen.shape)
-    fingers = np.repeat(rng.normal(0, 1, (count, 5, 3)), 4, axis=1)
-    whole = np.concatenate([np.zeros((count, 1, 3)), fingers], axis=1)
-    errors: Floats = size * (1 + 1.2 * _hidden(seen)[..., np.newaxis]) * (joints + 0.8 * whole) * [1, 1, 1.8]
-    return errors
-
-
-def _hidden(seen: Floats) -> Floats:
-    """1 where another joint lies before this one in the picture, within a finger's width."""
-    apart = np.linalg.norm(seen[:, :, np.newaxis, :2] - seen[:, np.newaxis, :, :2], axis=-1)
-    before = seen[:, np.newaxis, :, 2] < seen[:, :, np.newaxis, 2] - 0.12
-    return np.asarray(np.any((apart < 0.14) & before, axis=2), float)

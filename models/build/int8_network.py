@@ -88,9 +88,10 @@ def train(
     steps: int,
     rate: float = 2e-3,
     smooth: float = 0.05,
+    decay: float = 1e-4,
 ) -> None:
     """Fit ``network`` in place by cross-entropy with smoothed labels, the rate falling along a cosine to 0."""
-    adam = Adam([*network.weights, *network.biases])
+    adam = Adam([*network.weights, *network.biases], decay=decay)
     for step, (inputs, labels) in enumerate(itertools.islice(batches, steps)):
         gradients = _gradients(network, inputs, labels, smooth)
         adam.step(gradients, rate * 0.5 * (1 + np.cos(np.pi * step / steps)))

@@ -7,9 +7,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from sensorium_agent.infer.gesture.shape import hand_shape
 from sensorium_agent.infer.model import Model
 
-LABELS: Final = ("fist", "open_palm", "point", "thumb_up", "thumb_down", "victory")
+LABELS: Final = (
+    "fist", "open_palm", "point", "thumb_up", "thumb_down", "victory",
+    "ok", "call", "rock", "three", "four", "pinch",
+)  # fmt: skip
+KNOWN_FROM: Final = 0.45
+"""Probability from which a label is said."""
 HAND_FEATURES: Final = 64  # 21 joints x, y, z and the handedness
 Floats = npt.NDArray[np.float32]
 
@@ -40,6 +46,11 @@ class GestureClassifier:
         self._model = model
 
     def probabilities(self, features: Floats) -> Floats:
-        """Probabilities [7]: one for each of `LABELS`, then that of none of them."""
-        (probabilities,) = self._model.run(features[np.newaxis])
+        """Probabilities [13] for `hand_features` [64]: one for each of `LABELS`, then that of none of them.
+
+        The last one is the unknown score: the network has learnt it from half-closed hands, hands around objects,
+        relaxed hands, other signs and joints thrown at random.
+        """
+        shape = hand_shape(features[np.newaxis, :-1].reshape(1, 21, 3))
+        (probabilities,) = self._model.run(shape)
         return np.asarray(probabilities[0], np.float32)

@@ -10,7 +10,14 @@ from typing import Final
 import numpy as np
 
 from sensorium.event import Event, EventStream, Frame, Sample, Tensor
-from sensorium_agent.infer.gesture.classify import HAND_FEATURES, LABELS, Floats, GestureClassifier, hand_features
+from sensorium_agent.infer.gesture.classify import (
+    HAND_FEATURES,
+    KNOWN_FROM,
+    LABELS,
+    Floats,
+    GestureClassifier,
+    hand_features,
+)
 from sensorium_agent.infer.gesture.landmark import LandmarkModel
 from sensorium_agent.infer.gesture.motion import HandMotions, Motion
 from sensorium_agent.infer.gesture.palm import PalmDetector
@@ -51,7 +58,7 @@ class GesturePerceiver:
     """
 
     def __init__(
-        self, stream: EventStream, *, palm: Model, landmark: Model, classifier: Model, min_score: float = 0.65
+        self, stream: EventStream, *, palm: Model, landmark: Model, classifier: Model, min_score: float = KNOWN_FROM
     ) -> None:
         self._stream = stream
         self._tracker = HandTracker(PalmDetector(palm), LandmarkModel(landmark))
@@ -130,6 +137,7 @@ class GesturePerceiver:
                 "hand": str(surest.track.number),
                 "hands": str(len(readings)),
                 "box": _box(surest, picture),
+                "unknown": f"{surest.probabilities[-1]:.3f}",
             },
         )
 
