@@ -170,6 +170,18 @@ def test_samples_go_through_the_perceivers_again(tmp_path: Path, capsysbinary: p
     assert a["windows_as_recorded"] == b["windows_as_recorded"] == a["windows_given"] > 10
 
 
+@pytest.mark.needs_models
+def test_sound_that_was_kept_is_understood_as_it_was_live(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    path = tmp_path / "a.mcap"
+    assert main(["record", str(path), "--media", "--play", str(RECORDINGS / "okay_nabu.wav")]) == 0
+    summary = of_kind(lines(capsysbinary, path, "--from", "samples"), "summary")[0]
+
+    assert summary["labels"]["okay_nabu"] > 0
+    assert summary["windows_as_recorded"] == summary["windows_recorded"] == summary["windows_given"]
+
+
 def test_faults_may_hit_samples_too(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     path = tmp_path / "a.mcap"
     assert main(["record", str(path), "--play", str(RECORDINGS / "lines.txt")]) == 0

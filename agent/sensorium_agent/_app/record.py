@@ -15,7 +15,7 @@ from sensorium_agent.capture.recording import Recording, open_recording
 from sensorium_agent.capture.sequel import beginning, one_after_another
 from sensorium_agent.record.media import Media
 from sensorium_agent.record.recorder import Recorder
-from sensorium_agent.record.writer import Compression
+from sensorium_agent.record.writer import Compression, check_free
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Wish:
 
 async def record(settings: Settings, wish: Wish, output: run.Output) -> int:
     """Record a session; returns how many files could not be played."""
+    check_free(wish.path)
     at_once = bool(wish.files) and not wish.live
     recorder = Recorder(wish.path, media=wish.media, patient=at_once, compression=wish.compression)
     found, failed = _opened(wish.files)

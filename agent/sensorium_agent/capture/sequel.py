@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from pathlib import Path
 from typing import Final
 
 from sensorium.event import Modality, Sample
@@ -59,7 +60,8 @@ def one_after_another(recordings: Sequence[Recording]) -> Recording:
             parts.setdefault(track.name, []).append((at_s, track))
         at_s += recording.duration_s + _PAUSE_S
     sequels = tuple(_Sequel(tuple(some)) for some in parts.values())
-    return Recording(recordings[0].path, sequels, at_s - _PAUSE_S)
+    names = Path(", ".join(str(recording.path) for recording in recordings))
+    return Recording(names, sequels, at_s - _PAUSE_S)
 
 
 @dataclass(frozen=True, slots=True)

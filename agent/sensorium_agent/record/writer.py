@@ -90,6 +90,16 @@ class SessionFile:
             return  # what could not be written was said when it happened
 
 
+def check_free(path: Path) -> None:
+    """Whether a recording can be made there, before models are loaded and sensors are opened for it.
+
+    Raises:
+        RecordError: it cannot.
+    """
+    _made(path).close()
+    path.unlink()
+
+
 def _made(path: Path) -> BinaryIO:
     try:
         return path.open("xb")

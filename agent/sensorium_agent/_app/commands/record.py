@@ -47,9 +47,12 @@ def add_parser(commands: Commands) -> None:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"{text} is no time: write seconds above 0, for example 30")
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: write seconds above 0, for example 30")
     return value
 
 
