@@ -22,7 +22,7 @@ import touch_strokes
 
 from sensorium.concepts import Concept, Precedence, Vocabulary
 from sensorium.event import Event, EventStream, Modality, Pulse, Sample
-from sensorium_agent.infer.biometric import HeartPerceiver
+from sensorium_agent.infer.biometric import BiometricPerceiver
 from sensorium_agent.infer.gesture.classify import HAND_FEATURES, hand_features
 from sensorium_agent.infer.sound_features import RATE_HZ, describe
 from sensorium_agent.infer.touch import TouchPerceiver
@@ -219,7 +219,7 @@ def _hearts(rng: np.random.Generator) -> dict[str, Floats]:
     """What the heart perceiver says of pulses of 45 to 150 beats a minute, some hard to read."""
     events: list[Event] = []
     for _ in range(240):
-        perceiver = HeartPerceiver(EventStream("build", Modality.BIOMETRIC))
+        perceiver = BiometricPerceiver(EventStream("build", Modality.BIOMETRIC))
         wave_form = _pulse(rng.uniform(42, 155), rng)
         for second in range(len(wave_form) // 100):
             run = wave_form[100 * second : 100 * (second + 1)]

@@ -1,4 +1,4 @@
-"""The heart rate in a raw pulse."""
+"""The heart rate in a raw pulse, or in the intervals between beats."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sensorium.event import Event, EventStream, Modality, Pulse, Sample
-from sensorium_agent.infer.biometric import NORMAL, Bounds, HeartPerceiver, name
-from sensorium_agent.infer.pulse import FEATURES, Band, beats, peaks
+from sensorium.event import Event, EventStream, Intervals, Modality, Pulse, Sample
+from sensorium_agent.infer.biometric import FEATURES, NORMAL, BiometricPerceiver, Bounds, Limits, name
+from sensorium_agent.infer.biometric.pulse import band, find, flat
+from sensorium_agent.infer.biometric.rhythm import History, rate_of, variability
 
 Curve = npt.NDArray[np.float32]
 
@@ -31,13 +32,14 @@ def runs(curve: Curve, rate_hz: float = 100.0, size: int = 20, start_ns: int = 0
         yield Sample(Modality.BIOMETRIC, "pulse", number, at_ns, Pulse(run, rate_hz), at_error_ns=3)
 
 
-def a_heart(bounds: Bounds = NORMAL) -> HeartPerceiver:
-    return HeartPerceiver(EventStream("s", Modality.BIOMETRIC), bounds=bounds)
+def a_heart(bounds: Bounds = NORMAL) -> BiometricPerceiver:
+    return BiometricPerceiver(EventStream("s", Modality.BIOMETRIC), limits=Limits(bounds))
 
 
-def feel(samples: Iterator[Sample], heart: HeartPerceiver | None = None) -> list[Event]:
+def feel(samples: Iterator[Sample], heart: BiometricPerceiver | None = None) -> list[Event]:
     heart = heart or a_heart()
-    return [event for sample in samples for event in heart.perceive(sample)]
+    events = [event for sample in samples for event in heart.perceive(sample)]
+    return [event for event in events if (event.label or "").startswith("heart_rate")]
 
 
 @pytest.mark.parametrize("bpm", [42, 60, 75, 110, 160, 195])
@@ -82,9 +84,35 @@ def test_the_length_of_the_runs_changes_no_rate() -> None:
 
 
 def test_the_second_wave_of_a_beat_is_no_beat() -> None:
-    band = Band(100.0).run(pulse(50, noise=0.0))
+    found = find(pulse(50, noise=0.0), 100.0)
 
-    assert len(peaks(band, 100.0)) == pytest.approx(25, abs=1)
+    assert found is not None
+    assert len(found.at) == pytest.approx(25, abs=1)
+
+
+@pytest.mark.parametrize("bpm", [45, 70, 150])
+def test_a_sensor_that_counts_the_other_way_gives_the_same_rate(bpm: float) -> None:
+    events = feel(runs(1000 - pulse(bpm)))
+
+    assert all(abs(float(e.metadata["bpm"]) - bpm) < 1.5 for e in events[4:])
+
+
+def test_wander_and_steps_of_the_level_change_no_rate() -> None:
+    at = np.arange(3000) / 100
+    curve = pulse(72) + 300 * np.sin(2 * np.pi * 0.15 * at) + 200 * (at > 12) + 20 * at
+
+    events = feel(runs(curve.astype(np.float32)))
+
+    assert len(events) > 20
+    assert all(abs(float(e.metadata["bpm"]) - 72) < 2 for e in events)
+
+
+def test_a_slow_wave_of_movement_is_no_slow_heart() -> None:
+    at = np.arange(6000) / 100
+    curve = pulse(80, seconds=60)
+    curve[3000:3800] += (150 * np.sin(2 * np.pi * 0.65 * at[3000:3800])).astype(np.float32)
+
+    assert all(float(e.metadata["bpm"]) > 60 for e in feel(runs(curve)))
 
 
 @pytest.mark.parametrize(
@@ -137,18 +165,110 @@ def test_finish_lets_the_next_recording_begin_anew() -> None:
 
 
 def test_the_features_are_finite_and_say_what_they_promise() -> None:
-    found = beats(Band(100.0).run(pulse(60, seconds=8)), 100.0)
+    event = feel(runs(pulse(60)))[-1]
 
-    assert found is not None
-    assert found.features.shape == (FEATURES,)
-    assert np.isfinite(found.features).all()
-    assert found.features[0] == pytest.approx(0.3, abs=0.01)
-    assert found.features[1] == pytest.approx(1.0, abs=0.02)
-    assert np.abs(found.features[16:]).max() < 0.1
+    assert event.features is not None
+    features = event.features.array()
+    assert features.shape == (FEATURES,)
+    assert np.isfinite(features).all()
+    assert features[0] == pytest.approx(0.3, abs=0.01)
+    assert features[1] == pytest.approx(1.0, abs=0.02)
+    assert features[22:24].tolist() == [0.5, 1.0]
+    assert np.abs(features[24:]).max() < 0.1
 
 
 def test_the_band_makes_no_step_of_the_sensors_level() -> None:
-    assert np.abs(Band(100.0).run(np.full(100, 30_000, np.float32))).max() == 0
+    assert np.abs(band(np.full(100, 30_000.0), 100.0)).max() < 1e-6
+    assert flat(np.full(100, 30_000, np.float32))
+
+
+# --- contact -----------------------------------------------------------------------------
+
+
+def all_of(curve: Curve) -> list[Event]:
+    heart = a_heart()
+    return [event for sample in runs(curve) for event in heart.perceive(sample)]
+
+
+def test_a_sensor_that_comes_off_is_told_once_and_nothing_is_made_up() -> None:
+    curve = pulse(70, seconds=60)
+    curve[3000:4500] = curve.min()
+
+    events = all_of(curve)
+
+    lost = [e for e in events if e.label == "contact_lost"]
+    assert [(e.at_ns // 10**9, e.metadata["contact"]) for e in lost] == [(32, "lost")]
+    assert not [e for e in events if (e.label or "").startswith("heart") and 32 <= e.at_ns / 1e9 < 47]
+    assert [e for e in events if (e.label or "").startswith("heart") and e.at_ns / 1e9 > 50]
+
+
+def test_a_pulse_much_smaller_than_usual_is_no_contact() -> None:
+    curve = pulse(70, seconds=60, noise=0.0)
+    curve[3000:] = 512 + (curve[3000:] - 512) * 0.02
+
+    assert "contact_lost" in [e.label for e in all_of(curve)]
+
+
+def test_violent_movement_lowers_the_quality() -> None:
+    curve = pulse(70, seconds=30)
+    curve[2000:2200] += (2000 * np.sin(np.arange(200) / 4)).astype(np.float32)
+
+    events = {e.at_ns // 10**9: e for e in feel(runs(curve))}
+
+    assert 21 not in events or float(events[21].metadata["motion"]) > 0.5
+    assert 15 in events
+    assert "motion" not in events[15].metadata
+
+
+# --- intervals ---------------------------------------------------------------------------
+
+
+def strap(intervals_ms: npt.NDArray[np.floating]) -> Iterator[Sample]:
+    ends = np.cumsum(intervals_ms) * 1e6
+    for number, (end_ns, ms) in enumerate(zip(ends.tolist(), intervals_ms.tolist(), strict=True)):
+        yield Sample(Modality.BIOMETRIC, "strap", number, round(end_ns), Intervals(np.array([ms], np.float32)))
+
+
+def test_intervals_give_rate_and_variability() -> None:
+    intervals = 800 + 40 * np.random.default_rng(3).normal(0, 1, 90)
+
+    events = feel(strap(intervals))
+
+    last = events[-1].metadata
+    recent = intervals[np.cumsum(intervals) > np.cumsum(intervals)[-1] - 60_000] / 1e3
+    assert float(last["bpm"]) == pytest.approx(75, abs=2)
+    assert float(last["rmssd_ms"]) == pytest.approx(1e3 * np.sqrt(np.mean(np.diff(recent) ** 2)), rel=0.05)
+    assert float(last["sdnn_ms"]) == pytest.approx(1e3 * recent.std(ddof=1), rel=0.05)
+
+
+def test_extra_and_missed_beats_change_neither_rate_nor_variability() -> None:
+    clean = 800 + 20 * np.random.default_rng(4).normal(0, 1, 80)
+    spoiled = clean.copy()
+    spoiled[[20, 50]] = 480
+    spoiled[[21, 51]] = 1120
+    spoiled[35] = 1600
+
+    rate, found, expected = rate_of(spoiled / 1e3), variability(spoiled / 1e3), variability(clean / 1e3)
+
+    assert rate is not None
+    assert found is not None
+    assert expected is not None
+    assert rate.bpm == pytest.approx(75, abs=0.5)
+    assert found.rmssd_ms == pytest.approx(expected.rmssd_ms, rel=0.1)
+
+
+def test_too_few_intervals_say_nothing() -> None:
+    assert rate_of([0.8, 0.8]) is None
+    assert variability([0.8] * 10) is None
+
+
+def test_no_interval_spans_a_gap() -> None:
+    history = History(60.0)
+    history.beats([1.0, 1.8, 2.6])
+    history.tear()
+    history.beats([9.0, 9.8])
+
+    assert history.since(0.0) == pytest.approx([0.8, 0.8, 0.8])
 
 
 @pytest.mark.needs_media

@@ -15,7 +15,7 @@ from sensorium import concepts
 from sensorium.event import Event, EventStream, Modality, Pulse, Sample, Sound, Touch, TouchPhase
 from sensorium.symbol import Symbol
 from sensorium.window import Presence, Slot, Window
-from sensorium_agent.infer.biometric import HeartPerceiver
+from sensorium_agent.infer.biometric import BiometricPerceiver
 from sensorium_agent.infer.model import load
 from sensorium_agent.infer.speech import SpeechPerceiver
 from sensorium_agent.infer.touch import TouchPerceiver
@@ -82,7 +82,7 @@ def test_wake_words(fuser: Fuser, word: str) -> None:
 
 @pytest.mark.needs_media
 def test_a_heart(fuser: Fuser) -> None:
-    perceiver = HeartPerceiver(EventStream("s", Modality.BIOMETRIC))
+    perceiver = BiometricPerceiver(EventStream("s", Modality.BIOMETRIC))
     values = np.loadtxt(media.path("heartpy/data.csv"), dtype=np.float32)
     runs = (Pulse(values[100 * n : 100 * (n + 1)], 100.0) for n in range(len(values) // 100))
     samples = [Sample(Modality.BIOMETRIC, "clip", n, (n + 1) * 10**9, run) for n, run in enumerate(runs)]

@@ -120,6 +120,6 @@ def _touch(stream: EventStream) -> Perceiver:
 
 
 def _heart(stream: EventStream) -> Perceiver:
-    from sensorium_agent.infer.biometric import HeartPerceiver
+    from sensorium_agent.infer.biometric import BiometricPerceiver
 
-    return HeartPerceiver(stream)
+    return BiometricPerceiver(stream)

@@ -1,0 +1,9 @@
+"""Heart and skin: what they say of a person."""
+
+from __future__ import annotations
+
+from sensorium_agent.infer.biometric.features import FEATURES
+from sensorium_agent.infer.biometric.perceive import USUAL, BiometricPerceiver, Limits
+from sensorium_agent.infer.biometric.rate import NORMAL, Bounds, name
+
+__all__ = ["FEATURES", "NORMAL", "USUAL", "BiometricPerceiver", "Bounds", "Limits", "name"]
