@@ -23,7 +23,9 @@ from sensorium_agent._app.settings import Settings, Windows, deciding
 from sensorium_agent.answer import Answerer, Identity, Listener
 from sensorium_agent.capture.sensor import Sensor
 from sensorium_agent.infer import lanes as perception
+from sensorium_agent.infer.keyword import Listening
 from sensorium_agent.infer.lanes import MODELS, SENSED_BY, Lane
+from sensorium_agent.infer.remote import build_remote
 from sensorium_agent.infer.shelf import Shelf
 from sensorium_agent.local_fusion import FusionSettings
 from sensorium_agent.offload import DEFAULT_EGRESS, Ask, Egress, Policy
@@ -32,6 +34,7 @@ from sensorium_agent.record.session import Session
 if TYPE_CHECKING:
     from sensorium_agent._app.actions import Actor
     from sensorium_agent._app.telemetry import Telemetry
+    from sensorium_agent.capture.companion import Companion
 
 _MS = 1_000_000
 
@@ -63,15 +66,16 @@ def assemble(
     clock: Clock,
     listener: Listener,
     offer: Callable[[Window], None] | None = None,
+    remote: Collection[Modality] = (),
 ) -> Parts:
-    """Load the models of ``modalities`` and put the pipeline together.
+    """Load the models of ``modalities`` and put the pipeline together; other devices may tell of ``remote`` too.
 
     Raises:
         SensoriumError: a model cannot be used; one line.
     """
     return Parts(
-        lanes(settings, modalities, session_id),
-        aligner(session_id, modalities, settings.windows),
+        (*lanes(settings, modalities, session_id), *build_remote(remote, session_id)),
+        aligner(session_id, {*modalities, *remote}, settings.windows),
         answerer(settings, modalities, clock=clock, listener=listener, offer=offer),
     )
 
@@ -87,7 +91,14 @@ def lanes(settings: Settings, modalities: Collection[Modality], session_id: str)
         session_id,
         models=shelf(settings),
         keyframe_every_s=settings.camera.keyframe_every_s if settings.camera else 5.0,
+        listening=listening(settings),
     )
+
+
+def listening(settings: Settings) -> Listening:
+    """Which spoken commands count."""
+    ears = settings.microphone
+    return Listening(ears.keywords, ears.keyword_threshold) if ears else Listening()
 
 
 def answerer(
@@ -228,3 +239,12 @@ def sensors(settings: Settings) -> list[Sensor]:
 
         found.append(PulseSource(settings.pulse.source, rate_hz=settings.pulse.rate_hz))
     return found
+
+
+def companion(settings: Settings) -> Companion | None:
+    """Other devices as a sensor, if the settings let them in."""
+    if settings.companion is None:
+        return None
+    from sensorium_agent.capture.companion import Companion
+
+    return Companion(settings.remote_modalities)

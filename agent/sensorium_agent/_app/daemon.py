@@ -46,7 +46,7 @@ async def run(
 ) -> None:
     """Run until every sensor has ended or ``stop`` is set; then finish what is under way."""
     inbox: asyncio.Queue[Heard | None] = asyncio.Queue(_HEARD)
-    inlets = [Inlet(ROOM[lane.takes], GATHER_S.get(lane.takes, 0.0)) for lane in lanes]
+    inlets = [Inlet(ROOM.get(lane.takes, ROOM[Modality.TEXT]), GATHER_S.get(lane.takes, 0.0)) for lane in lanes]
     async with contextlib.AsyncExitStack() as stack:
         if link is not None:
             await stack.enter_async_context(link)
@@ -63,7 +63,7 @@ async def run(
         listener.on_status(
             "drops",
             sensors=dict(lost),
-            inlets={lane.modality: inlet.dropped for lane, inlet in zip(lanes, inlets, strict=True)},
+            inlets={lane.name: inlet.dropped for lane, inlet in zip(lanes, inlets, strict=True)},
             streams={name: _counted(counts) for name, counts in aligner.counts().items()},
             skipped_windows=aligner.skipped,
             loop_lag_ms=watch.summary(),
@@ -90,7 +90,7 @@ async def _sense(
     def emit(sample: Sample) -> None:
         listener.on_sample(sample)
         for lane, inlet in fed:
-            if lane.takes is sample.modality:
+            if lane.hears(sample):
                 inlet.put(sample)
 
     def on_state(state: SensorState) -> None:
@@ -138,13 +138,13 @@ async def _attend(
 ) -> None:
     """One lane: its perceiver runs in a thread of its own, since models release the GIL."""
     loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(1, thread_name_prefix=lane.modality) as thread:
+    with ThreadPoolExecutor(1, thread_name_prefix=lane.name) as thread:
         while (samples := await inlet.take(_AT_ONCE, _patience_s(lane, clock))) is not None:
             if samples:
                 events = await loop.run_in_executor(thread, lane.perceive, samples)
             else:
                 events = lane.tick(clock.now_ns())
-            await _tell(lane.modality, events, samples[-1].at_ns if samples else None, inbox, listener)
+            await _tell(lane.modality, events, lane.reached_ns(samples), inbox, listener)
         await _tell(lane.modality, list(lane.perceiver.finish(clock.now_ns())), None, inbox, listener)
 
 

@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ from sensorium_agent.join import unheard
 
 if TYPE_CHECKING:
     from sensorium_agent._app.telemetry import Telemetry
+    from sensorium_agent.capture.companion import Companion
     from sensorium_agent.record.recorder import Recorder
 
 log = logging.getLogger(__name__)
@@ -73,14 +74,24 @@ async def run_live(
 ) -> None:
     """Run the configured sensors until told to stop, or for so many seconds."""
     found = compose.sensors(settings)
-    if not found:
+    companion = compose.companion(settings)
+    if not (found or companion):
         raise SettingsError(
             "run", "", "no sensor is configured: add a [camera], [microphone], ... table, or use --play"
         )
     clock = DeviceClock()
     stop = _stop_on_signals(for_s)
     with output.live(None, clock) as lines:
-        await _run(settings, lambda _: found, settings.modalities, lines, clock=clock, stop=stop, recorder=recorder)
+        await _run(
+            settings,
+            lambda _: found,
+            settings.modalities,
+            lines,
+            clock=clock,
+            stop=stop,
+            recorder=recorder,
+            companion=companion,
+        )
 
 
 async def play_live(
@@ -108,6 +119,7 @@ async def _run(
     clock: Clock,
     stop: asyncio.Event,
     recorder: Recorder | None = None,
+    companion: Companion | None = None,
 ) -> None:
     """Run the sensors that ``sensors_from`` gives for the moment when everything is ready."""
     listeners: list[Listener] = [lines, LogListener()]
@@ -124,7 +136,11 @@ async def _run(
     everyone = Following(listeners, vocabulary, lines.session)
     link = CloudLink.of(settings, everyone)
     offer = link.offer if link else None
-    parts = compose.assemble(settings, modalities, lines.session, clock=clock, listener=everyone, offer=offer)
+    remote = settings.remote_modalities if companion else ()
+    parts = compose.assemble(
+        settings, modalities, lines.session, clock=clock, listener=everyone, offer=offer, remote=remote
+    )
+    told = [m for m in Modality if m in {*modalities, *remote}]
 
     def changed(change: Change) -> None:
         parts.answerer.use(compose.models_of(modalities))
@@ -132,14 +148,14 @@ async def _run(
 
     start_ns = clock.now_ns()
     parts.aligner.start(start_ns)
-    sensors = sensors_from(start_ns)
+    sensors = [*sensors_from(start_ns), *([companion] if companion else [])]
     if recorder is not None:
-        recorder.begin(compose.session(settings, modalities, lines.session, start_ns=start_ns, clock=clock), clock)
+        recorder.begin(compose.session(settings, told, lines.session, start_ns=start_ns, clock=clock), clock)
     with telemetry or contextlib.nullcontext(), actor or contextlib.nullcontext():
         runs_on = compose.shelf(settings).runs_on()
-        everyone.on_status("start", start_ns=start_ns, modalities=list(modalities), runs_on=runs_on)
+        everyone.on_status("start", start_ns=start_ns, modalities=told, runs_on=runs_on)
         try:
-            async with watch_models(compose.shelf(settings), changed):
+            async with _open_to(settings, companion, clock, everyone), watch_models(compose.shelf(settings), changed):
                 await daemon.run(
                     sensors,
                     parts.lanes,
@@ -156,6 +172,21 @@ async def _run(
             everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
             if recorder is not None:
                 await asyncio.to_thread(recorder.end)
+
+
+@contextlib.asynccontextmanager
+async def _open_to(
+    settings: Settings, companion: Companion | None, clock: Clock, listener: Listener
+) -> AsyncIterator[None]:
+    """Let other devices in, if the settings say so."""
+    if companion is None or settings.companion is None:
+        yield
+        return
+    from sensorium_agent._app.api import serving
+
+    async with serving(settings.companion, companion, clock, software=compose.software()) as address:
+        listener.on_status("companion", address=address)
+        yield
 
 
 def _telemetry(settings: Settings, concepts: Sequence[str]) -> Telemetry | None:

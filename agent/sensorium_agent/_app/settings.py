@@ -18,6 +18,7 @@ from msgspec import Meta
 from sensorium.event import Modality
 from sensorium.settings import SettingsError, decode
 from sensorium_agent.infer.accelerate import Accelerator, AcceleratorUnknown
+from sensorium_agent.infer.keyword import KEYWORDS, THRESHOLD, Keyword
 from sensorium_agent.offload import Egress
 
 Positive = Annotated[int, Meta(gt=0)]
@@ -47,11 +48,15 @@ class Camera(_Table, frozen=True, kw_only=True):
 
 
 class Microphone(_Table, frozen=True, kw_only=True):
-    """A microphone: speech and wake words."""
+    """A microphone: speech, wake words and spoken commands."""
 
     source: Annotated[str, Meta(description='"default", a number or part of a name from `sensorium devices`')] = (
         "default"
     )
+    keywords: Annotated[tuple[Keyword, ...], Meta(description="the commands listened for; none costs nothing")] = (
+        KEYWORDS
+    )
+    keyword_threshold: Annotated[Share, Meta(description="probability from which a command counts")] = THRESHOLD
 
 
 class TextInput(_Table, frozen=True, kw_only=True):
@@ -71,6 +76,22 @@ class Pulse(_Table, frozen=True, kw_only=True):
 
     source: Annotated[str, Meta(description="a file or pipe that grows by one value a line")]
     rate_hz: Annotated[float, Meta(gt=0, le=2000, description="values a second")] = 100.0
+
+
+class Companion(_Table, frozen=True, kw_only=True):
+    """Other devices that send what they sense: a phone, a watch, another board."""
+
+    listen: Annotated[str, Meta(pattern=r"^.+:\d{1,5}$", description="host:port; port 0 for any that is free")] = (
+        "127.0.0.1:50052"
+    )
+    modalities: Annotated[tuple[Modality, ...], Meta(min_length=1, description="the senses taken from them")] = (
+        Modality.TEXT,
+        Modality.HAPTIC,
+        Modality.BIOMETRIC,
+    )
+    token: Annotated[str, Meta(description="what they have to know; better in SENSORIUM_COMPANION_TOKEN")] = ""
+    certificate: Annotated[str, Meta(description="this agent's certificate, PEM file, for TLS")] = ""
+    key: Annotated[str, Meta(description="its key, PEM file")] = ""
 
 
 class Windows(_Table, frozen=True, kw_only=True):
@@ -160,6 +181,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     text: TextInput | None = None
     touch: Touch | None = None
     pulse: Pulse | None = None
+    companion: Companion | None = None
     windows: Windows = Windows()
     fusion: Fusion = Fusion()
     rules: RulesFile | None = None
@@ -177,7 +199,7 @@ class Settings(_Table, frozen=True, kw_only=True):
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        """What the configured sensors can tell."""
+        """What the configured sensors of this device can tell."""
         found = {
             Modality.VIDEO: self.camera is not None,
             Modality.AUDIO: self.microphone is not None,
@@ -187,6 +209,11 @@ class Settings(_Table, frozen=True, kw_only=True):
             Modality.BIOMETRIC: self.pulse is not None,
         }
         return tuple(m for m in Modality if found[m])
+
+    @property
+    def remote_modalities(self) -> tuple[Modality, ...]:
+        """What other devices may tell."""
+        return tuple(m for m in Modality if self.companion is not None and m in self.companion.modalities)
 
     @property
     def spool_directory(self) -> Path:
@@ -202,6 +229,7 @@ SECRETS: Mapping[str, tuple[str, str]] = {
     "SENSORIUM_MQTT_USERNAME": ("mqtt", "username"),
     "SENSORIUM_CLOUD_KEY": ("cloud", "key"),
     "SENSORIUM_WEBHOOK_TOKEN": ("rules", "token"),
+    "SENSORIUM_COMPANION_TOKEN": ("companion", "token"),
 }
 """Environment variables that override a key of the file, so that secrets need not stand in it."""
 

@@ -34,6 +34,21 @@ class Lane:
 
     def perceive(self, samples: Sequence[Sample]) -> list[Event]:
         """What the samples say, in order."""
+    remote: bool = False
+    """It takes what other devices send, and only that."""
+
+    @property
+    def name(self) -> str:
+        """Tells it from the others."""
+        return f"{self.modality}_remote" if self.remote else str(self.modality)
+
+    def hears(self, sample: Sample) -> bool:
+        """Whether the sample is for this lane; sources of other devices are called ``device/source``."""
+        return sample.modality is self.takes and ("/" in sample.source) is self.remote
+
+    def reached_ns(self, samples: Sequence[Sample]) -> int | None:
+        """Up to where the samples were complete; nobody knows what another device has yet to send."""
+        return samples[-1].at_ns if samples and not self.remote else None
         events: list[Event] = []
         for sample in samples:
             self.turn()
@@ -123,3 +138,11 @@ def _heart(stream: EventStream) -> Perceiver:
     from sensorium_agent.infer.biometric import BiometricPerceiver
 
     return BiometricPerceiver(stream)
+
+
+UNAIDED: Mapping[Modality, Callable[[EventStream], Perceiver]] = {
+    Modality.TEXT: _text,
+    Modality.HAPTIC: _touch,
+    Modality.BIOMETRIC: _heart,
+}
+"""The perceivers that need no model."""
