@@ -67,8 +67,9 @@ def offer(name: str, wanted: str, *, again: bool = False) -> Choice:
     """Have a running agent try a version beside the one in use.
 
     Raises:
-        SensoriumError: as for `use`.
+        SensoriumError: as for `use`; or no lane of a device runs the model.
     """
+    _listening(name)
     blob = _admitted(name, wanted, again=again)
     return store.choose(name, lambda choice: choice.trying(blob))
 
