@@ -76,6 +76,13 @@ def test_a_hand_that_comes_slowly_or_slanting_does_not_swipe() -> None:
     assert labels(hands(straight(2.5, 2.5))) == []
 
 
+def test_a_fist_does_not_swipe() -> None:
+    moved = straight(3, 0)
+    fists = [(FIST + np.array([*moved(n / 30), 0])).astype(np.float32) * PALM_PX for n in range(75)]
+
+    assert labels(fists) == []
+
+
 def test_a_hand_that_is_raised_into_sight_does_not_swipe_up() -> None:
     assert labels(hands(straight(0, -3, begin_s=-0.1))) == []
 

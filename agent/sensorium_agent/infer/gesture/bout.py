@@ -25,7 +25,7 @@ COLUMNS: Final = ("palm x", "palm y", "tips x", "tips y", "log size", "least rea
 """Of a row of samples, in the picture's unit; reach is that of the four fingers, from the wrist."""
 PALM: Final = (0, 5, 9, 13, 17)
 
-_SURE: Final = 0.6  # below, one of two was wrong: see models/cards/motion.md
+_SURE: Final = 0.7  # below, one of two was wrong: see models/cards/hand_motion.md
 _SOON_NS: Final = 700_000_000
 _LEISURE_NS: Final = 1_500_000_000
 _GRID_NS: Final = 20_000_000
@@ -166,6 +166,8 @@ def _swipe_score(bout: Bout, stroke: Stroke, direction: tuple[float, float]) -> 
         _below(off_deg, 32, 5),
         _below(growth, 0.4, 0.08),
         _below(_clutter(bout, stroke), 0.8, 0.1),
+        # A fist carries, strikes and pulls.
+        _above(float(np.median(bout.most[stroke.first : stroke.last + 1])), 1.25, 0.05),
     ]
     if direction[1]:  # a hand is raised to begin and lowered to end: only from rest, and within sight, is it meant
         sure.append(_above(stroke.first * _GRID_NS / 1e9, 0.12, 0.02))
