@@ -282,6 +282,22 @@ def test_a_full_disk_ends_the_recording_in_one_line_and_not_the_agent(
         recorder.end()
 
 
+def test_a_fault_in_the_writing_thread_is_raised_at_the_end_and_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(self: SessionFile, *_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    recorder = Recorder(tmp_path / "a.mcap", room=2, patient=True)
+    recorder.begin(A_SESSION, ManualClock())
+    monkeypatch.setattr(SessionFile, "write", wrong)
+    for turn in TURNS * 3:
+        recorder.on_turn(turn)
+
+    with pytest.raises(ZeroDivisionError):
+        recorder.end()
+
+
 # --- what is damaged ---------------------------------------------------------------------
 
 

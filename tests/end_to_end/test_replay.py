@@ -12,16 +12,19 @@ from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from agent.doubles import Ear
 
+import sensorium.concepts
 from sensorium.clock import Clock, DeviceClock
 from sensorium.event import Event, EventStream, Modality, Sample, Text, Touch, TouchPhase
+from sensorium.settings import decode
 from sensorium.wire import canonical_bytes
 from sensorium_agent.__main__ import main
 from sensorium_agent._app import compose, daemon
 from sensorium_agent._app.listeners import Everyone
-from sensorium_agent._app.settings import Settings, Windows
+from sensorium_agent._app.settings import Settings, Windows, deciding
 from sensorium_agent.infer.lanes import Lane
 from sensorium_agent.record.reader import SessionLog
 from sensorium_agent.record.recorder import Recorder
@@ -202,6 +205,58 @@ def test_a_recording_plays_like_any_other_file(tmp_path: Path, capsysbinary: pyt
         "turn on the kitchen light",
         "next page please",
     ]
+
+
+# --- what a recording tells of its owner --------------------------------------------------
+
+
+def test_settings_that_decide_are_recorded_and_addresses_and_secrets_are_not() -> None:
+    text = """
+    camera = {source = "rtsp://me:SECRET@PLACE/", gestures = false}
+    microphone = {source = "PLACE"}
+    text = {source = "/PLACE"}
+    touch = {source = "/PLACE"}
+    pulse = {source = "/PLACE"}
+    rules = {file = "/PLACE", token = "SECRET"}
+    cloud = {target = "PLACE:1", key = "/PLACE"}
+    spool = {directory = "/PLACE"}
+    mqtt = {host = "PLACE", password = "SECRET"}
+    windows = {cap_ms = 77}
+    fusion = {concepts = "/PLACE", temperature = 1.5}
+    """
+    kept = deciding(decode(text, Settings, where="a test"))
+    told = msgspec.json.encode(kept).decode()
+
+    assert "SECRET" not in told
+    assert "PLACE" not in told
+    assert (kept.windows.cap_ms, kept.fusion.temperature) == (77, 1.5)
+    assert kept.camera is not None
+    assert not kept.camera.gestures
+
+
+def test_every_table_of_the_settings_is_either_recorded_or_known_not_to_decide() -> None:
+    recorded = {"device", "camera", "windows", "fusion"}
+    inputs = {"microphone", "text", "touch", "pulse", "companion"}
+    elsewhere = {"models", "rules", "cloud", "egress", "spool", "mqtt", "log"}
+
+    assert {field.name for field in msgspec.structs.fields(Settings)} == recorded | inputs | elsewhere
+
+
+def test_a_session_answered_by_concepts_of_ones_own_is_replayed_by_them(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    concepts, config, path = (tmp_path / name for name in ("own.toml", "agent.toml", "a.mcap"))
+    builtin = Path(sensorium.concepts.__file__).with_name("concepts.toml").read_text()
+    concepts.write_text(builtin.replace("light_on", "lamp_on"))
+    config.write_text(f'fusion = {{concepts = "{concepts}"}}\n')
+    arguments = ["record", str(path), "--config", str(config), "--play", str(RECORDINGS / "lines.txt")]
+    assert main(arguments) == 0
+    concepts.unlink()
+
+    found = lines(capsysbinary, path)
+    assert "lamp_on" in {line["label"] for line in of_kind(found, "symbol")}
+    summary = of_kind(found, "summary")[0]
+    assert summary["symbols_as_recorded"] == summary["symbols_recorded"]
 
 
 # --- a kill ------------------------------------------------------------------------------

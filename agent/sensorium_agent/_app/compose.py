@@ -107,12 +107,13 @@ def answerer(
     *,
     clock: Clock,
     listener: Listener,
+    concepts: Vocabulary | None = None,
     offer: Callable[[Window], None] | None = None,
 ) -> Answerer:
-    """Who answers windows, by the user's concepts."""
+    """Who answers windows, by ``concepts``, or by those of the settings."""
     identity = Identity(settings.device_name, software(), models_of(modalities))
     return Answerer(
-        vocabulary(settings),
+        concepts or vocabulary(settings),
         identity,
         clock,
         listener,
@@ -145,6 +146,7 @@ def session(
         settings.device_name,
         software(),
         msgspec.json.encode(deciding(settings)).decode(),
+        Path(settings.fusion.concepts).read_text("utf-8") if settings.fusion.concepts else "",
     )
 
 

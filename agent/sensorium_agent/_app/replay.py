@@ -12,8 +12,10 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from sensorium import concepts
 from sensorium.align import Aligner
 from sensorium.clock import ManualClock
+from sensorium.concepts import Vocabulary
 from sensorium.errors import SensoriumError
 from sensorium.event import Sample
 from sensorium.window import Window
@@ -82,11 +84,12 @@ def replay(log: SessionLog, wish: Wish, output: Output) -> Report:
     contents = log.contents()
     settings = _settings(log, wish.settings)
     lines, compared = output.listener(str(log.path)), Compared(log)
-    everyone = Following([lines, compared], compose.vocabulary(settings), log.session.id)
+    vocabulary = _vocabulary(log, settings)
+    everyone = Following([lines, compared], vocabulary, log.session.id)
     clock = ManualClock(log.session.start_ns)
     aligner = compose.aligner(log.session.id, log.session.modalities, settings.windows)
     aligner.start(log.session.start_ns)
-    answerer = compose.answerer(settings, log.session.modalities, clock=clock, listener=everyone)
+    answerer = compose.answerer(settings, log.session.modalities, clock=clock, listener=everyone, concepts=vocabulary)
     taking = _Taking(log, contents, wish, settings, aligner, answerer, everyone, clock)
     began_s = time.monotonic()
     tolls = taking.from_events() if wish.source == "events" else taking.from_samples()
@@ -112,6 +115,13 @@ def _settings(log: SessionLog, instead: Settings | None) -> Settings:
     if instead is None:
         return recorded
     return msgspec.structs.replace(recorded, windows=instead.windows, fusion=instead.fusion, models=instead.models)
+
+
+def _vocabulary(log: SessionLog, settings: Settings) -> Vocabulary:
+    """The concepts that were recorded with the session, unless the settings name others."""
+    if log.session.concepts and not settings.fusion.concepts:
+        return concepts.parse(log.session.concepts, where=f"{log.path}: concepts")
+    return compose.vocabulary(settings)
 
 
 @dataclass(frozen=True, slots=True)

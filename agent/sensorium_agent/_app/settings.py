@@ -272,6 +272,5 @@ def deciding(settings: Settings) -> Settings:
         device=Device(name=settings.device_name),
         camera=settings.camera and msgspec.structs.replace(settings.camera, source="recorded"),
         windows=settings.windows,
-        fusion=settings.fusion,
-        models=settings.models,
+        fusion=msgspec.structs.replace(settings.fusion, concepts=""),
     )

@@ -98,7 +98,7 @@ class Recorder:
         self._media_bytes = 0
         self._turns = 0
         self._lock = threading.Lock()
-        self._failure: OSError | None = None
+        self._failure: Exception | None = None
         self._clock: Clock | None = None
         self._thread: threading.Thread | None = None
 
@@ -120,15 +120,18 @@ class Recorder:
 
         Raises:
             RecordError: the disk failed; what was written before is good.
+            Exception: a fault of ours in the writing thread.
         """
         if self._thread is None:
             return
         self._waiting.put(None)
         self._thread.join()
         self._thread = None
-        if self._failure is not None:
+        if isinstance(self._failure, OSError):
             reason = f"{self._failure.strerror}; the recording is good up to there: free some space and record again"
             raise RecordError(f"{self.path}: {reason}") from self._failure
+        if self._failure is not None:
+            raise self._failure
 
     # --- what is heard ---------------------------------------------------------------------
 
@@ -187,9 +190,9 @@ class Recorder:
     def _run(self, scribe: Scribe, clock: Clock | None) -> None:
         try:
             self._write_all(scribe, clock)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - raised again where the recording ends; the agent goes on
             self._failure = error
-            log.error("record.failed file=%s reason=%s", self.path, error.strerror)  # noqa: TRY400 (in one line)
+            log.error("record.failed file=%s reason=%s", self.path, error)  # noqa: TRY400 (in one line)
             scribe.file.abandon()
             while (note := self._waiting.get()) is not None:
                 self._lose(note)

@@ -33,6 +33,7 @@ class Session:
         device: the device's name.
         software: name and version.
         settings: as JSON, those that decide what windows and symbols become; no addresses and no secrets.
+        concepts: the user's own concepts file; empty for the built-in one.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Session:
     device: str = ""
     software: str = ""
     settings: str = "{}"
+    concepts: str = ""
 
     @property
     def live(self) -> bool:
@@ -61,6 +63,7 @@ class Session:
             "device": self.device,
             "software": self.software,
             "settings": self.settings,
+            "concepts": self.concepts,
         }
 
     @classmethod
@@ -82,6 +85,7 @@ class Session:
                 metadata["device"],
                 metadata["software"],
                 metadata["settings"],
+                metadata.get("concepts", ""),
             )
         except KeyError as error:
             raise ValueError(f"no {error.args[0]!r} in {SESSION}") from error
