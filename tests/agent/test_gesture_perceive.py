@@ -93,6 +93,7 @@ def test_an_event_says_where_the_hand_is_and_how_it_is_held(perceiving: Perceivi
 
     assert event.at_ns == 5 * FRAME_NS
     assert 0.5 < event.quality <= 1
+    assert event.metadata["hand"] == "0"
     left, top, width, height = map(float, event.metadata["box"].split())
     assert 0 <= left < left + width <= 1.02
     assert 0 <= top < top + height <= 1.02
@@ -139,6 +140,33 @@ def test_at_five_pictures_a_second_each_speaks_for_itself(perceiving: Perceiving
     said = labels(perceiving("fist", "victory", None), 3, every_ns=200_000_000)
 
     assert said == ["fist", "victory", None]
+
+
+def crossing(to_px: float, rate_hz: int = 20) -> list[Sample]:
+    """A hand at rest, then ``to_px`` aside within 0.4 s, then at rest."""
+    still = cv2.resize(photo("handSrc.jpg"), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    pictures = []
+    for n in range(2 * rate_hz):
+        part = min(max((n / rate_hz - 0.6) / 0.4, 0.0), 1.0)
+        matrix = np.float32([[1, 0, 320 - still.shape[1] / 2 + to_px * (part - 0.5)], [0, 1, 60]])
+        pictures.append(cv2.warpAffine(still, matrix, (640, 480), borderMode=cv2.BORDER_REPLICATE))
+    return [sample(picture, n * 1_000_000_000 // rate_hz) for n, picture in enumerate(pictures)]
+
+
+@pytest.mark.parametrize(("to_px", "label"), [(300, "swipe_left"), (-300, "swipe_right")])
+def test_a_hand_that_crosses_the_picture_swipes_once(to_px: float, label: str, perceiving: Perceiving) -> None:
+    perceiver, events = perceiving("open_palm"), []
+    for seen in crossing(to_px):
+        events += perceiver.perceive(seen)
+    events += perceiver.finish(2_000_000_000)
+
+    (swipe,) = [event for event in events if event.label != "open_palm"]
+    assert swipe.label == label
+    assert swipe.at_ns == pytest.approx(1.0e9, abs=0.15e9)
+    assert swipe.span_ns == pytest.approx(0.4e9, abs=0.15e9)
+    assert swipe.metadata["hand"] == "0"
+    assert swipe.features is not None
+    assert swipe.features.shape == (128,)
 
 
 def test_nothing_is_pending_at_the_end(perceiving: Perceiving) -> None:
