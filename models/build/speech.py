@@ -21,7 +21,8 @@ import numpy.typing as npt
 
 from sensorium.event import Event, EventStream, Modality, Sample, Sound
 from sensorium_agent.capture.resample import Resampler
-from sensorium_agent.infer.lanes import WAKE_WORDS
+from sensorium_agent.infer.keyword import Keywords, Listening
+from sensorium_agent.infer.lanes import SPOTTING, WAKE_WORDS
 from sensorium_agent.infer.model import load
 from sensorium_agent.infer.speech import SpeechPerceiver
 from sensorium_agent.infer.voice import BLOCK, VoiceActivity
@@ -63,10 +64,14 @@ def runs(pcm: Pcm) -> Iterator[Sample]:
         yield Sample(Modality.AUDIO, "mic", number, (begin + len(run)) * 62_500, Sound(run, 16_000))
 
 
-def perceiver() -> SpeechPerceiver:
-    """With all models, loaded anew."""
+def perceiver(listening: Listening | None = None) -> SpeechPerceiver:
+    """With all models, loaded anew; keywords only if ``listening`` for some."""
     words = {name: load(store.path(name)) for name in WAKE_WORDS}
-    return SpeechPerceiver(EventStream("s", Modality.AUDIO), voice=load(store.path("voice_activity")), wake_words=words)
+    voice, keywords = load(store.path("voice_activity")), None
+    if listening is not None and listening.words:
+        embedding, head = (load(store.path(name)) for name in SPOTTING)
+        keywords = Keywords(embedding, head, listening)
+    return SpeechPerceiver(EventStream("s", Modality.AUDIO), voice=voice, wake_words=words, keywords=keywords)
 
 
 def hear(ear: SpeechPerceiver, pcm: Pcm) -> list[Event]:

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pytest
 
 from sensorium.event import Event, EventStream, Modality, Sample, Sound
-from sensorium_agent.infer import sound_features
 from sensorium_agent.infer.lanes import WAKE_WORDS
 from sensorium_agent.infer.model import Array, Model, load
+from sensorium_agent.infer.sound_quality import quality
 from sensorium_agent.infer.speech import Memory, SpeechPerceiver
 from sensorium_agent.infer.voice import BLOCK, Stretch, Utterances, VoiceActivity
 from sensorium_agent.infer.wake_word import CUTOFFS, STEP, Cutoff, WakeWord, WakeWords, quantize
@@ -209,7 +209,8 @@ def test_clipped_sound_is_trusted_less() -> None:
     clean = tone(0.5, 0.9)
     clipped = np.clip(clean.astype(np.int32) * 3, -32768, 32767).astype(np.int16)
 
-    assert sound_features.trust(clipped, -60) < 0.1 < sound_features.trust(clean, -60)
+    assert quality(clipped, -60).trust < 0.1 < quality(clean, -60).trust
+    assert quality(clipped, -60).clipped > 0.5
 
 
 def test_memory_gives_back_what_it_was_given_with_its_time() -> None:

@@ -8,17 +8,20 @@ from dataclasses import dataclass
 
 from sensorium.event import Event, EventStream, Modality, Sample
 from sensorium_agent.infer.accelerate import Accelerator
+from sensorium_agent.infer.keyword import Listening
 from sensorium_agent.infer.perceiver import Patient, Perceiver
 from sensorium_agent.infer.shelf import Shelf
 
 WAKE_WORDS = ("okay_nabu", "hey_jarvis", "hey_mycroft", "alexa")
+
+SPOTTING = ("speech_embedding", "keywords")
 
 SENSED_BY: Mapping[Modality, Modality] = {m: m for m in Modality} | {Modality.GESTURE: Modality.VIDEO}
 """For each modality the one of the sensor behind it: hands are seen by the camera."""
 
 MODELS: Mapping[Modality, tuple[str, ...]] = {
     Modality.GESTURE: ("palm_detection", "hand_landmark", "gesture_classifier"),
-    Modality.AUDIO: ("voice_activity", *WAKE_WORDS),
+    Modality.AUDIO: ("voice_activity", *WAKE_WORDS, *SPOTTING),
 }
 """The models a modality needs; the others need none on the device."""
 
@@ -31,9 +34,6 @@ class Lane:
     takes: Modality
     perceiver: Perceiver
     turn: Callable[[], None] = lambda: None
-
-    def perceive(self, samples: Sequence[Sample]) -> list[Event]:
-        """What the samples say, in order."""
     remote: bool = False
     """It takes what other devices send, and only that."""
 
@@ -49,6 +49,9 @@ class Lane:
     def reached_ns(self, samples: Sequence[Sample]) -> int | None:
         """Up to where the samples were complete; nobody knows what another device has yet to send."""
         return samples[-1].at_ns if samples and not self.remote else None
+
+    def perceive(self, samples: Sequence[Sample]) -> list[Event]:
+        """What the samples say, in order."""
         events: list[Event] = []
         for sample in samples:
             self.turn()
@@ -80,6 +83,7 @@ def build(
     *,
     models: Shelf | None = None,
     keyframe_every_s: float = 5.0,
+    listening: Listening | None = None,
 ) -> tuple[Lane, ...]:
     """A lane for each modality, in their order.
 
@@ -89,7 +93,7 @@ def build(
     models = models or shelf()
     makers: Mapping[Modality, Callable[[EventStream], Perceiver]] = {
         Modality.VIDEO: lambda stream: _keyframes(stream, keyframe_every_s),
-        Modality.AUDIO: lambda stream: _speech(stream, models),
+        Modality.AUDIO: lambda stream: _speech(stream, models, listening or Listening()),
         Modality.TEXT: _text,
         Modality.GESTURE: lambda stream: _hands(stream, models),
         Modality.HAPTIC: _touch,
@@ -115,11 +119,14 @@ def _hands(stream: EventStream, models: Shelf) -> Perceiver:
     return GesturePerceiver(stream, palm=palm, landmark=landmark, classifier=classifier)
 
 
-def _speech(stream: EventStream, models: Shelf) -> Perceiver:
+def _speech(stream: EventStream, models: Shelf, listening: Listening) -> Perceiver:
+    from sensorium_agent.infer.keyword import Keywords
     from sensorium_agent.infer.speech import SpeechPerceiver
 
     wake_words = {name: models.model(name) for name in WAKE_WORDS}
-    return SpeechPerceiver(stream, voice=models.model("voice_activity"), wake_words=wake_words)
+    embedding, head = map(models.model, SPOTTING)
+    keywords = Keywords(embedding, head, listening) if listening.words else None
+    return SpeechPerceiver(stream, voice=models.model("voice_activity"), wake_words=wake_words, keywords=keywords)
 
 
 def _text(stream: EventStream) -> Perceiver:

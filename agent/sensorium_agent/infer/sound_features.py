@@ -1,4 +1,4 @@
-"""What a stretch of sound is like, in 256 numbers, and how far it can be trusted."""
+"""What a stretch of sound is like, in 256 numbers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ _FFT: Final = 1024  # 15.6 Hz a bin: the lowest of 64 mel bands is narrower than
 _LOWEST_HZ: Final = 60.0
 _HIGHEST_HZ: Final = 7600.0
 _FLOOR: Final = 1e-10
-_SILENT_DBFS: Final = -96.0  # one bit of 16
-_CLIPPED: Final = 32_700
-_CLEAN_SNR_DB: Final = 20.0
 
 Floats = npt.NDArray[np.float32]
 
@@ -36,23 +33,6 @@ def describe(pcm: npt.NDArray[np.int16]) -> Floats:
     change = np.abs(np.diff(level, axis=0)).mean(axis=0) if len(level) > 1 else np.zeros(BANDS)
     figures = (level.mean(axis=0), 2 * level.std(axis=0), level.max(axis=0), 4 * change)
     return np.concatenate(figures).astype(np.float32)
-
-
-def level_dbfs(pcm: npt.NDArray[np.int16]) -> float:
-    """Root mean square level against full scale, in dB; -96 for digital silence."""
-    wide = pcm.astype(np.float32)
-    mean_square = float(np.dot(wide, wide)) / max(len(pcm), 1) / 32768.0**2
-    return max(10.0 * float(np.log10(mean_square + 1e-12)), _SILENT_DBFS)
-
-
-def trust(pcm: npt.NDArray[np.int16], noise_dbfs: float) -> float:
-    """Quality of speech in ``pcm`` against the noise before it, 0 to 1.
-
-    0 at an SNR of 0 dB, 1 from 20 dB up, linear between; halved where 1 % of the samples are clipped.
-    """
-    snr_db = level_dbfs(pcm) - noise_dbfs
-    clipped = float(np.mean(np.abs(pcm.astype(np.int32)) >= _CLIPPED)) if len(pcm) else 0.0
-    return min(max(snr_db / _CLEAN_SNR_DB, 0.0), 1.0) / (1.0 + 100.0 * clipped)
 
 
 def _power(pcm: npt.NDArray[np.int16]) -> Floats:

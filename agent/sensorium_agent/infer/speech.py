@@ -1,4 +1,4 @@
-"""Sound to events: speech while somebody speaks, and the wake words in it."""
+"""Sound to events: speech while somebody speaks, and the wake words and commands in it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from sensorium.event import DType, Event, EventStream, Sample, Sound, Tensor
 from sensorium_agent.capture.resample import Resampler
+from sensorium_agent.infer.keyword import Keywords, Spotted
 from sensorium_agent.infer.model import Model
-from sensorium_agent.infer.sound_features import RATE_HZ, describe, level_dbfs, trust
+from sensorium_agent.infer.sound_features import RATE_HZ, describe
+from sensorium_agent.infer.sound_quality import Noise, quality
 from sensorium_agent.infer.voice import BLOCK, USUAL, Patience, Stretch, Utterances, VoiceActivity
 from sensorium_agent.infer.wake_word import Heard, WakeWords
 
@@ -19,8 +21,8 @@ _NS: Final = 1_000_000_000
 _NS_A_SAMPLE: Final = _NS // RATE_HZ  # exactly 62,500
 _WORD: Final = RATE_HZ  # how far a wake word reaches back: the networks look at about one second
 _TORN_NS: Final = 100_000_000
-_NOISE_START_DBFS: Final = -60.0
-_NOISE_STEP: Final = 0.05  # per block of 32 ms: the noise level follows within about 0.6 s
+_LONGEST: Final = 2 * RATE_HZ  # a keyword and the time until it is sure
+_PERHAPS: Final = 0.2  # probability of a voice that is worth listening to for keywords
 
 
 class Memory:
@@ -49,12 +51,13 @@ class Memory:
 
 
 class SpeechPerceiver:
-    """Hears speech and wake words in mono sound of any rate and run length.
+    """Hears speech, wake words and keywords in mono sound of any rate and run length.
 
     Emits ``speech`` once it is sure of an onset (about 100 ms in) and about every 250 ms while the voice
-    goes on, and a wake word's label once per call of it. Silence emits nothing. Events carry the 256
-    numbers of `sound_features.describe` over their span. Their times come from counting samples back
-    from the end of the run, never from when a run arrived. The networks of ``wake_words`` keep their own
+    goes on, a wake word's label once per call of it, and a keyword once per word, at the word's end; it knows
+    that up to half a second later. Silence emits nothing. Events carry the 256 numbers of
+    `sound_features.describe` over their span, and the sound's quality. Their times come from counting samples
+    back from the end of the run, never from when a run arrived. The networks of ``wake_words`` keep their own
     state and are reset here: no two perceivers may use them at the same time.
     """
 
@@ -64,6 +67,7 @@ class SpeechPerceiver:
         *,
         voice: Model,
         wake_words: Mapping[str, Model],
+        keywords: Keywords | None = None,
         patience: Patience = USUAL,
         refractory_s: float = 2.0,
     ) -> None:
@@ -71,6 +75,8 @@ class SpeechPerceiver:
         self._voice = VoiceActivity(voice)
         self._utterances = Utterances(patience)
         self._wake_words = WakeWords(wake_words, refractory_s=refractory_s) if wake_words else None
+        self._keywords = keywords
+        self._noise = Noise()
         self._end_ns: int | None = None
         self._begin(RATE_HZ)
 
@@ -87,7 +93,7 @@ class SpeechPerceiver:
         return self._hear(pcm, sample.at_ns - self._resampler.delay_ns)
 
     def finish(self, now_ns: int) -> Sequence[Event]:  # noqa: ARG002 - the sound's own time counts
-        """The speech not told yet, and a wake word said last of all."""
+        """The speech not told yet, and a word said last of all."""
         events: list[Event] = []
         if self._resampler is not None and self._end_ns is not None:
             events += self._hear(self._resampler.finish(), self._end_ns)
@@ -95,6 +101,8 @@ class SpeechPerceiver:
             events.append(self._speech(rest))
         if self._wake_words:
             events += [self._called(heard) for heard in self._wake_words.finish()]
+        if self._keywords:
+            events += [self._spotted(spotted) for spotted in self._keywords.finish()]
         self._begin(self._rate_hz)
         return events
 
@@ -112,29 +120,32 @@ class SpeechPerceiver:
         self._end_ns = None
         self._error_ns = 0
         # A word, and what the networks may still hold back: less than one block.
-        self._memory = Memory(_WORD + BLOCK)
+        self._memory = Memory(_LONGEST + BLOCK)
         self._blocks = 0
-        self._noise_dbfs = _NOISE_START_DBFS
+        self._noise.reset()
         self._voice.reset()
         self._utterances.reset()
         if self._wake_words:
             self._wake_words.reset()
+        if self._keywords:
+            self._keywords.reset()
 
     def _hear(self, pcm: npt.NDArray[np.int16], end_ns: int) -> list[Event]:
         self._memory.add(pcm, end_ns)
         events = [self._speech(told) for p in self._voice.feed(pcm) if (told := self._block(p))]
         if self._wake_words:
             events += [self._called(heard) for heard in self._wake_words.feed(pcm)]
+        if self._keywords:
+            events += [self._spotted(spotted) for spotted in self._keywords.feed(pcm)]
         return events
 
     def _block(self, probability: float) -> Stretch | None:
         self._blocks += 1
-        told = self._utterances.push(probability)
-        if not self._utterances.speaking:
-            end = self._blocks * BLOCK
-            level = level_dbfs(self._memory.between(end - BLOCK, end))
-            self._noise_dbfs += _NOISE_STEP * (level - self._noise_dbfs)
-        return told
+        end = self._blocks * BLOCK
+        self._noise.add(self._memory.between(end - BLOCK, end))
+        if self._keywords and probability >= _PERHAPS:
+            self._keywords.voice(end)
+        return self._utterances.push(probability)
 
     def _speech(self, told: Stretch) -> Event:
         return self._event("speech", told.score, told.start * BLOCK, told.end * BLOCK)
@@ -142,14 +153,19 @@ class SpeechPerceiver:
     def _called(self, heard: Heard) -> Event:
         return self._event(heard.word, heard.score, max(heard.end - _WORD, 0), heard.end)
 
+    def _spotted(self, spotted: Spotted) -> Event:
+        return self._event(spotted.word, spotted.score, spotted.begin, spotted.end)
+
     def _event(self, label: str, score: float, begin: int, end: int) -> Event:
         pcm = self._memory.between(begin, end)
+        worth = quality(pcm, self._noise.level_dbfs)
         return self._stream.event(
             self._memory.at_ns(end),
             at_error_ns=self._error_ns,
             span_ns=(end - begin) * _NS_A_SAMPLE,
             label=label,
             score=score,
-            quality=trust(pcm, self._noise_dbfs),
+            quality=worth.trust,
             features=Tensor.of(describe(pcm), DType.I8),
+            metadata=worth.metadata(),
         )

@@ -1,0 +1,248 @@
+"""Trains the keyword network on synthetic voices, and measures it on people.
+
+    python models/build/keywords.py examples VOICES OUT.npz --scenes 3000 [--others FOLDER ...] [--noises FOLDER ...]
+    python models/build/keywords.py train EXAMPLES.npz ... [--out models/weights/keywords.tflite]
+    python models/build/keywords.py evaluate [--digits FOLDER] [--others FOLDER ...] [--speech FOLDER ...]
+
+VOICES is what keyword_voices.py wrote. ``--others`` has recordings of people saying anything but keywords: some to
+train on, others to measure with. ``--digits`` has files called DIGIT_SPEAKER_NUMBER.wav, ``--speech`` long recordings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from int8_network import Network, to_litert
+from keyword_sounds import Clip, Embedder, Sound, Stage, clips, examples, read
+from keyword_words import KEYWORDS
+from speech import hear, perceiver
+
+from sensorium_agent.infer.keyword import DEPTH, OTHER, THRESHOLD, Listening
+from sensorium_agent.infer.speech_embedding import WIDTH
+from sensorium_models import media, store
+
+WEIGHTS = Path(__file__).parent.parent / "weights" / "keywords.tflite"
+ENGINES = {"kokoro": 0.5, "espeak": 0.15, "flite": 0.15, "piper": 0.1, "festival": 0.1}
+HIDDEN = 256
+Floats = npt.NDArray[np.float32]
+
+# --- examples --------------------------------------------------------------------------------
+
+
+def make_examples(options: argparse.Namespace) -> None:
+    """Put clips into scenes and keep the embeddings of their windows."""
+    spoken = list(clips(options.voices))
+    people = [clip for folder in options.others for clip in clips(folder)]
+    noises: list[Sound] = [read(p).astype(np.float32) for f in options.noises for p in sorted(f.glob("*.wav"))]
+    rng = np.random.default_rng(options.seed)
+    chosen = pick(spoken, people, options.scenes, options.keywords, rng)
+    stage = Stage([*spoken, *people], noises, options.seed)
+    windows, labels = examples(stage, Embedder(store.path("speech_embedding")), chosen)
+    np.savez(options.out, windows=windows, labels=labels)
+    print(
+        f"{len(labels)} windows, {int((labels < OTHER).sum())} of keywords, {len(spoken)} clips, {len(people)} of people"
+    )
+
+
+def pick(
+    spoken: Sequence[Clip], people: Sequence[Clip], count: int, keywords: float, rng: np.random.Generator
+) -> list[Clip]:
+    """Clips for that many scenes: the share ``keywords`` of them keywords, each engine its share."""
+    pools: dict[tuple[str, bool], list[Clip]] = defaultdict(list)
+    for clip in spoken:
+        pools[clip.speaker.split("/")[0], clip.label < OTHER].append(clip)
+    found = []
+    for _ in range(count):
+        wanted = bool(rng.random() < keywords)
+        here = [engine for engine in ENGINES if pools[engine, wanted]]
+        parts = np.array([ENGINES[engine] for engine in here])
+        engine = str(rng.choice(here, p=parts / parts.sum()))
+        pool = people if people and not wanted and rng.random() < 0.4 else pools[engine, wanted]
+        found.append(pool[rng.integers(len(pool))])
+    return found
+
+
+# --- training --------------------------------------------------------------------------------
+
+
+def train(options: argparse.Namespace) -> None:
+    """Fit the network and write it as int8."""
+    parts = [np.load(path) for path in options.examples]
+    windows = np.concatenate([part["windows"] for part in parts]).astype(np.float32)
+    labels = np.concatenate([part["labels"] for part in parts])
+    network = fit(windows.reshape(len(labels), -1), labels, steps=options.steps, seed=options.seed)
+    rng = np.random.default_rng(options.seed)
+    some = windows.reshape(len(labels), -1)[rng.choice(len(labels), 4000)]
+    options.out.write_bytes(to_litert(network, some))
+    right = network.probabilities(some).argmax(axis=1)
+    print(f"{len(labels)} windows; {options.out.stat().st_size:,} bytes; classes seen {len(set(right.tolist()))}")
+
+
+def fit(windows: Floats, labels: npt.NDArray[np.int64], *, steps: int, seed: int) -> Network:
+    """A network of one hidden layer for windows [n, DEPTH * WIDTH], with dropout and noise; standardized inside."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    mean, scale = _standard(windows)
+    inputs, targets = torch.from_numpy((windows - mean) / scale), torch.from_numpy(labels)
+    layers = nn.Sequential(
+        nn.Dropout(0.2), nn.Linear(windows.shape[1], HIDDEN), nn.ReLU(), nn.Dropout(0.4), nn.Linear(HIDDEN, OTHER + 1)
+    )
+    optimizer = torch.optim.AdamW(layers.parameters(), 2e-3, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
+    for _ in range(steps):
+        chosen = torch.randint(0, len(inputs), (256,))
+        noisy = inputs[chosen] + 0.15 * torch.randn(256, inputs.shape[1])
+        loss = nn.functional.cross_entropy(layers(noisy), targets[chosen], label_smoothing=0.03)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    first, last = layers[1], layers[4]
+    weights = [layer.weight.detach().numpy().T.astype(np.float32) for layer in (first, last)]
+    biases = [layer.bias.detach().numpy().astype(np.float32) for layer in (first, last)]
+    return Network([weights[0] / scale[:, None], weights[1]], [biases[0] - (mean / scale) @ weights[0], biases[1]])
+
+
+def _standard(windows: Floats) -> tuple[Floats, Floats]:
+    """Mean and deviation of each of the embedding's numbers, the same at every depth."""
+    vectors = windows.reshape(-1, WIDTH)
+    mean, scale = vectors.mean(axis=0), vectors.std(axis=0) + 1e-3
+    return np.tile(mean, DEPTH).astype(np.float32), np.tile(scale, DEPTH).astype(np.float32)
+
+
+# --- measuring -------------------------------------------------------------------------------
+
+
+def heard_in(paths: Sequence[Path]) -> dict[Path, list[tuple[str, float]]]:
+    """The keywords the device hears in each recording, with their scores, from 0.3."""
+    ear = perceiver(Listening(threshold=0.3))
+    return {path: [(str(e.label), e.score) for e in hear(ear, read(path)) if e.label in KEYWORDS] for path in paths}
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Print how many of the words are heard, by speaker, and how much else is taken for one."""
+    bar = THRESHOLD
+    false = [max((s for _, s in found), default=0.0) for f in options.others for found in heard_in(_wavs(f)).values()]
+    if false:
+        bar = float(np.quantile(false, 0.95))
+        wrong = sum(score >= THRESHOLD for score in false)
+        print(
+            f"other words: {wrong} of {len(false)} taken for a keyword at {THRESHOLD}, {_between(wrong, len(false))};",
+            end=" ",
+        )
+        print(f"5 % from {bar:.3f}")
+    if options.digits:
+        _digits(heard_in(_some(_wavs(options.digits), options.most)), bar)
+    for folder in options.speech:
+        _speech(folder)
+    _cost()
+
+
+def _wavs(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.wav"))
+
+
+def _some(paths: list[Path], most: int) -> list[Path]:
+    """Evenly many of each word and speaker."""
+    seen: Counter[str] = Counter()
+    order = np.random.default_rng(1).permutation(len(paths))
+    found = []
+    for index in order:
+        key = paths[index].stem.rsplit("_", 1)[0]
+        seen[key] += 1
+        if seen[key] <= most:
+            found.append(paths[index])
+    return sorted(found)
+
+
+def _digits(heard: dict[Path, list[tuple[str, float]]], bar: float) -> None:
+    people = defaultdict(list)
+    for path, found in heard.items():
+        digit, speaker, _ = path.stem.split("_")
+        people[speaker].append((KEYWORDS[int(digit)], found))
+    for speaker, said in [*sorted(people.items()), ("all", [pair for pairs in people.values() for pair in pairs])]:
+        figures = []
+        for at in (THRESHOLD, bar):
+            right = sum([w for w, s in found if s >= at] == [word] for word, found in said)
+            figures.append(f"{right} of {len(said)} at {at:.2f}, {_between(right, len(said))}")
+        print(f"  {speaker}: heard once and right {'; '.join(figures)}")
+        wrong = Counter((word, w) for word, found in said for w, s in found if s >= THRESHOLD and w != word)
+        print(f"    taken for another: {', '.join(f'{a} for {b} {n}' for (a, b), n in wrong.most_common(5)) or 'none'}")
+
+
+def _speech(folder: Path) -> None:
+    paths = _wavs(folder)
+    hours = sum(len(read(path)) for path in paths) / 16_000 / 3600
+    found = [word for words in heard_in(paths).values() for word, score in words if score >= THRESHOLD]
+    print(
+        f"{folder.name}: {len(found)} keywords in {60 * hours:.1f} minutes of speech, {len(found) / hours:.0f} an hour:",
+        end=" ",
+    )
+    print(", ".join(f"{word} {n}" for word, n in Counter(found).most_common(8)))
+
+
+def _cost() -> None:
+    """Thread CPU of what a voice costs, and of what silence costs."""
+    paths = [media.path(name) for name in media.names() if re.fullmatch(r"pocketsphinx/.*sense.*\.wav", name)][:3]
+    pcm = np.concatenate([read(path) for path in paths])[: 30 * 16_000]
+    spent = {}
+    for name, listening in (("with keywords", Listening()), ("without", Listening(words=()))):
+        for kind, sound in (("voice", pcm), ("silence", np.zeros_like(pcm))):
+            ear = perceiver(listening)
+            begin = time.thread_time()
+            hear(ear, sound)
+            spent[name, kind] = (time.thread_time() - begin) / (len(sound) / 16_000)
+    for kind in ("voice", "silence"):
+        print(f"{kind}: {spent['with keywords', kind]:.2%} of a core, {spent['without', kind]:.2%} without keywords")
+
+
+def _between(right: int, count: int) -> str:
+    """95 % interval of a share (E. Wilson, 1927)."""
+    share, z = right / count, 1.96
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return f"{share:.3f} ({middle - half:.3f} to {middle + half:.3f})"
+
+
+def main() -> None:
+    """Make examples, train or measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    verbs = parser.add_subparsers(required=True)
+    making = verbs.add_parser("examples")
+    making.add_argument("voices", type=Path)
+    making.add_argument("out", type=Path)
+    making.add_argument("--others", type=Path, nargs="*", default=[])
+    making.add_argument("--noises", type=Path, nargs="*", default=[])
+    making.add_argument("--scenes", type=int, default=3000)
+    making.add_argument("--keywords", type=float, default=0.65, help="share of scenes with one")
+    making.add_argument("--seed", type=int, default=1)
+    making.set_defaults(run=make_examples)
+    training = verbs.add_parser("train")
+    training.add_argument("examples", type=Path, nargs="+")
+    training.add_argument("--out", type=Path, default=WEIGHTS)
+    training.add_argument("--steps", type=int, default=3000)
+    training.add_argument("--seed", type=int, default=1)
+    training.set_defaults(run=train)
+    measuring = verbs.add_parser("evaluate")
+    measuring.add_argument("--digits", type=Path)
+    measuring.add_argument("--most", type=int, default=1000, help="recordings of each digit and speaker")
+    measuring.add_argument("--others", type=Path, nargs="*", default=[])
+    measuring.add_argument("--speech", type=Path, nargs="*", default=[])
+    measuring.set_defaults(run=evaluate)
+    options = parser.parse_args()
+    options.run(options)
+
+
+if __name__ == "__main__":
+    main()
