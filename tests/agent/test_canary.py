@@ -9,24 +9,37 @@ import pytest
 
 from sensorium_agent.infer.canary import Comparison, Limits, Seen, Verdict, finite, judge
 
-LIMITS = Limits(runs=100, warm_up=0, agreement=0.97, tolerance=0.1, slowdown=1.5)
+LIMITS = Limits(runs=100, telling=10, warm_up=0, agreement=0.97, tolerance=0.1, slowdown=1.5)
 
 
-def seen(
-    runs: int = 100, agreed: int | None = None, worst: float = 0.0, old_ms: float = 1.0, new_ms: float = 1.0
-) -> Seen:
-    return Seen(runs, runs if agreed is None else agreed, worst, old_ms, new_ms)
+def seen(runs: int = 100, agreed: int | None = None, worst: float = 0.0, **other: float) -> Seen:
+    agreed = runs if agreed is None else agreed
+    return Seen(
+        **{
+            "runs": runs,
+            "agreed": agreed,
+            "telling": 10,
+            "telling_agreed": 10,
+            "worst": worst,
+            "old_ms": 1.0,
+            "new_ms": 1.0,
+            **other,
+        }
+    )
 
 
 @pytest.mark.parametrize(
     ("numbers", "verdict", "because"),
     [
-        (seen(0), Verdict.KEEP, "100 to go"),
-        (seen(99), Verdict.KEEP, "1 to go"),
+        (seen(0, telling=0), Verdict.KEEP, "100 runs and 10 telling ones to go"),
+        (seen(99), Verdict.KEEP, "1 runs and 0 telling ones to go"),
+        (seen(1000, telling=9, telling_agreed=9), Verdict.KEEP, "0 runs and 1 telling ones to go"),
+        (seen(100, 99, telling=10, telling_agreed=9), Verdict.PROMOTE, "9 of 10 telling"),
+        (seen(1000, 998, telling=10, telling_agreed=8), Verdict.ROLLBACK, "where it matters"),
         (seen(100), Verdict.PROMOTE, "alike in 100 of 100"),
         (seen(100, 97), Verdict.PROMOTE, "97.0%"),
         (seen(100, 96), Verdict.ROLLBACK, "it disagrees"),
-        (seen(10, 7), Verdict.KEEP, "90 to go"),
+        (seen(10, 7), Verdict.KEEP, "90 runs"),
         (seen(10, 6), Verdict.ROLLBACK, "it disagrees"),
         (seen(1, 0, math.inf), Verdict.ROLLBACK, "no numbers"),
         (seen(100, new_ms=1.5), Verdict.PROMOTE, "1.50 times"),
@@ -66,6 +79,15 @@ def test_two_silent_models_agree() -> None:
     assert compared(np.zeros(100), np.zeros(100)) == 0.0
 
 
+def test_a_run_is_telling_where_one_of_both_leaves_its_rest() -> None:
+    comparison = Comparison(Limits(warm_up=0))
+    quiet, loud = [np.uint8([[0]])], [np.uint8([[250]])]
+    for old, new in ((quiet, quiet), (loud, loud), (loud, quiet), (quiet, loud)):
+        comparison.add(old, new, 1.0, 1.0)
+
+    assert (comparison.seen().telling, comparison.seen().telling_agreed) == (3, 1)
+
+
 def test_the_first_runs_of_a_streaming_network_do_not_count() -> None:
     comparison = Comparison(Limits(runs=2, warm_up=3))
     for _ in range(3):
@@ -73,7 +95,7 @@ def test_the_first_runs_of_a_streaming_network_do_not_count() -> None:
     for _ in range(2):
         comparison.add([np.ones(50)], [np.ones(50)], 2.0, 3.0)
 
-    assert comparison.seen() == Seen(2, 2, 0.0, 2.0, 3.0)
+    assert comparison.seen() == Seen(2, 2, 0, 0, 0.0, 2.0, 3.0)
 
 
 def test_a_network_that_warms_up_to_no_number_is_not_waited_for() -> None:

@@ -13,7 +13,7 @@ from sensorium_agent.infer.canary import Array, Limits, Verdict
 from sensorium_agent.infer.living import LivingModel, Version
 from sensorium_agent.infer.model import LoadedModel, ModelError, Port, load
 
-LIMITS = Limits(runs=20, warm_up=0, slowdown=1e9)
+LIMITS = Limits(runs=20, telling=0, warm_up=0, slowdown=1e9)
 PORTS = (Port("x", "float32", (1, WIDTH)),)
 
 

@@ -99,7 +99,7 @@ def test_a_candidate_is_judged_over_recordings(
     monkeypatch.setenv("SENSORIUM_MODELS", str(tmp_path / "store"))
     room, missing = a_room(tmp_path / "room.wav"), tmp_path / "missing.wav"
     same, other = a_twin(store.path("alexa"), tmp_path / "same"), store.path("okay_nabu")
-    generous = ["--slowdown", "100", "--json"]
+    generous = ["--slowdown", "100", "--telling", "0", "--json"]
 
     assert main(["models", "canary", "alexa", str(same), "--on", str(room), *generous]) == 0
     agreed = json.loads(capsys.readouterr().out)

@@ -18,7 +18,7 @@ from sensorium_agent.infer.trial import attempt
 from sensorium_models import choice, cli, fetch, manifest, media, store
 from sensorium_models.manifest import parse
 
-LIMITS = Limits(runs=10, warm_up=0, slowdown=1e9)
+LIMITS = Limits(runs=10, telling=0, warm_up=0, slowdown=1e9)
 
 
 @pytest.fixture
@@ -104,6 +104,15 @@ def test_a_candidate_that_agrees_is_promoted_and_written_down(shelf: Shelf, fold
     assert (store.versions("tiny").chosen, store.versions("tiny").candidate) == (blob, "")
     assert store.path("tiny").name == blob
     assert store.digest("tiny") == Path(blob).stem
+
+
+def test_a_candidate_that_waited_for_the_start_is_tried(folder: Path) -> None:
+    blob = a_version(folder)
+    store.choose("tiny", lambda now: now.trying(blob))
+    shelf = Shelf(limits=LIMITS)
+    shelf.model("tiny")
+
+    assert happened(shelf.look()) == [("tried", blob[:12])]
 
 
 @pytest.mark.parametrize("content", ["damaged", "other outputs", "different"])

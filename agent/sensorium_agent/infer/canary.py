@@ -1,7 +1,8 @@
 """Whether a new version of a model may take over: decided from numbers alone.
 
 The new version runs beside the old one on the same inputs, and only the old one is listened to. `Comparison` counts
-how often both say the same, `judge` says what follows.
+how often both say the same, `judge` says what follows. Two wake words that are silent in silence prove nothing: runs
+in which one of them leaves its rest are *telling*, and have to agree among themselves too.
 """
 
 from __future__ import annotations
@@ -45,15 +46,19 @@ class Limits:
 
     Attributes:
         runs: compared before it may take over; the same number is watched after it did.
+        telling: of these, in which one of the two said something else than at the beginning.
         warm_up: runs that are not compared: streaming networks have to hear 1.5 s first.
         agreement: least share of runs in which both say the same.
+        telling_agreement: least share of the telling ones.
         tolerance: largest `Comparison.difference` that still is the same.
         slowdown: largest ratio of the median times of a run, new to old.
     """
 
     runs: int = 200
+    telling: int = 20
     warm_up: int = 50
     agreement: float = 0.97
+    telling_agreement: float = 0.9
     tolerance: float = 0.1
     slowdown: float = 1.5
 
@@ -64,6 +69,8 @@ class Seen:
 
     runs: int
     agreed: int
+    telling: int
+    telling_agreed: int
     worst: float
     old_ms: float
     new_ms: float
@@ -80,7 +87,8 @@ class Seen:
 
     def __str__(self) -> str:
         return (
-            f"alike in {self.agreed} of {self.runs} runs ({self.agreement:.1%}), worst difference {self.worst:.3f}, "
+            f"alike in {self.agreed} of {self.runs} runs ({self.agreement:.1%}) and in {self.telling_agreed} of "
+            f"{self.telling} telling ones, worst difference {self.worst:.3f}, "
             f"{self.new_ms:.3f} ms against {self.old_ms:.3f} ({self.slowdown:.2f} times)"
         )
 
@@ -92,8 +100,11 @@ def judge(seen: Seen, limits: Limits) -> Decision:
         return Decision(Verdict.ROLLBACK, f"its answers are no numbers, or of another shape: {seen}")
     if seen.runs - seen.agreed > forgiven:
         return Decision(Verdict.ROLLBACK, f"it disagrees: {seen}; wanted {limits.agreement:.0%}")
-    if seen.runs < limits.runs:
-        return Decision(Verdict.KEEP, f"{seen}; {limits.runs - seen.runs} to go")
+    if seen.telling >= limits.telling and seen.telling_agreed < limits.telling_agreement * seen.telling:
+        return Decision(Verdict.ROLLBACK, f"it disagrees where it matters: {seen}")
+    if seen.runs < limits.runs or seen.telling < limits.telling:
+        lacking = max(limits.runs - seen.runs, 0), max(limits.telling - seen.telling, 0)
+        return Decision(Verdict.KEEP, f"{seen}; {lacking[0]} runs and {lacking[1]} telling ones to go")
     if seen.slowdown > limits.slowdown:
         return Decision(Verdict.ROLLBACK, f"it is slow: {seen}; allowed {limits.slowdown} times")
     return Decision(Verdict.PROMOTE, str(seen))
@@ -106,6 +117,9 @@ class Comparison:
     limits: Limits
     _skipped: int = 0
     _agreed: int = 0
+    _telling: int = 0
+    _telling_agreed: int = 0
+    _rest: Sequence[Array] = ()
     _worst: float = 0.0
     _sizes: list[float] = field(default_factory=list)
     _old_ms: list[float] = field(default_factory=list)
@@ -117,10 +131,17 @@ class Comparison:
         if self._skipped < self.limits.warm_up and math.isfinite(difference):
             self._skipped += 1
             return
-        self._agreed += difference <= self.limits.tolerance
+        self._count(old, new, alike=difference <= self.limits.tolerance)
         self._worst = max(self._worst, difference)
         self._old_ms.append(old_ms)
         self._new_ms.append(new_ms)
+
+    def _count(self, old: Sequence[Array], new: Sequence[Array], *, alike: bool) -> None:
+        self._rest = self._rest or [values.copy() for values in old]
+        telling = any(self.difference(self._rest, now) > self.limits.tolerance for now in (old, new))
+        self._agreed += alike
+        self._telling += telling
+        self._telling_agreed += alike and telling
 
     def difference(self, old: Sequence[Array], new: Sequence[Array]) -> float:
         """Root mean square of what differs, by the largest root mean square the old one gave up to now.
@@ -142,7 +163,8 @@ class Comparison:
     def seen(self) -> Seen:
         """What was found up to now."""
         old_ms, new_ms = (statistics.median(ms) if ms else 0.0 for ms in (self._old_ms, self._new_ms))
-        return Seen(len(self._old_ms), self._agreed, self._worst, old_ms, new_ms)
+        counts = (len(self._old_ms), self._agreed, self._telling, self._telling_agreed)
+        return Seen(*counts, self._worst, old_ms, new_ms)
 
 
 def _size(values: Array) -> float:

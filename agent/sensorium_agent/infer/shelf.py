@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sensorium.errors import SensoriumError
 from sensorium_agent.infer import trial
@@ -43,6 +43,7 @@ class Shelf:
         self._asked: dict[str, Choice] = {}
         """The choices that were followed; what failed here is not followed twice, even if it cannot be written down."""
         self._distrusted = False
+        """The delegate crashed in its trial."""
 
     def model(self, name: str) -> LivingModel:
         """A model in the version that was chosen, or, where that one fails, in the one before it.
@@ -83,7 +84,8 @@ class Shelf:
     # --- the first version ---------------------------------------------------------------
 
     def _first(self, name: str) -> Version:
-        choice = self._asked[name] = store.versions(name)
+        choice = store.versions(name)
+        self._asked[name] = replace(choice, candidate="")  # which is tried at the first look
         while choice.chosen:
             try:
                 return self._load(name, choice.chosen)

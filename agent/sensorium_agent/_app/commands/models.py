@@ -31,6 +31,9 @@ def add_parser(commands: Commands) -> None:
         help="over these files, here; without, a running agent does it live",
     )
     canary.add_argument("--runs", type=int, default=200, help="runs that have to be compared (default: %(default)s)")
+    canary.add_argument(
+        "--telling", type=int, default=20, help="of them, in which something was said (default: %(default)s)"
+    )
     canary.add_argument("--agreement", type=float, default=0.97, help="least share that agree (default: %(default)s)")
     canary.add_argument("--tolerance", type=float, default=0.1, help="what still is agreement (default: %(default)s)")
     canary.add_argument("--slowdown", type=float, default=1.5, help="how much slower it may be (default: %(default)s)")
@@ -87,7 +90,7 @@ def _canary(args: argparse.Namespace) -> int:
             f"{args.name}: version {choice.candidate[:12]} is tried by a running agent; see: sensorium models versions"
         )
         return 0
-    limits = Limits(args.runs, agreement=args.agreement, tolerance=args.tolerance, slowdown=args.slowdown)
+    limits = Limits(args.runs, args.telling, agreement=args.agreement, tolerance=args.tolerance, slowdown=args.slowdown)
     report = model_versions.compare(args.name, args.version, args.on, limits)
     _show(report, as_json=args.json)
     return 0 if report.decision.verdict == "promote" and not report.failed else 1
