@@ -273,7 +273,8 @@ def test_no_interval_spans_a_gap() -> None:
 
 @pytest.mark.needs_media
 def test_the_rate_of_a_real_recording_is_the_one_heartpy_finds() -> None:
-    from sensorium_agent.capture.files import read_pulse, read_text
+    from sensorium_agent.capture.body import read_pulse
+    from sensorium_agent.capture.files import read_text
     from sensorium_models import media
 
     series = read_pulse(read_text(media.path("heartpy/data.csv")), 100.0)

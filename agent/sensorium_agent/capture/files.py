@@ -1,4 +1,4 @@
-"""Reads text, touch and pulse files: what a person or another program wrote down. See docs/recording.md.
+"""Reads text and touch files: what a person or another program wrote down. See docs/recording.md.
 
 The file's text in, values out; every refusal says the line.
 """
@@ -6,25 +6,17 @@ The file's text in, values out; every refusal says the line.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 from msgspec import Meta
 
 from sensorium.event import Touch, TouchPhase
 
 LINE_EVERY_S: Final = 1.0
 """Lines of text without times come one a second."""
-_RATE: Final = re.compile(r"rate(?:_hz)?\s*[:=]\s*([0-9.]+)", re.IGNORECASE)
-_SLOWEST_S: Final = 0.5
-"""A pulse is not measured less often than this: a larger step is in milliseconds."""
 
 
 _WIDEST: Final = 4.0
@@ -133,86 +125,3 @@ def _likely_width(points: Sequence[_Point]) -> float:
     """1, or where no pad is so wide, the narrowest usual one on which all of them fit."""
     farthest = max(max(abs(p.x), abs(p.y) / _TALLEST) for p in points)
     return 1.0 if farthest <= _WIDEST else next((w for w in _WIDTHS if w >= farthest), farthest)
-
-
-# --- pulse -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Series:
-    """Values at a constant rate, float32 [n]."""
-
-    values: npt.NDArray[np.float32]
-    rate_hz: float
-
-
-def read_pulse(text: str, rate_hz: float | None = None) -> Series:
-    """A photoplethysmogram: one column of values, or time and value, with or without a header line.
-
-    Times are seconds, milliseconds (found by their step: no pulse is measured every half second) or
-    dates; uneven ones are brought to the median rate, or to ``rate_hz``, by straight lines.
-
-    Raises:
-        BadFile: a line is not a number, times do not grow, or one column comes without a rate.
-    """
-    rows = list(_rows(text))
-    if len(rows) < 2:
-        raise BadFile("there are no values in it")
-    if any(len(row) != len(rows[0]) for row in rows):
-        raise BadFile("some lines have one column and some have two")
-    values = np.array([row[-1] for row in rows])
-    if len(rows[0]) == 1:
-        rate = rate_hz or _stated_rate(text)
-        if rate is None:
-            raise BadFile("one column needs its rate: begin with '# rate_hz=100', or set rate_hz in a recording.toml")
-        return Series(values.astype(np.float32), rate)
-    return _even(np.array([row[0] for row in rows]), values, rate_hz)
-
-
-def _even(times: npt.NDArray[np.float64], values: npt.NDArray[np.float64], rate_hz: float | None) -> Series:
-    steps = np.diff(times)
-    if (steps < 0).any():
-        raise BadFile(f"time goes back at value {int(np.argmax(steps < 0)) + 2}")
-    if float(np.median(steps)) > _SLOWEST_S:
-        times, steps = times / 1000, steps / 1000
-    typical_s = float(np.median(steps)) or float(times[-1] - times[0]) / (len(times) - 1)
-    if typical_s <= 0:
-        raise BadFile("every value has the same time")
-    rate = rate_hz or 1.0 / typical_s
-    due = np.arange(math.floor((times[-1] - times[0]) * rate + 1e-6) + 1) / rate
-    return Series(np.interp(due, times - times[0], values).astype(np.float32), rate)
-
-
-def _stated_rate(text: str) -> float | None:
-    found = _RATE.search(text.splitlines()[0])
-    return float(found[1]) or None if found else None
-
-
-def _rows(text: str) -> Iterator[tuple[float, ...]]:
-    """The numbers of each line; a first line that is no numbers is a header."""
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        row = _row(re.split(r"[,;\t]", line.strip()))
-        if row is not None:
-            yield row
-        elif number > 1:
-            raise BadFile(f"line {number}: {line.strip()[:40]!r} is not 'value' or 'time,value'")
-
-
-def _row(fields: Sequence[str]) -> tuple[float, ...] | None:
-    if not 1 <= len(fields) <= 2:
-        return None
-    try:
-        numbers = (*map(_time, fields[:-1]), float(fields[-1]))
-    except ValueError:
-        return None
-    return numbers if all(map(math.isfinite, numbers)) else None
-
-
-def _time(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        # Only differences count, so any time zone will do.
-        return (datetime.fromisoformat(text.strip()).replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds()  # noqa: DTZ001

@@ -19,9 +19,10 @@ from sensorium.clock import Clock
 from sensorium.event import Modality, Sample
 from sensorium_agent.capture import scene, story, tracks
 from sensorium_agent.capture.ahead import Ahead
-from sensorium_agent.capture.files import BadFile, read_lines, read_pulse, read_text, read_touches
+from sensorium_agent.capture.body import read_body
+from sensorium_agent.capture.files import BadFile, read_lines, read_text, read_touches
 from sensorium_agent.capture.sensor import Sensor, Sleep
-from sensorium_agent.capture.staging import RecordingError, stage
+from sensorium_agent.capture.staging import RecordingError, stage, worn
 from sensorium_agent.capture.tracks import Track
 from sensorium_agent.capture.wav import BadWav, read_sound
 
@@ -33,7 +34,7 @@ _LATE_NS: Final = 250_000_000
 """Pictures that could be given only later than this are dropped, as a live camera drops them."""
 _KINDS: Final = (
     "pictures (.jpg .png .webp ...), videos (.mp4 .avi .mkv ...), sound (.wav, .raw), text (.txt), "
-    "touch (.jsonl), pulse (.csv), sessions (.mcap) and recording.toml"
+    "touch (.jsonl), heart and skin (.csv), sessions (.mcap) and recording.toml"
 )
 
 
@@ -115,8 +116,7 @@ def _track(path: Path, kind: str) -> Track:
     if kind == ".jsonl":
         return tracks.TouchTrack(read_touches(path.read_bytes()))
     if kind == ".csv":
-        series = read_pulse(read_text(path))
-        return tracks.PulseTrack((tracks.PulseRun(series.values, series.rate_hz),))
+        return tracks.PulseTrack([worn(series) for series in read_body(read_text(path))])
     raise BadFile(f"{kind or 'a name without an ending'} is no kind of file that is known here")
 
 

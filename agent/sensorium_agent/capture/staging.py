@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 from sensorium.errors import SensoriumError
 from sensorium.event import Touch
 from sensorium_agent.capture import scene, story, tracks
-from sensorium_agent.capture.files import BadFile, Series, read_lines, read_pulse, read_text, read_touches
+from sensorium_agent.capture.body import BeatSeries, Series, Signal, read_body
+from sensorium_agent.capture.files import BadFile, read_lines, read_text, read_touches
 from sensorium_agent.capture.tracks import Track
 from sensorium_agent.capture.wav import BadWav, read_sound
 
@@ -35,7 +36,7 @@ class _Stage:
     clips: list[tracks.Clip] = field(default_factory=list)
     lines: list[tuple[float, str]] = field(default_factory=list)
     touches: list[tuple[float, Touch]] = field(default_factory=list)
-    pulses: list[tracks.PulseRun] = field(default_factory=list)
+    pulses: list[tracks.PulseRun | tracks.BeatRun] = field(default_factory=list)
 
     def ends(self) -> Iterator[float]:
         """When each thing is over."""
@@ -56,7 +57,7 @@ class _Stage:
         if self.touches:
             yield tracks.TouchTrack(_until(self.touches, duration_s))
         if self.pulses:
-            yield tracks.PulseTrack(sorted(self.pulses, key=lambda run: run.at_s))
+            yield tracks.PulseTrack(tuple(self.pulses))
 
 
 def stage(path: Path, told: story.Story) -> tuple[tuple[Track, ...], float]:
@@ -107,7 +108,8 @@ def _put(stage: _Stage, track: AnyTrack, file: Path) -> None:
         case story.Strokes():
             stage.touches += _placed(track, read_touches(file.read_bytes()))
         case story.Heart():
-            stage.pulses.append(_worn(track, read_pulse(read_text(file), track.rate_hz)))
+            found = read_body(read_text(file), track.rate_hz, Signal(track.signal))
+            stage.pulses += [worn(series, track.at_s, track.from_s, track.for_s) for series in found]
 
 
 def _placed(track: story.Words | story.Strokes, found: Iterable[tuple[float, T]]) -> Iterator[tuple[float, T]]:
@@ -116,10 +118,17 @@ def _placed(track: story.Words | story.Strokes, found: Iterable[tuple[float, T]]
     return ((track.at_s + at_s - track.from_s, what) for at_s, what in found if track.from_s <= at_s < end_s)
 
 
-def _worn(track: story.Heart, series: Series) -> tracks.PulseRun:
-    begin = round(track.from_s * series.rate_hz)
-    end = None if track.for_s is None else begin + round(track.for_s * series.rate_hz)
-    return tracks.PulseRun(series.values[begin:end], series.rate_hz, track.at_s)
+def worn(
+    series: Series | BeatSeries, at_s: float = 0.0, from_s: float = 0.0, for_s: float | None = None
+) -> tracks.PulseRun | tracks.BeatRun:
+    """The part of ``series`` from ``from_s`` on that is played, beginning at ``at_s`` on the time line."""
+    if isinstance(series, BeatSeries):
+        kept = (series.ends_s > from_s) & (series.ends_s <= from_s + (for_s or math.inf))
+        return tracks.BeatRun(series.ms[kept], series.ends_s[kept] - from_s + at_s)
+    begin = round(from_s * series.rate_hz)
+    end = None if for_s is None else begin + round(for_s * series.rate_hz)
+    kind = tracks.SkinRun if series.signal is Signal.SKIN else tracks.PulseRun
+    return kind(series.values[begin:end], series.rate_hz, at_s)
 
 
 def _until(found: Iterable[tuple[float, T]], end_s: float) -> tuple[tuple[float, T], ...]:

@@ -79,8 +79,10 @@ class Strokes(_Track, frozen=True, kw_only=True, tag="touch"):
 
 
 class Heart(_Track, frozen=True, kw_only=True, tag="pulse"):
-    """A photoplethysmogram."""
+    """Heart and skin: a raw pulse, intervals between beats, skin conductance."""
 
+    signal: Literal["pulse", "rr", "skin"] = "pulse"
+    """What a column without a name is."""
     rate_hz: Annotated[float, Meta(gt=0, le=10_000)] | None = None
     """Values a second; needed where the file has one column and does not say."""
 

@@ -5,6 +5,7 @@ Every track begins at 0 ns and can be played again and again, with the same samp
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -12,7 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from sensorium.event import Modality, Pulse, Sample, Sound, Text, Touch
+from sensorium.event import Conductance, Intervals, Modality, Pulse, Sample, Sound, Text, Touch
 from sensorium_agent.capture.resample import SPEECH_RATE_HZ, Resampler
 from sensorium_agent.capture.wav import Wav
 
@@ -195,7 +196,7 @@ class TouchTrack:
             yield Sample(self.modality, self.name, number, _ns(at_s), touch)
 
 
-# --- pulse -------------------------------------------------------------------------------
+# --- heart and skin -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,11 +213,29 @@ class PulseRun:
         return self.at_s + len(self.values) / self.rate_hz
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SkinRun(PulseRun):
+    """Skin conductance in microsiemens at a constant rate on the time line."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BeatRun:
+    """Intervals between beats in ms, and when each ended on the time line."""
+
+    values: npt.NDArray[np.float32]
+    ends_s: npt.NDArray[np.float64]
+
+    @property
+    def end_s(self) -> float:
+        """When the last one ended."""
+        return float(self.ends_s[-1]) if len(self.ends_s) else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class PulseTrack:
-    """A pulse sensor that is worn during ``runs``."""
+    """Sensors of heart and skin that are worn during ``runs``."""
 
-    runs: Sequence[PulseRun]
+    runs: Sequence[PulseRun | BeatRun]
     name: str = "pulse"
     modality: Modality = Modality.BIOMETRIC
 
@@ -231,12 +250,20 @@ class PulseTrack:
         return sum(run.values.nbytes for run in self.runs)
 
     def samples(self) -> Iterator[Sample]:
-        """Runs of about 0.2 s; ``at_ns`` is the time of the last value."""
-        number = 0
-        for run in self.runs:
-            step = max(1, round(run.rate_hz * _PULSE_RUN_S))
-            for begin in range(0, len(run.values), step):
-                values = run.values[begin : begin + step]
-                at_ns = _ns(run.at_s + (begin + len(values)) / run.rate_hz)
-                yield Sample(self.modality, self.name, number, at_ns, Pulse(values, run.rate_hz))
-                number += 1
+        """Runs of about 0.2 s, or an interval at its end; ``at_ns`` is the time of the last value."""
+        told = heapq.merge(*map(_felt, self.runs), key=lambda pair: pair[0])
+        for number, (at_ns, data) in enumerate(told):
+            yield Sample(self.modality, self.name, number, at_ns, data)
+
+
+def _felt(run: PulseRun | BeatRun) -> Iterator[tuple[int, Pulse | Conductance | Intervals]]:
+    """What a sensor gives, and when."""
+    if isinstance(run, BeatRun):
+        for end_s, ms in zip(run.ends_s.tolist(), run.values, strict=True):
+            yield _ns(end_s), Intervals(np.array([ms], np.float32))
+        return
+    kind = Conductance if isinstance(run, SkinRun) else Pulse
+    step = max(1, round(run.rate_hz * _PULSE_RUN_S))
+    for begin in range(0, len(run.values), step):
+        values = run.values[begin : begin + step]
+        yield _ns(run.at_s + (begin + len(values)) / run.rate_hz), kind(values, run.rate_hz)

@@ -1,0 +1,187 @@
+"""Reads files of heart and skin: raw pulse, intervals between beats, skin conductance. See docs/recording.md.
+
+The file's text in, runs out; every refusal says the line.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from sensorium_agent.capture.files import BadFile
+
+Floats = npt.NDArray[np.float64]
+
+_RATE: Final = re.compile(r"rate(?:_hz)?\s*[:=]\s*([0-9.]+)", re.IGNORECASE)
+_SLOWEST_S: Final = 0.5
+"""A body is not measured less often than this: a larger step is in milliseconds."""
+_IN_SECONDS: Final = 10.0
+"""No heart beats every 10 ms: intervals below are in seconds."""
+
+
+class Signal(StrEnum):
+    """What a column holds."""
+
+    TIME = "time"
+    PULSE = "pulse"
+    RR = "rr"
+    SKIN = "skin"
+
+
+_NAMES: Final[Mapping[str, Signal]] = {
+    **dict.fromkeys(("t", "t_s", "t_ms", "time", "time_s", "time_ms", "timer", "timestamp", "datetime"), Signal.TIME),
+    **dict.fromkeys(("rr", "rr_ms", "rr_s", "ibi", "ibi_ms", "ibi_s", "nn", "nn_ms", "rri"), Signal.RR),
+    **dict.fromkeys(("eda", "eda_us", "gsr", "gsr_us", "sc", "sc_us", "scl", "scl_us", "skin", "skin_us"), Signal.SKIN),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """Values at a constant rate, float32 [n]: a raw pulse in any unit, or skin conductance in microsiemens."""
+
+    values: npt.NDArray[np.float32]
+    rate_hz: float
+    signal: Signal = Signal.PULSE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BeatSeries:
+    """Intervals between beats: ``ms`` is float32 [n], the i-th of which ends at ``ends_s[i]``."""
+
+    ms: npt.NDArray[np.float32]
+    ends_s: Floats
+
+
+def read_body(
+    text: str, rate_hz: float | None = None, signal: Signal = Signal.PULSE
+) -> tuple[Series | BeatSeries, ...]:
+    """What a file of comma, semicolon or tab separated columns holds: one series for each column but the time.
+
+    A first line of names says what they are (``t_s,ppg,eda_us``; ``rr_ms``; unknown names are pulses); without one a
+    single column, or the second of two, is ``signal``. Times are seconds, milliseconds (found by their step) or
+    dates; uneven ones are brought to the median rate, or to ``rate_hz``, by straight lines.
+
+    Raises:
+        BadFile: a line is not numbers, times do not grow, or one column comes without a rate.
+    """
+    rows = list(_rows(text))
+    if len(rows) < 2:
+        raise BadFile("there are no values in it")
+    if any(len(row) != len(rows[0]) for row in rows):
+        raise BadFile("some lines have more columns than others")
+    signals = _signals(text, len(rows[0]), signal)
+    table = np.array(rows)
+    times = table[:, signals.index(Signal.TIME)] if Signal.TIME in signals else None
+    rate = rate_hz or _stated_rate(text)
+    return tuple(
+        _beats(times, table[:, n]) if kind is Signal.RR else _series(times, table[:, n], rate, kind)
+        for n, kind in enumerate(signals)
+        if kind is not Signal.TIME
+    )
+
+
+def read_pulse(text: str, rate_hz: float | None = None) -> Series:
+    """The raw pulse in a file; see `read_body`.
+
+    Raises:
+        BadFile: there is none, or the file is damaged.
+    """
+    found = next((one for one in read_body(text, rate_hz) if isinstance(one, Series)), None)
+    if found is None:
+        raise BadFile("there is no pulse in it")
+    return found
+
+
+# --- columns -----------------------------------------------------------------------------
+
+
+def _signals(text: str, columns: int, signal: Signal) -> list[Signal]:
+    """What each column is, by the names in the first line."""
+    first = next((line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
+    names = [name.strip().strip('"').lower() for name in re.split(r"[,;\t]", first)]
+    if len(names) == columns and _row(names) is None:
+        named = [_NAMES.get(name, Signal.PULSE) for name in names]
+        # Two columns were always time and value, whatever they are called.
+        return [Signal.TIME, named[1]] if columns == 2 and Signal.TIME not in named else named
+    if columns > 2:
+        raise BadFile("more than two columns need names in the first line, such as t_s,ppg,eda_us")
+    return [signal] if columns == 1 else [Signal.TIME, signal]
+
+
+def _series(times: Floats | None, values: Floats, rate_hz: float | None, signal: Signal) -> Series:
+    if times is not None:
+        return _even(times, values, rate_hz, signal)
+    if rate_hz is None:
+        raise BadFile("one column needs its rate: begin with '# rate_hz=100', or set rate_hz in a recording.toml")
+    return Series(values.astype(np.float32), rate_hz, signal)
+
+
+def _beats(times: Floats | None, values: Floats) -> BeatSeries:
+    """Without times each interval begins where the one before it ended."""
+    if (values <= 0).any():
+        raise BadFile("an interval between beats is not above 0")
+    seconds = values if float(np.median(values)) < _IN_SECONDS else values / 1000
+    if times is None:
+        return BeatSeries((seconds * 1000).astype(np.float32), np.cumsum(seconds))
+    steps = np.diff(times)
+    if (steps < 0).any():
+        raise BadFile(f"time goes back at value {int(np.argmax(steps < 0)) + 2}")
+    in_ms = float(np.median(steps)) > _IN_SECONDS
+    return BeatSeries((seconds * 1000).astype(np.float32), (times - times[0]) / (1000 if in_ms else 1) + seconds[0])
+
+
+def _even(times: Floats, values: Floats, rate_hz: float | None, signal: Signal) -> Series:
+    steps = np.diff(times)
+    if (steps < 0).any():
+        raise BadFile(f"time goes back at value {int(np.argmax(steps < 0)) + 2}")
+    if float(np.median(steps)) > _SLOWEST_S and (signal is Signal.PULSE or float(np.median(steps)) > _IN_SECONDS):
+        times, steps = times / 1000, steps / 1000
+    typical_s = float(np.median(steps)) or float(times[-1] - times[0]) / (len(times) - 1)
+    if typical_s <= 0:
+        raise BadFile("every value has the same time")
+    rate = rate_hz or 1.0 / typical_s
+    due = np.arange(math.floor((times[-1] - times[0]) * rate + 1e-6) + 1) / rate
+    return Series(np.interp(due, times - times[0], values).astype(np.float32), rate, signal)
+
+
+def _stated_rate(text: str) -> float | None:
+    found = _RATE.search(text.splitlines()[0])
+    return float(found[1]) or None if found else None
+
+
+def _rows(text: str) -> Iterator[tuple[float, ...]]:
+    """The numbers of each line; a first line that is no numbers is a header."""
+    headed = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        row = _row(re.split(r"[,;\t]", line.strip()))
+        if row is not None:
+            yield row
+        elif headed:
+            raise BadFile(f"line {number}: {line.strip()[:40]!r} is not 'value' or 'time,value'")
+        headed = True
+
+
+def _row(fields: Sequence[str]) -> tuple[float, ...] | None:
+    try:
+        numbers = (*map(_time, fields[:1]), *map(float, fields[1:]))
+    except ValueError:
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None
+
+
+def _time(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        # Only differences count, so any time zone will do.
+        return (datetime.fromisoformat(text.strip()).replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds()  # noqa: DTZ001

@@ -1,0 +1,100 @@
+"""Files of heart and skin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sensorium.event import Conductance, Intervals, Pulse
+from sensorium_agent.capture.body import BeatSeries, Series, Signal, read_body, read_pulse
+from sensorium_agent.capture.files import BadFile
+from sensorium_agent.capture.recording import open_recording
+
+
+def test_the_names_of_the_columns_say_what_they_are() -> None:
+    text = "t_s,ppg,eda_us\n" + "".join(f"{k / 10},{k},{2 + k / 100}\n" for k in range(20))
+
+    pulse, skin = read_body(text)
+
+    assert isinstance(pulse, Series)
+    assert isinstance(skin, Series)
+    assert (pulse.signal, skin.signal) == (Signal.PULSE, Signal.SKIN)
+    assert (pulse.rate_hz, skin.rate_hz) == pytest.approx((10, 10))
+    assert skin.values[:3] == pytest.approx([2, 2.01, 2.02])
+
+
+@pytest.mark.parametrize("text", ["rr_ms\n800\n820\n790\n", "ibi_s\n0.8\n0.82\n0.79\n"])
+def test_intervals_are_in_milliseconds_or_seconds(text: str) -> None:
+    (beats,) = read_body(text)
+
+    assert isinstance(beats, BeatSeries)
+    assert beats.ms == pytest.approx([800, 820, 790], abs=0.1)
+    assert beats.ends_s == pytest.approx([0.8, 1.62, 2.41])
+
+
+def test_intervals_with_times_may_have_gaps() -> None:
+    (beats,) = read_body("t_s,rr_ms\n10.0,800\n10.8,800\n20.0,900\n")
+
+    assert isinstance(beats, BeatSeries)
+    assert beats.ends_s == pytest.approx([0.8, 1.6, 10.8])
+
+
+def test_a_column_of_skin_needs_a_rate_as_any_other() -> None:
+    (skin,) = read_body("# rate_hz=4\neda\n2.0\n2.1\n")
+    assert isinstance(skin, Series)
+    assert (skin.rate_hz, skin.signal) == (4.0, Signal.SKIN)
+
+    with pytest.raises(BadFile, match="needs its rate"):
+        read_body("eda\n2.0\n2.1\n")
+
+
+def test_slow_skin_with_times_in_seconds_stays_slow() -> None:
+    (skin,) = read_body("t_s,eda_us\n0,2\n1,2.1\n2,2.2\n")
+
+    assert isinstance(skin, Series)
+    assert skin.rate_hz == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("1,2,3\n4,5,6\n", "need names"),
+        ("rr_ms\n800\n-5\n", "not above 0"),
+        ("t_s,rr_ms\n2,800\n1,800\n", "time goes back"),
+        ("t_s,ppg,eda\n0,1,2\n1,2\n", "more columns"),
+        ("t_s,ppg\n0,1\noops,2\n", "line 3"),
+    ],
+)
+def test_a_damaged_file_is_refused_with_its_reason(text: str, reason: str) -> None:
+    with pytest.raises(BadFile, match=reason):
+        read_body(text)
+
+
+def test_there_has_to_be_a_pulse_where_one_is_asked_for() -> None:
+    with pytest.raises(BadFile, match="no pulse"):
+        read_pulse("rr_ms\n800\n800\n")
+
+
+def test_one_file_plays_heart_and_skin_in_order_of_time(tmp_path: Path) -> None:
+    path = tmp_path / "person.csv"
+    path.write_text("t_s,bvp,eda_us\n" + "".join(f"{k / 50},{k % 7},{3.0}\n" for k in range(100)))
+
+    samples = list(open_recording(path).samples())
+
+    assert {type(s.data) for s in samples} == {Pulse, Conductance}
+    assert [s.at_ns for s in samples] == sorted(s.at_ns for s in samples)
+    assert [s.sequence for s in samples] == list(range(len(samples)))
+
+
+def test_a_recording_places_intervals_on_its_time_line(tmp_path: Path) -> None:
+    (tmp_path / "rr.csv").write_text("800\n" * 20)
+    (tmp_path / "recording.toml").write_text(
+        '[[track]]\nkind = "pulse"\nsignal = "rr"\nfile = "rr.csv"\nat_s = 10.0\nfrom_s = 4.0\nfor_s = 3.0\n'
+    )
+
+    samples = list(open_recording(tmp_path).samples())
+
+    assert all(isinstance(s.data, Intervals) for s in samples)
+    assert np.array([s.at_ns for s in samples]) / 1e9 == pytest.approx([10.8, 11.6, 12.4])
