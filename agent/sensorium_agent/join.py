@@ -1,6 +1,6 @@
 """Events of all senses meet here in event time and leave as windows.
 
-The decisions are `sensorium.align.Aligner`'s; this is the loop that tells it the time.
+The decisions are those of a `sensorium.align.Windower`; this is the loop that tells it the time.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sensorium.align import Aligner
+from sensorium.align import Windower
 from sensorium.clock import Clock
 from sensorium.event import Event, Modality
 from sensorium.window import Window
@@ -39,7 +39,7 @@ class Turn:
     last: bool = False
 
 
-def take(aligner: Aligner, turn: Turn) -> tuple[Window, ...]:
+def take(aligner: Windower, turn: Turn) -> tuple[Window, ...]:
     """The windows that ``turn`` closes or amends; events count before the mark that says they were all."""
     for heard in turn.heard:
         for event in heard.events:
@@ -54,7 +54,7 @@ def unheard(_: Turn) -> None:
 
 
 async def join(
-    aligner: Aligner,
+    aligner: Windower,
     clock: Clock,
     inbox: asyncio.Queue[Heard | None],
     on_window: Callable[[Window], None],

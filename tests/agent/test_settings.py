@@ -65,6 +65,8 @@ def test_an_empty_file_is_an_agent_without_sensors(tmp_path: Path) -> None:
         ("[camera]\nsorce = '1'\n", "source"),
         ("[camera]\nfps = 0\n", "camera.fps"),
         ("[windows]\nhop_ms = 600\n", "windows.hop_ms"),
+        ("[windows]\ngap_ms = 6000\n", "windows.gap_ms"),
+        ('[camera]\n[windows]\nkind = "pair"\npivot = "haptic"\n', "windows.pivot"),
         ("[mqtt]\nhost = 'b'\nport = 70000\n", "mqtt.port"),
         ("[cloud]\n", "target"),
         ("[cloud]\ntarget = 'a:1'\npolicy = 'sometimes'\n", "cloud.policy"),

@@ -6,16 +6,18 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from sensorium import concepts
-from sensorium.align import Aligner
+from sensorium.align import Aligner, Windower
 from sensorium.assemble import Thresholds
 from sensorium.clock import Clock, DeviceClock, read_wall
 from sensorium.concepts import Vocabulary
 from sensorium.event import Modality
+from sensorium.pair import PairAligner
+from sensorium.session_window import SessionAligner
 from sensorium.settings import SettingsError
 from sensorium.symbol import ModelRef
 from sensorium.window import Window
@@ -44,7 +46,7 @@ class Parts:
     """What both drivers, live and playing, run on."""
 
     lanes: tuple[Lane, ...]
-    aligner: Aligner
+    aligner: Windower
     answerer: Answerer
 
 
@@ -177,18 +179,29 @@ def actor(settings: Settings, vocabulary: Vocabulary, telemetry: Telemetry | Non
     return Actor(read, telemetry, token=settings.rules.token)
 
 
-def aligner(session_id: str, modalities: Collection[Modality], windows: Windows) -> Aligner:
-    """An aligner as the settings want it."""
-    return Aligner(
-        session_id,
-        modalities,
-        span_ns=windows.span_ms * _MS,
-        hop_ns=windows.hop_ms * _MS or None,
-        cap_ns=windows.cap_ms * _MS,
-        lateness_ns=windows.lateness_ms * _MS,
-        stale_ns=windows.stale_ms * _MS,
-        idle_ns=windows.idle_ms * _MS,
-    )
+def aligner(session_id: str, modalities: Collection[Modality], windows: Windows) -> Windower:
+    """What joins events into windows of the kind the settings want.
+
+    Raises:
+        SettingsError: the pivot of pairs is a modality that nothing tells of.
+    """
+    patience: dict[str, Any] = {
+        "cap_ns": windows.cap_ms * _MS,
+        "lateness_ns": windows.lateness_ms * _MS,
+        "stale_ns": windows.stale_ms * _MS,
+        "idle_ns": windows.idle_ms * _MS,
+    }
+    if windows.kind == "session":
+        gap_ns, longest_ns = windows.gap_ms * _MS, windows.longest_ms * _MS
+        return SessionAligner(session_id, modalities, gap_ns=gap_ns, longest_ns=longest_ns, **patience)
+    if windows.kind == "pair":
+        if windows.pivot not in modalities:
+            reason = f"nothing here tells of {windows.pivot}; choose one of: {', '.join(modalities)}"
+            raise SettingsError("", "windows.pivot", reason)
+        tolerance_ns = windows.tolerance_ms * _MS
+        return PairAligner(session_id, modalities, pivot=windows.pivot, tolerance_ns=tolerance_ns, **patience)
+    span_ns, hop_ns = windows.span_ms * _MS, windows.hop_ms * _MS or None
+    return Aligner(session_id, modalities, span_ns=span_ns, hop_ns=hop_ns, **patience)
 
 
 def models_of(modalities: Collection[Modality]) -> tuple[ModelRef, ...]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from sensorium.align import Aligner
+from sensorium.align import Windower
 from sensorium.clock import Clock
 from sensorium.event import Event, Modality, Sample
 from sensorium_agent._app.cloud_link import CloudLink
@@ -35,7 +35,7 @@ _HEARD = 1024
 async def run(
     sensors: Sequence[Sensor],
     lanes: Sequence[Lane],
-    aligner: Aligner,
+    aligner: Windower,
     answerer: Answerer,
     *,
     clock: Clock,

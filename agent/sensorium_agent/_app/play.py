@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Final
 
-from sensorium.align import Aligner
+from sensorium.align import Windower
 from sensorium.clock import ManualClock
 from sensorium.event import Event, Sample
 from sensorium_agent.answer import Answerer, Listener
@@ -29,7 +29,7 @@ _TOGETHER: Final = 8
 async def play(
     samples: Iterator[Sample],
     lanes: Sequence[Lane],
-    aligner: Aligner,
+    aligner: Windower,
     answerer: Answerer,
     *,
     clock: ManualClock,

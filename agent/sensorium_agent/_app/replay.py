@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from sensorium import concepts
-from sensorium.align import Aligner
+from sensorium.align import Windower
 from sensorium.clock import ManualClock
 from sensorium.concepts import Vocabulary
 from sensorium.errors import SensoriumError
@@ -132,7 +132,7 @@ class _Taking:
     contents: Contents
     wish: Wish
     settings: Settings
-    aligner: Aligner
+    aligner: Windower
     answerer: Answerer
     listener: Listener
     clock: ManualClock

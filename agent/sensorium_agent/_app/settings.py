@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -95,11 +95,20 @@ class Companion(_Table, frozen=True, kw_only=True):
 
 
 class Windows(_Table, frozen=True, kw_only=True):
-    """How events are joined."""
+    """How events are joined; docs/time.md tells how to choose."""
 
-    span_ms: Annotated[Positive, Meta(description="length of a window")] = 500
-    hop_ms: Annotated[int, Meta(ge=0, description="from one window's start to the next; 0 for the span")] = 0
-    cap_ms: Annotated[int, Meta(ge=0, description="how long after its end a window may wait for a modality")] = 300
+    kind: Annotated[
+        Literal["hop", "session", "pair"], Meta(description="windows of one length, of activity, or around a pivot")
+    ] = "hop"
+    cap_ms: Annotated[int, Meta(ge=0, description="how long a window may wait: answers sooner, or more complete")] = 300
+    span_ms: Annotated[Positive, Meta(description="hop: length of a window")] = 500
+    hop_ms: Annotated[int, Meta(ge=0, description="hop: from one window's start to the next; 0 for the span")] = 0
+    gap_ms: Annotated[Positive, Meta(description="session: silence that ends it")] = 1000
+    longest_ms: Annotated[Positive, Meta(description="session: it ends after this, whatever goes on")] = 5000
+    pivot: Annotated[Modality, Meta(description="pair: the modality around whose events windows are made")] = (
+        Modality.GESTURE
+    )
+    tolerance_ms: Annotated[Positive, Meta(description="pair: how far from the pivot an event may be")] = 20
     lateness_ms: Annotated[int, Meta(ge=0, description="how long an event may still amend its window")] = 2000
     stale_ms: Annotated[int, Meta(ge=0, description="how long a modality's last event still counts")] = 2000
     idle_ms: Annotated[Positive, Meta(description="after this much silence a modality holds nothing up")] = 1000
@@ -246,14 +255,25 @@ def read(path: Path, environment: Mapping[str, str]) -> Settings:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise SettingsError(str(path), "", f"{reason}; name another file with --config") from error
     settings = decode(text, Settings, where=str(path))
-    if settings.windows.hop_ms > settings.windows.span_ms:
-        reason = f"{settings.windows.hop_ms} is more than span_ms = {settings.windows.span_ms}; events would be lost"
-        raise SettingsError(str(path), "windows.hop_ms", reason)
+    _check_windows(settings.windows, settings.modalities, str(path))
     try:
         Accelerator.parse(settings.models.accelerator)
     except AcceleratorUnknown as error:
         raise SettingsError(str(path), "models.accelerator", str(error)) from error
     return overridden(settings, environment)
+
+
+def _check_windows(windows: Windows, told: Collection[Modality], where: str) -> None:
+    """Refuse what each key allows and the keys together do not."""
+    if windows.hop_ms > windows.span_ms:
+        reason = f"{windows.hop_ms} is more than span_ms = {windows.span_ms}; events would be lost"
+        raise SettingsError(where, "windows.hop_ms", reason)
+    if windows.gap_ms > windows.longest_ms:
+        reason = f"{windows.gap_ms} is more than longest_ms = {windows.longest_ms}; only that would end a session"
+        raise SettingsError(where, "windows.gap_ms", reason)
+    if windows.kind == "pair" and told and windows.pivot not in told:
+        reason = f"no sensor here tells of {windows.pivot}; choose one of: {', '.join(told)}"
+        raise SettingsError(where, "windows.pivot", reason)
 
 
 def overridden(settings: Settings, environment: Mapping[str, str]) -> Settings:

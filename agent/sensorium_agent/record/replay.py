@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TypeVar
 
-from sensorium.align import Aligner
+from sensorium.align import Windower
 from sensorium.clock import ManualClock, WallOffset, observe_wall
 from sensorium.event import Sample
 from sensorium.window import Window
@@ -41,14 +41,14 @@ class Fingerprint:
         return self._hash.hexdigest()
 
 
-def retake(turns: Iterable[Turn], aligner: Aligner, clock: ManualClock) -> Iterator[Window]:
+def retake(turns: Iterable[Turn], aligner: Windower, clock: ManualClock) -> Iterator[Window]:
     """The windows of ``turns`` as they were recorded: exactly those times, nothing between."""
     for turn in turns:
         clock.at_ns = turn.now_ns
         yield from take(aligner, turn)
 
 
-def simulate(turns: Iterable[Turn], aligner: Aligner, clock: ManualClock) -> Iterator[Window]:
+def simulate(turns: Iterable[Turn], aligner: Windower, clock: ManualClock) -> Iterator[Window]:
     """The windows of ``turns`` that were changed: between them the aligner is woken whenever it asks for it."""
     for turn in turns:
         while (due_ns := aligner.next_due_ns()) is not None and due_ns < turn.now_ns:
