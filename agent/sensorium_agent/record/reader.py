@@ -22,6 +22,7 @@ from sensorium.wire import event_from_proto, symbol_from_proto, window_from_prot
 from sensorium_agent.join import Turn
 from sensorium_agent.record import media
 from sensorium_agent.record.messages import Arrival, Kept, arrival_from_proto, reading_from_proto, turn_from_proto
+from sensorium_agent.record.scribe import MEDIA, SAMPLES
 from sensorium_agent.record.session import LOSSES, SESSION, RecordError, Session
 from sensorium_agent.record.stream import Mark, Stored, pieces
 
@@ -157,12 +158,13 @@ class SessionLog:
     # --- the file ------------------------------------------------------------------------
 
     def _read(self, *kinds: type[Message], source: str | None = None) -> Iterator[Message | Metadata | Mark]:
-        """The messages of these kinds, and whatever else is to be known of the file; ``source`` ends the topic."""
+        """The messages of these kinds, of one sensor or of all, and whatever else is to be known of the file."""
         wanted = {kind.DESCRIPTOR.full_name: kind for kind in kinds}
+        topics = None if source is None else {SAMPLES + source, MEDIA + source}
         for piece in pieces(self.path):
             if not isinstance(piece, Stored):
                 yield piece
-            elif piece.schema in wanted and (source is None or piece.topic.endswith(f"/{source}")):
+            elif piece.schema in wanted and (topics is None or piece.topic in topics):
                 yield self._checked(wanted[piece.schema].FromString, piece.data)
 
     def _checked(self, read: Callable[..., T], *what: Any) -> T:

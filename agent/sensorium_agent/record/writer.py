@@ -38,6 +38,7 @@ class SessionFile:
         self._writer.start(library=session.software)
         self._writer.add_metadata(SESSION, session.metadata())
         self.sync()
+        _sync_directory(path.parent)
 
     def write(self, topic: str, message: Message, at_ns: int, *, own_ns: int | None = None, sequence: int = 0) -> None:
         """Add a message that was there at ``at_ns`` and speaks of ``own_ns``.
@@ -88,6 +89,15 @@ class SessionFile:
             self._stream.close()
         except OSError:
             return  # what could not be written was said when it happened
+
+
+def _sync_directory(directory: Path) -> None:
+    """The file's name survives a power cut only once its directory is on the disk."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def check_free(path: Path) -> None:
