@@ -68,6 +68,7 @@ def symbol_to_proto(symbol: Symbol) -> pb.Symbol:
         latency=[pb.Stage(name=stage.name, ms=stage.ms) for stage in symbol.latency],
         timeline=[_evidence_to_proto(evidence) for evidence in symbol.timeline],
         provenance=_provenance_to_proto(symbol.provenance),
+        boot_id=symbol.boot_id,
     )
 
 
@@ -146,6 +147,7 @@ def symbol_from_proto(message: pb.Symbol) -> Symbol:
         latency=each("latency", message.latency, _stage),
         timeline=each("timeline", message.timeline, _evidence),
         provenance=part("provenance", message, _provenance),
+        boot_id=label("boot_id", message.boot_id),
     )
 
 

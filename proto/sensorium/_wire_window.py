@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 
 from sensorium import limits
-from sensorium._wire_checks import after, at_least, at_most, each, inverse, member, name, numbers, unique
+from sensorium._wire_checks import after, at_least, at_most, each, inverse, label, member, name, numbers, unique
 from sensorium._wire_event import MODALITY, MODALITY_NUMBER, event_from_proto, event_to_proto
 from sensorium.errors import FieldError
 from sensorium.v1 import window_pb2 as pb
@@ -26,6 +26,7 @@ def window_to_proto(window: Window) -> pb.Window:
         end_ns=window.end_ns,
         closed_at_ns=window.closed_at_ns,
         slots=[_slot_to_proto(slot) for slot in window.slots],
+        boot_id=window.boot_id,
     )
 
 
@@ -51,6 +52,7 @@ def window_from_proto(message: pb.Window) -> Window:
         end_ns=message.end_ns,
         closed_at_ns=message.closed_at_ns,
         slots=slots,
+        boot_id=label("boot_id", message.boot_id),
     )
 
 

@@ -122,6 +122,7 @@ def assemble(
         latency=tuple(latency),
         timeline=timeline(window),
         provenance=provenance,
+        boot_id=window.boot_id,
     )
 
 

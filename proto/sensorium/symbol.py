@@ -151,6 +151,7 @@ class Symbol:
         latency: time by stage.
         timeline: the evidence, in order of event time.
         provenance: who made it, with what.
+        boot_id: the window's: the boot whose clock its times are of.
     """
 
     id: str
@@ -170,6 +171,7 @@ class Symbol:
     latency: tuple[Stage, ...]
     timeline: tuple[Evidence, ...]
     provenance: Provenance
+    boot_id: str = ""
 
     @property
     def modalities(self) -> tuple[Modality, ...]:

@@ -61,6 +61,8 @@ class Window:
         end_ns: first instant after it.
         closed_at_ns: when the aligner gave it out.
         slots: one for each configured modality, in the order of `Modality`.
+        boot_id: the boot whose clock its times are of, once it leaves the run that made it; empty there, and
+            for a clock that is no boot's (a file that was played at once).
     """
 
     id: str
@@ -71,6 +73,7 @@ class Window:
     end_ns: int
     closed_at_ns: int
     slots: tuple[Slot, ...]
+    boot_id: str = ""
 
     def slot(self, modality: Modality) -> Slot:
         """The place of ``modality``; absent if it was not configured."""

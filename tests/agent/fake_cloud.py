@@ -28,6 +28,7 @@ def symbol_of(window: Window) -> Symbol:
         window_revision=window.revision,
         start_ns=window.start_ns,
         end_ns=window.end_ns,
+        boot_id=window.boot_id,
     )
 
 

@@ -83,7 +83,7 @@ JOURNEYS: dict[type, tuple[st.SearchStrategy[Any], Callable[[Any], Any]]] = {
     Refusal: (strategies.refusals(), in_response),
 }
 NEVER_SENT = {event.Frame, event.Sound, event.Text, event.Touch, event.Pulse}
-NEVER_SENT |= {event.Intervals, event.Conductance, event.Sample}
+NEVER_SENT |= {event.Intervals, event.Conductance, event.Labelled, event.Sample}
 """Raw samples stay on the device."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -33,13 +34,16 @@ _FLUSH_S = 10.0
 class CloudLink:
     """Offers windows to the fusion service while inside ``async with``; delivers what it can on leaving."""
 
-    def __init__(self, settings: Settings, cloud: Cloud, clock: Clock, listener: Listener) -> None:
+    def __init__(
+        self, settings: Settings, cloud: Cloud, clock: Clock, listener: Listener, *, windows_boot_id: str = ""
+    ) -> None:
         from sensorium_agent.channel import read_credentials
 
         self._settings = settings
         self._target = cloud.target
         self._clock = clock
         self._listener = listener
+        self._windows_boot_id = windows_boot_id
         self._egress = compose.egress(settings)
         self._credentials = (
             read_credentials(ca=_path(cloud.ca), certificate=_path(cloud.certificate), key=_path(cloud.key))
@@ -55,11 +59,14 @@ class CloudLink:
         self.dropped = 0
 
     @classmethod
-    def of(cls, settings: Settings, listener: Listener) -> CloudLink | None:
-        """A link, if the settings name a service; in real time, whatever the pipeline's clock."""
+    def of(cls, settings: Settings, listener: Listener, *, live: bool = False) -> CloudLink | None:
+        """A link, if the settings name a service; in real time, whatever the pipeline's clock.
+
+        ``live``: the windows' times are of this boot's clock, and they will say so after the next boot too.
+        """
         if settings.cloud is None or settings.cloud.policy == "never":
             return None
-        return cls(settings, settings.cloud, DeviceClock(), listener)
+        return cls(settings, settings.cloud, DeviceClock(), listener, windows_boot_id=boot_id() if live else "")
 
     async def __aenter__(self) -> Self:
         from sensorium_agent.spool import Spool
@@ -105,7 +112,8 @@ class CloudLink:
 
     def offer(self, window: Window) -> None:
         """Hand over a window; returns at once. What may not leave stays here."""
-        affordable: Window | None = (lean := redact(window, self._egress))
+        lean = replace(redact(window, self._egress), boot_id=self._windows_boot_id)
+        affordable: Window | None = lean
         if self._budget is not None:
             affordable, self._budget = self._budget.spend(lean, self._clock.now_ns())
         if affordable is None:

@@ -84,6 +84,7 @@ def symbol_line(symbol: Symbol, file: str | None, after_close_ms: float | None) 
         "end_ns": symbol.end_ns,
         "id": symbol.id,
         "session": symbol.session_id,
+        "boot_id": symbol.boot_id or None,
         "revision": symbol.revision,
         "window_revision": symbol.window_revision,
         "after_close_ms": None if after_close_ms is None else round(after_close_ms, 2),

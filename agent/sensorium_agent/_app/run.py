@@ -134,7 +134,7 @@ async def _run(
         listeners.append(recorder)
     lines.session = str(uuid.uuid4())
     everyone = Following(listeners, vocabulary, lines.session)
-    link = CloudLink.of(settings, everyone)
+    link = CloudLink.of(settings, everyone, live=True)
     offer = link.offer if link else None
     remote = settings.remote_modalities if companion else ()
     parts = compose.assemble(

@@ -118,7 +118,7 @@ class Provenance(_message.Message):
     def __init__(self, processed_on: _Optional[str] = ..., software: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelRef, _Mapping]]] = ...) -> None: ...
 
 class Symbol(_message.Message):
-    __slots__ = ("id", "session_id", "revision", "window_revision", "start_ns", "end_ns", "concept", "content", "abstained", "confidence", "alternatives", "domains", "shares", "entropy", "latency", "timeline", "provenance")
+    __slots__ = ("id", "session_id", "revision", "window_revision", "start_ns", "end_ns", "concept", "content", "abstained", "confidence", "alternatives", "domains", "shares", "entropy", "latency", "timeline", "provenance", "boot_id")
     ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -136,6 +136,7 @@ class Symbol(_message.Message):
     LATENCY_FIELD_NUMBER: _ClassVar[int]
     TIMELINE_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     session_id: str
     revision: Revision
@@ -153,4 +154,5 @@ class Symbol(_message.Message):
     latency: _containers.RepeatedCompositeFieldContainer[Stage]
     timeline: _containers.RepeatedCompositeFieldContainer[Evidence]
     provenance: Provenance
-    def __init__(self, id: _Optional[str] = ..., session_id: _Optional[str] = ..., revision: _Optional[_Union[Revision, str]] = ..., window_revision: _Optional[int] = ..., start_ns: _Optional[int] = ..., end_ns: _Optional[int] = ..., concept: _Optional[str] = ..., content: _Optional[str] = ..., abstained: _Optional[_Union[Reason, str]] = ..., confidence: _Optional[float] = ..., alternatives: _Optional[_Iterable[_Union[Hypothesis, _Mapping]]] = ..., domains: _Optional[_Iterable[str]] = ..., shares: _Optional[_Iterable[_Union[Share, _Mapping]]] = ..., entropy: _Optional[_Union[Entropy, _Mapping]] = ..., latency: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., timeline: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ...) -> None: ...
+    boot_id: str
+    def __init__(self, id: _Optional[str] = ..., session_id: _Optional[str] = ..., revision: _Optional[_Union[Revision, str]] = ..., window_revision: _Optional[int] = ..., start_ns: _Optional[int] = ..., end_ns: _Optional[int] = ..., concept: _Optional[str] = ..., content: _Optional[str] = ..., abstained: _Optional[_Union[Reason, str]] = ..., confidence: _Optional[float] = ..., alternatives: _Optional[_Iterable[_Union[Hypothesis, _Mapping]]] = ..., domains: _Optional[_Iterable[str]] = ..., shares: _Optional[_Iterable[_Union[Share, _Mapping]]] = ..., entropy: _Optional[_Union[Entropy, _Mapping]] = ..., latency: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., timeline: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ..., boot_id: _Optional[str] = ...) -> None: ...

@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from sensorium.v1 import event_pb2 as sensorium_dot_v1_dot_event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19sensorium/v1/window.proto\x12\x0csensorium.v1\x1a\x18sensorium/v1/event.proto\"\xc5\x01\n\x04Slot\x12(\n\x08modality\x18\x01 \x01(\x0e\x32\x16.sensorium.v1.Modality\x12(\n\x08presence\x18\x02 \x01(\x0e\x32\x16.sensorium.v1.Presence\x12#\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x13.sensorium.v1.Event\x12\x13\n\x06\x61ge_ns\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x16\n\toffset_ns\x18\x05 \x01(\x03H\x01\x88\x01\x01\x42\t\n\x07_age_nsB\x0c\n\n_offset_ns\"\xa4\x01\n\x06Window\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\r\n\x05index\x18\x03 \x01(\x03\x12\x10\n\x08revision\x18\x04 \x01(\r\x12\x10\n\x08start_ns\x18\x05 \x01(\x03\x12\x0e\n\x06\x65nd_ns\x18\x06 \x01(\x03\x12\x14\n\x0c\x63losed_at_ns\x18\x07 \x01(\x03\x12!\n\x05slots\x18\x08 \x03(\x0b\x32\x12.sensorium.v1.Slot*v\n\x08Presence\x12\x18\n\x14PRESENCE_UNSPECIFIED\x10\x00\x12\x14\n\x10PRESENCE_PRESENT\x10\x01\x12\x11\n\rPRESENCE_LATE\x10\x02\x12\x12\n\x0ePRESENCE_STALE\x10\x03\x12\x13\n\x0fPRESENCE_ABSENT\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19sensorium/v1/window.proto\x12\x0csensorium.v1\x1a\x18sensorium/v1/event.proto\"\xc5\x01\n\x04Slot\x12(\n\x08modality\x18\x01 \x01(\x0e\x32\x16.sensorium.v1.Modality\x12(\n\x08presence\x18\x02 \x01(\x0e\x32\x16.sensorium.v1.Presence\x12#\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x13.sensorium.v1.Event\x12\x13\n\x06\x61ge_ns\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x16\n\toffset_ns\x18\x05 \x01(\x03H\x01\x88\x01\x01\x42\t\n\x07_age_nsB\x0c\n\n_offset_ns\"\xb5\x01\n\x06Window\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\r\n\x05index\x18\x03 \x01(\x03\x12\x10\n\x08revision\x18\x04 \x01(\r\x12\x10\n\x08start_ns\x18\x05 \x01(\x03\x12\x0e\n\x06\x65nd_ns\x18\x06 \x01(\x03\x12\x14\n\x0c\x63losed_at_ns\x18\x07 \x01(\x03\x12!\n\x05slots\x18\x08 \x03(\x0b\x32\x12.sensorium.v1.Slot\x12\x0f\n\x07\x62oot_id\x18\t \x01(\t*v\n\x08Presence\x12\x18\n\x14PRESENCE_UNSPECIFIED\x10\x00\x12\x14\n\x10PRESENCE_PRESENT\x10\x01\x12\x11\n\rPRESENCE_LATE\x10\x02\x12\x12\n\x0ePRESENCE_STALE\x10\x03\x12\x13\n\x0fPRESENCE_ABSENT\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sensorium.v1.window_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRESENCE']._serialized_start=436
-  _globals['_PRESENCE']._serialized_end=554
+  _globals['_PRESENCE']._serialized_start=453
+  _globals['_PRESENCE']._serialized_end=571
   _globals['_SLOT']._serialized_start=70
   _globals['_SLOT']._serialized_end=267
   _globals['_WINDOW']._serialized_start=270
-  _globals['_WINDOW']._serialized_end=434
+  _globals['_WINDOW']._serialized_end=451
 # @@protoc_insertion_point(module_scope)

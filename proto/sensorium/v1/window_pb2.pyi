@@ -36,7 +36,7 @@ class Slot(_message.Message):
     def __init__(self, modality: _Optional[_Union[_event_pb2.Modality, str]] = ..., presence: _Optional[_Union[Presence, str]] = ..., events: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., age_ns: _Optional[int] = ..., offset_ns: _Optional[int] = ...) -> None: ...
 
 class Window(_message.Message):
-    __slots__ = ("id", "session_id", "index", "revision", "start_ns", "end_ns", "closed_at_ns", "slots")
+    __slots__ = ("id", "session_id", "index", "revision", "start_ns", "end_ns", "closed_at_ns", "slots", "boot_id")
     ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +45,7 @@ class Window(_message.Message):
     END_NS_FIELD_NUMBER: _ClassVar[int]
     CLOSED_AT_NS_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     session_id: str
     index: int
@@ -53,4 +54,5 @@ class Window(_message.Message):
     end_ns: int
     closed_at_ns: int
     slots: _containers.RepeatedCompositeFieldContainer[Slot]
-    def __init__(self, id: _Optional[str] = ..., session_id: _Optional[str] = ..., index: _Optional[int] = ..., revision: _Optional[int] = ..., start_ns: _Optional[int] = ..., end_ns: _Optional[int] = ..., closed_at_ns: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[Slot, _Mapping]]] = ...) -> None: ...
+    boot_id: str
+    def __init__(self, id: _Optional[str] = ..., session_id: _Optional[str] = ..., index: _Optional[int] = ..., revision: _Optional[int] = ..., start_ns: _Optional[int] = ..., end_ns: _Optional[int] = ..., closed_at_ns: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[Slot, _Mapping]]] = ..., boot_id: _Optional[str] = ...) -> None: ...
