@@ -23,7 +23,7 @@ import hand_photos
 import numpy as np
 import numpy.typing as npt
 
-from sensorium_agent.infer.gesture.classify import GestureClassifier, hand_features
+from sensorium_agent.infer.gesture.classify import KNOWN_FROM, LABELS, GestureClassifier, hand_features
 from sensorium_agent.infer.gesture.landmark import SIZE_PX, LandmarkModel
 from sensorium_agent.infer.gesture.palm import PalmDetector
 from sensorium_agent.infer.gesture.region import Region
@@ -98,13 +98,19 @@ def compare_landmarks(photos: Sequence[hand_photos.Photo], published: Models, ou
             moves.append(move[:, :2].mean())
             depth.append(move[:, 2].mean())
             agree.append((before[2][0, 0] > 0.5) == (after[2][0, 0] > 0.5))
-            said = [name(hand_features(seen[0].reshape(21, 3), seen[2][0, 0])).argmax() for seen in (before, after)]
-            same.append(said[0] == said[1])
+            said = [name(hand_features(seen[0].reshape(21, 3), seen[2][0, 0])) for seen in (before, after)]
+            same.append(label(said[0]) == label(said[1]))
     print(
         f"landmark int8 against fp16, {len(moves)} hands: {np.mean(moves):.2f} px of {SIZE_PX} (95 %: "
         f"{np.quantile(moves, 0.95):.2f}), depth {np.mean(depth):.2f} px, same handedness {sum(agree)}/{len(agree)}, "
         f"same gesture {sum(same)}/{len(same)} = {np.mean(same):.3f}"
     )
+
+
+def label(probabilities: npt.NDArray[np.float32]) -> str | None:
+    """What an event would be called."""
+    best = int(probabilities[: len(LABELS)].argmax())
+    return LABELS[best] if probabilities[best] >= KNOWN_FROM else None
 
 
 def count_found(photos: Sequence[hand_photos.Photo], name: str, models: Models) -> None:

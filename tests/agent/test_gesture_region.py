@@ -67,3 +67,13 @@ def test_a_square_moves_along_its_own_axes() -> None:
 
 def test_the_square_around_a_picture_holds_it() -> None:
     assert Region.around(np.zeros((480, 640, 3), np.uint8)) == Region(320, 240, 640)
+
+
+@pytest.mark.parametrize("place", [(100, 100), (10, 190), (199, 100), (-30, 40)])
+def test_the_quick_cut_is_the_same_wherever_it_reaches_over_the_edge(place: tuple[float, float]) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
+    region, further = Region(*place, 90, 0.5), Region(place[0] + 40, place[1] + 30, 90, 0.5)
+    padded = np.zeros((290, 330, 3), np.uint8)
+    padded[30:230, 40:240] = picture
+
+    np.testing.assert_array_equal(region.cut(picture, 80, quick=True), further.cut(padded, 80, quick=True))

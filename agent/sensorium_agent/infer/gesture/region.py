@@ -52,11 +52,25 @@ class Region:
         ``quick`` takes the nearest pixel: a quarter of the time, and joints 0.4 of 224 pixels off, as int8 is.
         """
         if quick and size / 2 < self.side < 4 * size:
-            return _warped(picture, self, size, cv2.INTER_NEAREST)
+            near, region = (picture, self) if self.side > 2 * size else self._fetched(picture)
+            return _warped(near, region, size, cv2.INTER_NEAREST)
         region = self
         while region.side >= 2 * size:  # bilinear sampling alone would skip pixels and see their noise
             picture, region = _halved(picture), region.halved()
         return _warped(picture, region, size, cv2.INTER_LINEAR)
+
+    def _fetched(self, picture: Picture) -> tuple[Picture, Region]:
+        """A copy of the part around the square, and the square in it.
+
+        OpenCV samples in small blocks and waits for memory at each; copying whole rows first takes half the time.
+        """
+        reach = self.side / 2 * (abs(math.cos(self.angle_rad)) + abs(math.sin(self.angle_rad))) + 1
+        left, top = max(0, int(self.center_x - reach)), max(0, int(self.center_y - reach))
+        right, bottom = max(left + 1, int(self.center_x + reach) + 1), max(top + 1, int(self.center_y + reach) + 1)
+        near = picture[top:bottom, left:right]
+        if not near.size:  # the square lies beside the picture
+            return picture, self
+        return near.copy(), Region(self.center_x - left, self.center_y - top, self.side, self.angle_rad)
 
     def halved(self) -> Region:
         """The same square in a picture of half the width and height."""
