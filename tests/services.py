@@ -49,6 +49,45 @@ def listens(port: int) -> bool:
     return True
 
 
+# --- Redis -------------------------------------------------------------------------------
+
+
+@dataclass
+class RedisServer:
+    """A redis-server on the loopback; it can be killed, paused, and started again on the same port."""
+
+    folder: Path
+    port: int
+    options: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        command = [needs("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen([*command, "--save", "", "--appendonly", "no", *self.options], **quiet)
+        until(lambda: listens(self.port))
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@contextmanager
+def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
+    server = RedisServer(folder, free_port(), options)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
 # --- MQTT broker -------------------------------------------------------------------------
 
 

@@ -1,0 +1,140 @@
+"""What happened in a session, for whoever comes later or follows along: an hour of it, never its media.
+
+`Recent` keeps it in this process; `redis_history.RedisHistory` has the same verbs and shares it between processes.
+Neither is on the way of an answer: `tell` returns at once, and what cannot be kept is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+START: Final = "0-0"
+"""Before every entry."""
+SYMBOL: Final = "symbol"
+"""Stream type of what is not an event of one modality."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened.
+
+    Attributes:
+        stream_type: a modality for an event, or `SYMBOL`.
+        timestamp_ns: event time, on the clock of who sent it.
+        sequence: the event's or window's number in its stream.
+        data: JSON, without media.
+        id: its place in the session's history, ``milliseconds-number``; grows; empty before it has one.
+    """
+
+    stream_type: str
+    timestamp_ns: int
+    sequence: int
+    data: bytes
+    id: str = ""
+
+
+class History(Protocol):
+    """Where it is kept."""
+
+    def tell(self, session_id: str, entries: Sequence[Entry]) -> None:
+        """Keep ``entries``, soon; never blocks, never fails."""
+
+    async def read(self, session_id: str, after: str = START, limit: int = 1000) -> list[Entry]:
+        """The oldest entries after an id, in order; empty where the session is unknown or history is away."""
+
+    def follow(self, session_id: str, after: str = START) -> AsyncIterator[Entry]:
+        """Entries after an id as they come, until cancelled."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+
+
+@dataclass(slots=True)
+class _Session:
+    entries: deque[Entry] = field(default_factory=deque)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    last: tuple[int, int] = (0, 0)
+
+
+class Recent:
+    """History in this process, bounded in age, in entries of a session and in sessions.
+
+    Args:
+        now_ms: wall time: ids are made of it, so that they grow across restarts too.
+        retention_s: how long an entry is kept.
+        max_entries: of a session.
+        max_sessions: the one that was silent for longest gives way.
+    """
+
+    def __init__(
+        self,
+        now_ms: Callable[[], int],
+        *,
+        retention_s: int = 3600,
+        max_entries: int = 20_000,
+        max_sessions: int = 1_000,
+    ) -> None:
+        self._now_ms = now_ms
+        self._retention_ms = retention_s * 1000
+        self._max_entries = max_entries
+        self._max_sessions = max_sessions
+        self._sessions: OrderedDict[str, _Session] = OrderedDict()
+        self.dropped = 0
+
+    def tell(self, session_id: str, entries: Sequence[Entry]) -> None:
+        """Keep ``entries`` now."""
+        session = self._sessions.setdefault(session_id, _Session())
+        self._sessions.move_to_end(session_id)
+        now_ms = self._now_ms()
+        for entry in entries:
+            session.last = max((now_ms, 0), (session.last[0], session.last[1] + 1))
+            named = f"{session.last[0]}-{session.last[1]}"
+            session.entries.append(Entry(entry.stream_type, entry.timestamp_ns, entry.sequence, entry.data, named))
+        self._forget(session, now_ms)
+        session.changed.set()
+        while len(self._sessions) > self._max_sessions:
+            _, silent = self._sessions.popitem(last=False)
+            self.dropped += len(silent.entries)
+
+    async def read(self, session_id: str, after: str = START, limit: int = 1000) -> list[Entry]:
+        """The oldest entries after an id."""
+        session = self._sessions.get(session_id)
+        if session is None:
+            return []
+        self._forget(session, self._now_ms())
+        place = placed(after)
+        return [entry for entry in session.entries if placed(entry.id) > place][:limit]
+
+    async def follow(self, session_id: str, after: str = START) -> AsyncIterator[Entry]:
+        """Entries after an id as they come."""
+        while True:
+            # Looked up each time: a session that gave way may have come back as another.
+            session = self._sessions.setdefault(session_id, _Session())
+            session.changed.clear()
+            for entry in await self.read(session_id, after):
+                after = entry.id
+                yield entry
+            await session.changed.wait()
+
+    async def run(self) -> None:
+        """Nothing to do."""
+
+    def _forget(self, session: _Session, now_ms: int) -> None:
+        oldest = (now_ms - self._retention_ms, 0)
+        entries = session.entries
+        while entries and (len(entries) > self._max_entries or placed(entries[0].id) < oldest):
+            entries.popleft()
+
+
+def placed(identity: str) -> tuple[int, int]:
+    """An id as numbers that compare.
+
+    Raises:
+        ValueError: it is none.
+    """
+    ms, _, number = identity.partition("-")
+    return int(ms), int(number or 0)

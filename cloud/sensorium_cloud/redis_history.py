@@ -1,0 +1,250 @@
+"""History in Redis: a stream for each session, shared by all processes, and groups of followers that lose nothing.
+
+Everything is pipelined, off the way of the answers. While Redis is slow or gone entries wait in a bounded queue, the
+oldest give way, and nobody else notices. Trimming is by age (``MINID``), for entries of a stream have no expiry of
+their own; keys of sessions that have ended expire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from sensorium.errors import SensoriumError
+from sensorium_cloud.history import START, Entry, placed
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+log = logging.getLogger(__name__)
+
+_BATCH: Final = 256
+_WAITING: Final = 10_000
+_RETRY_S: Final = (0.1, 5.0)
+_FOLLOW_MS: Final = 5_000
+_MAX_ENTRIES: Final = 20_000
+"""Of a session: an hour at five a second; whoever sends more keeps less of it."""
+
+
+class HistoryError(SensoriumError):
+    """Redis cannot be asked."""
+
+
+def key(session_id: str) -> str:
+    """Where a session's stream lies."""
+    return f"multimodal:{session_id}"
+
+
+def connected(url: str) -> Redis:
+    """A client that gives up soon: history is never worth waiting for.
+
+    Raises:
+        HistoryError: ``url`` is none of Redis.
+    """
+    from redis.asyncio import Redis
+
+    try:
+        return Redis.from_url(url, protocol=2, socket_connect_timeout=1.0, socket_timeout=2.0 + _FOLLOW_MS / 1000)
+    except ValueError as error:
+        raise HistoryError(f"redis: {error}; write redis://HOST:PORT/NUMBER or rediss://...") from None
+
+
+class RedisHistory:
+    """`sensorium_cloud.history.History` in Redis.
+
+    Args:
+        redis: a client, see `connected`.
+        retention_s: how long an entry is kept.
+    """
+
+    def __init__(self, redis: Redis, *, retention_s: int = 3600) -> None:
+        self._redis = redis
+        self._newest_ms = 0
+        """By Redis' clock, which makes the ids: no other would do to trim them by."""
+        self._retention_s = retention_s
+        self._waiting: deque[tuple[str, Entry]] = deque()
+        self._filled = asyncio.Event()
+        self._up = True
+        self.dropped = 0
+
+    def tell(self, session_id: str, entries: Sequence[Entry]) -> None:
+        """Queue ``entries``; the oldest that wait give way."""
+        self._waiting.extend((session_id, entry) for entry in entries)
+        while len(self._waiting) > _WAITING:
+            self._waiting.popleft()
+            self.dropped += 1
+        self._filled.set()
+
+    async def run(self) -> NoReturn:
+        """Write what waits, as much at once as there is, until cancelled."""
+        wait_s = _RETRY_S[0]
+        while True:
+            await self._filled.wait()
+            batch = [self._waiting[i] for i in range(min(_BATCH, len(self._waiting)))]
+            dropped = self.dropped
+            if await self._wrote(batch):
+                wait_s = _RETRY_S[0]
+                for _ in range(len(batch) - (self.dropped - dropped)):  # some gave way meanwhile
+                    self._waiting.popleft()
+                if not self._waiting:
+                    self._filled.clear()
+            else:
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, _RETRY_S[1])
+
+    async def read(self, session_id: str, after: str = START, limit: int = 1000) -> list[Entry]:
+        """The oldest entries after an id; empty while Redis is away."""
+        found = await self._asked(partial(self._redis.xrange, key(session_id), min=f"({after}", count=limit))
+        return [_entry(*one) for one in found or ()]
+
+    async def follow(self, session_id: str, after: str = START) -> AsyncIterator[Entry]:
+        """Entries after an id as they come; goes on where it was when Redis comes back."""
+        while True:
+            since: dict[Any, Any] = {key(session_id): after}
+            heard = await self._asked(partial(self._redis.xread, since, block=_FOLLOW_MS, count=100))
+            if heard is None:
+                await asyncio.sleep(_RETRY_S[1])
+            for _, entries in _streams(heard):
+                for one in entries:
+                    entry = _entry(*one)
+                    after = entry.id
+                    yield entry
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._redis.aclose()
+
+    # --- writing -------------------------------------------------------------------------
+
+    async def _wrote(self, batch: Sequence[tuple[str, Entry]]) -> bool:
+        pipe = self._redis.pipeline(transaction=False)
+        for session_id, entry in batch:
+            pipe.xadd(key(session_id), _fields(entry), maxlen=_MAX_ENTRIES, approximate=True)
+        for session_id in dict.fromkeys(session_id for session_id, _ in batch):
+            if self._newest_ms:
+                pipe.xtrim(key(session_id), minid=f"{self._newest_ms - self._retention_s * 1000}-0", approximate=True)
+            pipe.expire(key(session_id), self._retention_s)
+        told = await self._asked(pipe.execute)
+        if told is None:
+            return False
+        self._newest_ms = placed(told[len(batch) - 1].decode())[0]
+        return True
+
+    async def _asked(self, ask: Callable[[], Any]) -> Any:
+        """The answer, or None while Redis cannot be asked; told once."""
+        from redis.exceptions import RedisError
+
+        try:
+            answer = await ask()
+        except (RedisError, OSError) as error:
+            if self._up:
+                self._up = False
+                log.warning("history.away waiting=%d: %s; answers go on without it", len(self._waiting), error)
+            return None
+        if not self._up:
+            self._up = True
+            log.info("history.back waiting=%d dropped=%d", len(self._waiting), self.dropped)
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Several consumers that share a session's entries; each is given to one of them, at least once.
+
+    Attributes:
+        redis: a client.
+        session_id: whom they follow.
+        name: of the group; it remembers how far it has come.
+        consumer: of this one; unique in the group.
+        idle_ms: what another has taken and not acknowledged for so long is given to this one.
+    """
+
+    redis: Redis
+    session_id: str
+    name: str
+    consumer: str
+    idle_ms: int = 30_000
+
+    async def join(self, after: str = START) -> None:
+        """Make the group if there is none; it begins after ``after``.
+
+        Raises:
+            HistoryError: Redis cannot be asked.
+        """
+        from redis.exceptions import RedisError, ResponseError
+
+        try:
+            await self.redis.xgroup_create(key(self.session_id), self.name, id=after, mkstream=True)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise HistoryError(f"redis: {error}") from error
+        except (RedisError, OSError) as error:
+            raise HistoryError(f"redis: {error}") from error
+
+    async def take(self, limit: int = 100, *, block_ms: int | None = None) -> list[Entry]:
+        """What another let lie for too long, then what is new; `acknowledge` what was dealt with.
+
+        Raises:
+            HistoryError: Redis cannot be asked.
+        """
+        from redis.exceptions import RedisError
+
+        stream = key(self.session_id)
+        try:
+            left = await self.redis.xautoclaim(stream, self.name, self.consumer, self.idle_ms, count=limit)
+            # An entry that was trimmed meanwhile is claimed without fields (Redis 6.2) or not at all (7).
+            found = [_entry(identity, fields) for identity, fields in left[1] if fields]
+            if len(found) < limit:
+                room = limit - len(found)
+                told = await self.redis.xreadgroup(
+                    self.name, self.consumer, {stream: ">"}, count=room, block=None if found else block_ms
+                )
+                found += [_entry(*one) for _, entries in _streams(told) for one in entries]
+        except (RedisError, OSError) as error:
+            raise HistoryError(f"redis: {error}") from error
+        return found
+
+    async def acknowledge(self, *entries: Entry) -> None:
+        """These were dealt with.
+
+        Raises:
+            HistoryError: Redis cannot be asked.
+        """
+        from redis.exceptions import RedisError
+
+        try:
+            await self.redis.xack(key(self.session_id), self.name, *(entry.id for entry in entries))
+        except (RedisError, OSError) as error:
+            raise HistoryError(f"redis: {error}") from error
+
+
+# --- fields ----------------------------------------------------------------------------
+
+
+def _fields(entry: Entry) -> dict[Any, Any]:
+    return {
+        "stream_type": entry.stream_type,
+        "timestamp": entry.timestamp_ns,
+        "sequence_id": entry.sequence,
+        "data": entry.data,
+    }
+
+
+def _entry(identity: bytes, fields: dict[bytes, bytes]) -> Entry:
+    return Entry(
+        fields[b"stream_type"].decode(),
+        int(fields[b"timestamp"]),
+        int(fields[b"sequence_id"]),
+        fields[b"data"],
+        identity.decode(),
+    )
+
+
+def _streams(told: Any) -> Sequence[tuple[bytes, Any]]:
+    """What XREAD tells; nothing where it waited in vain."""
+    return told or ()
