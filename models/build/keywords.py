@@ -47,9 +47,8 @@ def make_examples(options: argparse.Namespace) -> None:
     stage = Stage([*spoken, *people], noises, options.seed)
     windows, labels = examples(stage, Embedder(store.path("speech_embedding")), chosen)
     np.savez(options.out, windows=windows, labels=labels)
-    print(
-        f"{len(labels)} windows, {int((labels < OTHER).sum())} of keywords, {len(spoken)} clips, {len(people)} of people"
-    )
+    words = int((labels < OTHER).sum())
+    print(f"{len(labels)} windows, {words} of keywords; {len(spoken)} synthetic clips, {len(people)} of people")
 
 
 def pick(
@@ -184,12 +183,11 @@ def _digits(heard: dict[Path, list[tuple[str, float]]], bar: float) -> None:
 def _speech(folder: Path) -> None:
     paths = _wavs(folder)
     hours = sum(len(read(path)) for path in paths) / 16_000 / 3600
-    found = [word for words in heard_in(paths).values() for word, score in words if score >= THRESHOLD]
+    found = Counter(w for words in heard_in(paths).values() for w, score in words if score >= THRESHOLD)
+    said = ", ".join(f"{word} {n}" for word, n in found.most_common(8))
     print(
-        f"{folder.name}: {len(found)} keywords in {60 * hours:.1f} minutes of speech, {len(found) / hours:.0f} an hour:",
-        end=" ",
+        f"{folder.name}: {found.total()} keywords in {60 * hours:.1f} min, {found.total() / hours:.0f} an hour: {said}"
     )
-    print(", ".join(f"{word} {n}" for word, n in Counter(found).most_common(8)))
 
 
 def _cost() -> None:

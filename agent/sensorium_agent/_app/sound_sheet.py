@@ -104,14 +104,15 @@ def _write(cv2: Any, paper: Pixels, text: str, at: tuple[int, int], colour: tupl
 
 
 def _wave(pcm: Pcm) -> Pixels:
-    """From the least to the greatest sample of each column, [70, 1200, 3]."""
+    """From the least to the greatest sample of each column, as high as the loudest fills it, [70, 1200, 3]."""
     picture = np.full((_WAVE_PX, _WIDTH, 3), _PAPER, np.uint8)
     middle = _WAVE_PX // 2
     edges = np.linspace(0, len(pcm), _WIDTH + 1).astype(int)
+    loudest = max(float(np.abs(pcm.astype(np.float32)).max(initial=0.0)), 100.0)
     for column, (begin, end) in enumerate(pairwise(edges)):
         part = pcm[begin : max(end, begin + 1)]
         if len(part):
-            high, low = (round(float(v) / 32768 * (middle - 1)) for v in (part.max(), part.min()))
+            high, low = (round(float(v) / loudest * (middle - 1)) for v in (part.max(), part.min()))
             picture[middle - high : middle - low + 1, column] = (70, 100, 160)
     return picture
 

@@ -31,7 +31,7 @@ THRESHOLD: Final = 0.85
 _ROWS_A_HOP: Final = HOP // STEP
 _KNOWN: Final = ROWS + (DEPTH - 1) * _ROWS_A_HOP
 _QUIET: Final = 2.0  # a row of the spectrogram at one step of 16 bits
-_PATIENCE: Final = 3  # hops from the first sight of a word to its report: its next sound may make it another
+_PATIENCE: Final = 2  # hops without a better answer until a word is told: its next sound may make it another
 _REST: Final = 4  # hops: two words do not end within 320 ms
 _QUIETER: Final = 1.6  # log10 of power: a word ends where it is 16 dB below its loudest
 _GAP: Final = 14  # rows: the closure of a "t" or "p" lies within a word
@@ -97,7 +97,7 @@ class Choice:
         score = float(mean[word])
         if hop >= self._rest_until and word != self._told and score >= self._threshold:
             self._best = max(self._best or Chosen(word, 0.0, hop), Chosen(word, score, hop), key=lambda c: c.score)
-        done = self._best is not None and (score < self._threshold or hop - self._best.hop >= _PATIENCE - 1)
+        done = self._best is not None and hop - self._best.hop >= _PATIENCE
         return self.flush() if done else None
 
     def flush(self) -> Chosen | None:

@@ -1,0 +1,68 @@
+"""How good the sound is: level, noise, clipping."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from sensorium_agent.infer.sound_quality import BLOCK, SILENT_DBFS, Noise, level_dbfs, quality
+
+Pcm = npt.NDArray[np.int16]
+
+
+def white(rms: float, blocks: int, seed: int = 1) -> Pcm:
+    return np.random.default_rng(seed).normal(0, rms, blocks * BLOCK).astype(np.int16)
+
+
+def followed(*sounds: Pcm) -> float:
+    noise = Noise()
+    for sound in sounds:
+        for begin in range(0, len(sound), BLOCK):
+            noise.add(sound[begin : begin + BLOCK])
+    return noise.level_dbfs
+
+
+@pytest.mark.parametrize("rms", [30, 300, 3000])
+def test_steady_noise_is_found_to_a_decibel(rms: float) -> None:
+    assert followed(white(rms, 60)) == pytest.approx(20 * np.log10(rms / 32768), abs=1.0)
+
+
+def test_loud_speech_does_not_raise_the_noise_between_its_pauses() -> None:
+    quiet, loud = white(30, 10), white(5000, 30)
+
+    assert followed(quiet, loud, quiet, loud) == pytest.approx(20 * np.log10(30 / 32768), abs=1.5)
+
+
+def test_noise_that_grows_is_believed_after_three_seconds() -> None:
+    assert followed(white(30, 94), white(1000, 94)) == pytest.approx(20 * np.log10(1000 / 32768), abs=1.5)
+
+
+def test_a_recording_that_begins_with_a_word_is_not_taken_for_noise() -> None:
+    assert followed(white(5000, 12)) <= -60
+
+
+@pytest.mark.parametrize("snr_db", [3, 10, 25])
+def test_the_snr_is_that_of_the_speech_without_the_noise_in_it(snr_db: float) -> None:
+    speech, noise = white(100 * 10 ** (snr_db / 20), 40, 2), white(100, 40, 3)
+
+    found = quality((speech + noise).astype(np.int16), 20 * np.log10(100 / 32768))
+
+    assert found.snr_db == pytest.approx(snr_db, abs=0.5)
+    assert found.trust == pytest.approx(min(snr_db / 20, 1), abs=0.05)
+
+
+def test_clipped_samples_are_counted_and_halve_the_trust_at_one_in_a_hundred() -> None:
+    sound = white(3000, 40)
+    sound[::100] = 32767
+
+    found = quality(sound, -90)
+
+    assert found.clipped == pytest.approx(0.01, abs=0.001)
+    assert found.trust == pytest.approx(0.5, abs=0.03)
+    assert found.metadata()["clipped"].startswith("0.01")
+
+
+def test_silence_has_the_level_of_one_bit() -> None:
+    assert level_dbfs(np.zeros(100, np.int16)) == SILENT_DBFS
+    assert level_dbfs(np.zeros(0, np.int16)) == SILENT_DBFS
