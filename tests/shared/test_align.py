@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from sensorium.align import Aligner
 from sensorium.event import Event, Modality
+from sensorium.intake import OTHERS, STREAMS
 from sensorium.window import Presence, Window
 
 MS = 1_000_000
@@ -162,6 +165,59 @@ def test_a_flood_is_bounded_and_counted() -> None:
     assert (counts.placed, counts.dropped) == (256, 744)
 
 
+def test_waits_for_a_stream_as_long_as_its_events_lately_took() -> None:
+    aligner = an_aligner(Modality.GESTURE)
+    for number in range(48):
+        aligner.push(an_event(10 * number), now_ns=(10 * number + 40) * MS)
+
+    due_ns = aligner.next_due_ns()
+    assert due_ns is not None
+    assert 540 <= due_ns / MS <= 543
+    assert len(aligner.advance(due_ns)) == 1
+
+
+def test_every_active_stream_of_a_modality_is_waited_for() -> None:
+    aligner = an_aligner(Modality.GESTURE)
+    for source, at_ms in ((0, 510), (1, 490)):
+        event = Event(Modality.GESTURE, f"gesture_{source}", 0, SESSION, at_ms * MS)
+        aligner.push(event, now_ns=510 * MS)
+
+    assert aligner.advance(510 * MS) == ()
+    aligner.push(Event(Modality.GESTURE, "gesture_1", 1, SESSION, 505 * MS), now_ns=520 * MS)
+    assert len(aligner.advance(520 * MS)) == 1
+
+
+def test_thousands_of_streams_are_all_counted_and_few_remembered() -> None:
+    aligner = an_aligner(Modality.GESTURE, slot_events=10_000)
+    for number in range(3000):
+        aligner.push(Event(Modality.GESTURE, f"gesture_{number}", 0, SESSION, number * MS), now_ns=number * MS)
+        aligner.advance(number * MS)
+    counts = aligner.counts()
+
+    assert len(counts) <= STREAMS + 1
+    assert counts[OTHERS].placed > 2000
+    assert sum(c.placed for c in counts.values()) == 3000
+
+
+def test_what_a_hostile_sender_sends_takes_no_more_memory_the_longer_it_lasts() -> None:
+    random = Random(1)
+    aligner = an_aligner(Modality.GESTURE, Modality.AUDIO)
+    held = []
+    tracemalloc.start()
+    for now_ms in range(0, 20_000, 5):
+        modality = random.choice((Modality.GESTURE, Modality.AUDIO))
+        at_ms = now_ms - random.choice((0, 5, 300, 2500, 10**7, -9000, -(10**8)))
+        event = Event(modality, f"{modality}_{random.randrange(999)}", random.getrandbits(64), SESSION, at_ms * MS)
+        aligner.push(event, now_ms * MS)
+        aligner.advance(now_ms * MS)
+        held.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+
+    assert max(held[2000:]) < 1.1 * max(held[:2000]) < 24e6
+    counts = aligner.counts().values()
+    assert sum(c.placed + c.late + c.duplicate + c.dropped for c in counts) == 4000
+
+
 def test_an_event_of_another_session_is_the_callers_mistake() -> None:
     with pytest.raises(ValueError, match="not of session"):
         an_aligner().push(Event(Modality.TEXT, "text_x", 0, "x", 0), now_ns=0)
@@ -211,6 +267,23 @@ def test_every_event_is_counted_exactly_once(arrived, step_ms) -> None:
     assert sum(c.placed + c.late + c.duplicate + c.dropped for c in counts) == len(events)
     placed = sum(len(some) for slots in last_revisions(windows).values() for some in slots)
     assert placed == sum(c.placed for c in counts)
+
+
+@given(arrivals, st.integers(0, 400))
+def test_what_was_counted_late_is_in_no_window_and_all_else_is_in_one(arrived, step_ms) -> None:
+    events = [an_event(at, m, sequence=n) for n, (at, m, _) in enumerate(arrived)]
+    aligner, given_out, late, now_ms = an_aligner(lateness_ns=300 * MS, cap_ns=0), [], set(), 0
+    for event in events:
+        now_ms += step_ms
+        before = sum(c.late for c in aligner.counts().values())
+        aligner.push(event, now_ms * MS)
+        if sum(c.late for c in aligner.counts().values()) > before:
+            late.add(event.sequence)
+        given_out += aligner.advance(now_ms * MS)
+    given_out += aligner.finish(10_000 * MS)
+
+    inside = [e.sequence for slots in last_revisions(given_out).values() for some in slots for e in some]
+    assert sorted([*inside, *late]) == list(range(len(events)))
 
 
 @given(arrivals)
