@@ -12,7 +12,7 @@ import pytest
 from sensorium.event import Modality
 from sensorium.settings import SettingsError, decode, schema
 from sensorium_agent._app import settings as s
-from sensorium_agent._app.compose import egress, policy, told_by
+from sensorium_agent._app.compose import beating, egress, policy, sensors, told_by, touching
 from sensorium_agent.offload import DEFAULT_EGRESS, Ask, Egress
 
 EXAMPLE = Path(__file__).parents[2] / "systemd" / "agent.toml"
@@ -116,3 +116,35 @@ def test_a_camera_tells_of_pictures_and_hands() -> None:
 
 def test_a_device_name_is_fit_for_topics(tmp_path: Path) -> None:
     assert read(tmp_path, "[device]\nname = 'living room/1'\n").device_name == "living-room-1"
+
+
+def test_strokes_lie_beside_the_agents_own_files_or_where_the_settings_say(tmp_path: Path) -> None:
+    usual = read(tmp_path, "")
+    chosen = read(tmp_path, f"[touch]\nsource = '/dev/input/event4'\nstrokes = '{tmp_path}/mine.json'\n")
+
+    assert usual.strokes_file == usual.spool_directory.parent / "strokes.json"
+    assert chosen.strokes_file == tmp_path / "mine.json"
+
+
+def test_limits_of_touch_and_heart_reach_the_perceivers(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        f"[touch]\nsource = 'x'\nlong_press_ms = 700\nstrokes = '{tmp_path}/none.json'\n"
+        "[pulse]\nsource = 'x'\nhigh_bpm = 120\n[skin]\nsource = 'y'\n",
+    )
+
+    assert touching(settings).feel.long_press_ms == 700
+    assert not touching(settings).strokes.names
+    bounds = beating(settings)
+    assert bounds is not None
+    assert (bounds.low_bpm, bounds.high_bpm) == (50, 120)
+    assert [sensor.name for sensor in sensors(settings)] == ["touch", "pulse", "skin"]
+
+
+def test_skin_alone_tells_of_the_body(tmp_path: Path) -> None:
+    assert read(tmp_path, "[skin]\nsource = 'y'\n").modalities == (Modality.BIOMETRIC,)
+
+
+def test_bounds_that_leave_no_normal_rate_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no rate is normal"):
+        read(tmp_path, "[pulse]\nsource = 'x'\nlow_bpm = 90\nhigh_bpm = 80\n")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from sensorium.clock import ManualClock
-from sensorium.event import Pulse, Text
+from sensorium.event import Conductance, Intervals, Modality, Pulse, Text
 from sensorium_agent.capture import text as text_module
-from sensorium_agent.capture.pulse import PulseSource, UniformSeries, parse
+from sensorium_agent.capture.pulse import PulseSource, Signal, UniformSeries, parse
 from sensorium_agent.capture.sensor import SensorFailed
 from sensorium_agent.capture.tail import Lines, Tail, follow
 from sensorium_agent.capture.text import TextSource
@@ -194,3 +194,20 @@ async def test_a_pulse_sensor_gives_runs_dated_by_their_count(tmp_path: Path) ->
     assert first.data.values.tolist() == list(range(50))
     assert first.at_ns == 10_000_000_000
     assert 10_500_000_000 <= second.at_ns <= 10_505_000_000
+
+
+@pytest.mark.parametrize(("signal", "kind"), [("rr", Intervals), ("skin", Conductance)])
+async def test_a_strap_gives_intervals_and_a_skin_sensor_conductance(
+    tmp_path: Path, signal: Signal, kind: type[Intervals | Conductance]
+) -> None:
+    pipe = tmp_path / signal
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR)
+    source = PulseSource(str(pipe), rate_hz=4, signal=signal, name=signal).samples(ManualClock(5 * 10**9))
+    os.write(writer, b"812\n799\n")
+    first = await anext(source)
+    await source.aclose()
+    os.close(writer)
+
+    assert isinstance(first.data, kind)
+    assert (first.source, first.modality, first.at_ns) == (signal, Modality.BIOMETRIC, 5 * 10**9)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from sensorium_agent._app.actions import Actor
     from sensorium_agent._app.telemetry import Telemetry
     from sensorium_agent.capture.companion import Companion
+    from sensorium_agent.infer.biometric import Bounds
+    from sensorium_agent.infer.touch import Touching
 
 _MS = 1_000_000
 
@@ -94,7 +96,37 @@ def lanes(settings: Settings, modalities: Collection[Modality], session_id: str)
         models=shelf(settings),
         keyframe_every_s=settings.camera.keyframe_every_s if settings.camera else 5.0,
         listening=listening(settings),
+        touching=touching(settings) if Modality.HAPTIC in modalities else None,
+        beating=beating(settings),
     )
+
+
+def touching(settings: Settings) -> Touching:
+    """Where touches end, and which strokes were taught.
+
+    Raises:
+        SensoriumError: the strokes cannot be read; one line.
+    """
+    from sensorium_agent.infer.touch import Feel, Touching
+    from sensorium_agent.infer.touch.taught import read
+
+    pad = settings.touch
+    feel = Feel()
+    if pad is not None:
+        feel = Feel(
+            long_press_ms=pad.long_press_ms,
+            double_tap_ms=pad.double_tap_ms,
+            swipe=pad.swipe,
+            swipe_speed=pad.swipe_speed,
+        )
+    return Touching(feel, read(settings.strokes_file))
+
+
+def beating(settings: Settings) -> Bounds | None:
+    """Which heart rates are normal."""
+    from sensorium_agent.infer.biometric import Bounds
+
+    return Bounds(settings.pulse.low_bpm, settings.pulse.high_bpm) if settings.pulse else None
 
 
 def listening(settings: Settings) -> Listening:
@@ -252,7 +284,11 @@ def sensors(settings: Settings) -> list[Sensor]:
     if settings.pulse is not None:
         from sensorium_agent.capture.pulse import PulseSource
 
-        found.append(PulseSource(settings.pulse.source, rate_hz=settings.pulse.rate_hz))
+        found.append(PulseSource(settings.pulse.source, rate_hz=settings.pulse.rate_hz, signal=settings.pulse.signal))
+    if settings.skin is not None:
+        from sensorium_agent.capture.pulse import PulseSource
+
+        found.append(PulseSource(settings.skin.source, rate_hz=settings.skin.rate_hz, signal="skin", name="skin"))
     return found
 
 

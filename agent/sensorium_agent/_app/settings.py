@@ -69,13 +69,28 @@ class Touch(_Table, frozen=True, kw_only=True):
     """A touch pad or screen."""
 
     source: Annotated[str, Meta(description="for example /dev/input/event4; see `sensorium devices`")]
+    long_press_ms: Annotated[Positive, Meta(description="a finger that rests so long presses; less is a tap")] = 500
+    double_tap_ms: Annotated[Positive, Meta(description="from one tap's end to the next, at most")] = 300
+    swipe: Annotated[float, Meta(gt=0, le=1, description="how long a swipe is at least, in widths of the pad")] = 0.06
+    swipe_speed: Annotated[float, Meta(gt=0, description="how fast it is at least, in widths a second")] = 0.2
+    strokes: Annotated[str, Meta(description="file of the strokes you taught; the user's own if empty")] = ""
 
 
 class Pulse(_Table, frozen=True, kw_only=True):
-    """A pulse sensor (photoplethysmogram)."""
+    """A pulse sensor: a raw photoplethysmogram, or the intervals between beats."""
 
     source: Annotated[str, Meta(description="a file or pipe that grows by one value a line")]
-    rate_hz: Annotated[float, Meta(gt=0, le=2000, description="values a second")] = 100.0
+    signal: Annotated[Literal["pulse", "rr"], Meta(description="raw pulse, or intervals between beats in ms")] = "pulse"
+    rate_hz: Annotated[float, Meta(gt=0, le=2000, description="values a second; intervals have none")] = 100.0
+    low_bpm: Annotated[float, Meta(gt=0, description="a heart rate below is called low")] = 50.0
+    high_bpm: Annotated[float, Meta(gt=0, description="a heart rate above is called high")] = 100.0
+
+
+class Skin(_Table, frozen=True, kw_only=True):
+    """A sensor of skin conductance."""
+
+    source: Annotated[str, Meta(description="a file or pipe that grows by one value in microsiemens a line")]
+    rate_hz: Annotated[float, Meta(gt=0, le=2000, description="values a second")] = 4.0
 
 
 class Companion(_Table, frozen=True, kw_only=True):
@@ -169,7 +184,7 @@ class Models(_Table, frozen=True, kw_only=True):
     threads: Annotated[int, Meta(ge=1, le=16, description="threads of each model")] = 1
     accelerator: Annotated[
         str,
-        Meta(description="what runs them: auto, cpu, xnnpack:4, cuda, tensorrt, openvino, coreml, delegate:/a/lib.so"),
+        Meta(description="what runs them: auto, cpu, xnnpack:4, builtin, cuda, tensorrt, openvino, coreml, delegate:/a/lib.so"),
     ] = "auto"
 
 
@@ -190,6 +205,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     text: TextInput | None = None
     touch: Touch | None = None
     pulse: Pulse | None = None
+    skin: Skin | None = None
     companion: Companion | None = None
     windows: Windows = Windows()
     fusion: Fusion = Fusion()
@@ -215,7 +231,7 @@ class Settings(_Table, frozen=True, kw_only=True):
             Modality.TEXT: self.text is not None,
             Modality.GESTURE: self.camera is not None and self.camera.gestures,
             Modality.HAPTIC: self.touch is not None,
-            Modality.BIOMETRIC: self.pulse is not None,
+            Modality.BIOMETRIC: self.pulse is not None or self.skin is not None,
         }
         return tuple(m for m in Modality if found[m])
 
@@ -225,12 +241,24 @@ class Settings(_Table, frozen=True, kw_only=True):
         return tuple(m for m in Modality if self.companion is not None and m in self.companion.modalities)
 
     @property
+    def strokes_file(self) -> Path:
+        """Where the strokes that were taught are kept."""
+        if self.touch is not None and self.touch.strokes:
+            return Path(self.touch.strokes)
+        return self._state / "strokes.json"
+
+    @property
     def spool_directory(self) -> Path:
         """Where the spool lies."""
         if self.spool.directory:
             return Path(self.spool.directory)
+        return self._state / "spool"
+
+    @property
+    def _state(self) -> Path:
+        """The agent's own folder for what it keeps."""
         state = os.environ.get("STATE_DIRECTORY") or os.environ.get("XDG_STATE_HOME")
-        return (Path(state) if state else Path.home() / ".local" / "state") / "sensorium" / "spool"
+        return (Path(state) if state else Path.home() / ".local" / "state") / "sensorium"
 
 
 SECRETS: Mapping[str, tuple[str, str]] = {
@@ -256,6 +284,9 @@ def read(path: Path, environment: Mapping[str, str]) -> Settings:
         raise SettingsError(str(path), "", f"{reason}; name another file with --config") from error
     settings = decode(text, Settings, where=str(path))
     _check_windows(settings.windows, settings.modalities, str(path))
+    if settings.pulse is not None and settings.pulse.low_bpm >= settings.pulse.high_bpm:
+        reason = f"{settings.pulse.low_bpm:g} is not below high_bpm = {settings.pulse.high_bpm:g}; no rate is normal"
+        raise SettingsError(str(path), "pulse.low_bpm", reason)
     try:
         Accelerator.parse(settings.models.accelerator)
     except AcceleratorUnknown as error:

@@ -1,21 +1,22 @@
-"""A pulse sensor that writes text: one value a line, or time and value."""
+"""A sensor of heart or skin that writes text: one value a line, or time and value."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from sensorium.clock import Clock
-from sensorium.event import Modality, Pulse, Sample
+from sensorium.event import Conductance, Intervals, Modality, Pulse, Sample
 from sensorium_agent.capture.dating import RunDater
 from sensorium_agent.capture.tail import POLL_S, follow
 
 Values = npt.NDArray[np.float32]
+Signal = Literal["pulse", "rr", "skin"]
 
 
 class UniformSeries:
@@ -63,21 +64,23 @@ def parse(line: str) -> tuple[float | None, float] | None:
 
 
 class PulseSource:
-    """A photoplethysmogram from a file or pipe that grows.
+    """A photoplethysmogram, intervals between beats or skin conductance from a file or pipe that grows.
 
     Args:
         source: the file, named pipe or serial line. Lines are ``value`` at ``rate_hz``, or
             ``seconds,value`` at any times; other lines are passed over.
-        rate_hz: rate of the samples' runs; of the lines, where they have no times.
+        rate_hz: rate of the samples' runs; of the lines, where they have no times. Intervals have none.
+        signal: what a value is: a raw pulse, an interval ("rr") in milliseconds, or microsiemens ("skin").
         name: the source of the samples.
     """
 
     modality: Final = Modality.BIOMETRIC
 
-    def __init__(self, source: str, *, rate_hz: float = 100.0, name: str = "pulse") -> None:
+    def __init__(self, source: str, *, rate_hz: float = 100.0, signal: Signal = "pulse", name: str = "pulse") -> None:
         self.name: Final = name
         self._source = source
         self._rate_hz = rate_hz
+        self._signal = signal
 
     async def samples(self, clock: Clock) -> AsyncGenerator[Sample, None]:
         """A run for each batch of lines; ``at_ns`` is the time of its last value, by count from the first."""
@@ -88,13 +91,20 @@ class PulseSource:
                 values = self._values([found for line in lines if (found := parse(line))], series)
                 if len(values) == 0:
                     continue
-                at_ns = dater.end_ns(len(values), now_ns)
-                error_ns = dater.error_ns + round(POLL_S * 1e9)
-                yield Sample(self.modality, self.name, number, at_ns, Pulse(values, self._rate_hz), error_ns)
+                # An interval says itself how long it was; nothing can be counted from the first one.
+                beats = self._signal == "rr"
+                at_ns = now_ns if beats else dater.end_ns(len(values), now_ns)
+                error_ns = (0 if beats else dater.error_ns) + round(POLL_S * 1e9)
+                yield Sample(self.modality, self.name, number, at_ns, self._data(values), error_ns)
                 number += 1
+
+    def _data(self, values: Values) -> Pulse | Intervals | Conductance:
+        if self._signal == "rr":
+            return Intervals(values)
+        return (Conductance if self._signal == "skin" else Pulse)(values, self._rate_hz)
 
     def _values(self, found: Sequence[tuple[float | None, float]], series: UniformSeries) -> Values:
         timed = [(t, v) for t, v in found if t is not None]
-        if timed:
+        if timed and self._signal != "rr":
             return series.feed([t for t, _ in timed], [v for _, v in timed])[1]
         return np.array([v for _, v in found], np.float32)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sensorium.event import Event, EventStream, Modality, Sample
 from sensorium_agent.infer.accelerate import Accelerator
 from sensorium_agent.infer.keyword import Listening
 from sensorium_agent.infer.perceiver import Patient, Perceiver
 from sensorium_agent.infer.shelf import Shelf
+
+if TYPE_CHECKING:
+    from sensorium_agent.infer.biometric import Bounds
+    from sensorium_agent.infer.touch import Touching
 
 WAKE_WORDS = ("okay_nabu", "hey_jarvis", "hey_mycroft", "alexa")
 
@@ -84,6 +89,8 @@ def build(
     models: Shelf | None = None,
     keyframe_every_s: float = 5.0,
     listening: Listening | None = None,
+    touching: Touching | None = None,
+    beating: Bounds | None = None,
 ) -> tuple[Lane, ...]:
     """A lane for each modality, in their order.
 
@@ -96,8 +103,8 @@ def build(
         Modality.AUDIO: lambda stream: _speech(stream, models, listening or Listening()),
         Modality.TEXT: _text,
         Modality.GESTURE: lambda stream: _hands(stream, models),
-        Modality.HAPTIC: _touch,
-        Modality.BIOMETRIC: _heart,
+        Modality.HAPTIC: lambda stream: _touch(stream, touching),
+        Modality.BIOMETRIC: lambda stream: _heart(stream, beating),
     }
     return tuple(
         Lane(m, SENSED_BY[m], makers[m](EventStream(session_id, m)), models.turner(MODELS.get(m, ())))
@@ -135,16 +142,17 @@ def _text(stream: EventStream) -> Perceiver:
     return TextPerceiver(stream)
 
 
-def _touch(stream: EventStream) -> Perceiver:
-    from sensorium_agent.infer.touch import TouchPerceiver
+def _touch(stream: EventStream, touching: Touching | None = None) -> Perceiver:
+    from sensorium_agent.infer.touch import Touching, TouchPerceiver
 
-    return TouchPerceiver(stream)
+    touching = touching or Touching()
+    return TouchPerceiver(stream, feel=touching.feel, strokes=touching.strokes)
 
 
-def _heart(stream: EventStream) -> Perceiver:
-    from sensorium_agent.infer.biometric import BiometricPerceiver
+def _heart(stream: EventStream, bounds: Bounds | None = None) -> Perceiver:
+    from sensorium_agent.infer.biometric import NORMAL, BiometricPerceiver, Limits
 
-    return BiometricPerceiver(stream)
+    return BiometricPerceiver(stream, limits=Limits(bounds or NORMAL))
 
 
 UNAIDED: Mapping[Modality, Callable[[EventStream], Perceiver]] = {

@@ -6,6 +6,6 @@ from sensorium_agent.infer.touch.contact import Stroke
 from sensorium_agent.infer.touch.feel import USUAL, Answer, Feel
 from sensorium_agent.infer.touch.perceive import TouchPerceiver
 from sensorium_agent.infer.touch.shape import POINTS, shape
-from sensorium_agent.infer.touch.taught import Strokes
+from sensorium_agent.infer.touch.taught import Strokes, Touching
 
-__all__ = ["POINTS", "USUAL", "Answer", "Feel", "Stroke", "Strokes", "TouchPerceiver", "shape"]
+__all__ = ["POINTS", "USUAL", "Answer", "Feel", "Stroke", "Strokes", "TouchPerceiver", "Touching", "shape"]

@@ -13,7 +13,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -24,7 +24,7 @@ from msgspec import Meta
 
 from sensorium.errors import SensoriumError
 from sensorium_agent.infer.touch.contact import Points, smoothed, spaced
-from sensorium_agent.infer.touch.feel import UNKNOWN, Answer
+from sensorium_agent.infer.touch.feel import UNKNOWN, USUAL, Answer, Feel
 
 Curve = npt.NDArray[np.complex128]
 
@@ -168,6 +168,14 @@ class Strokes:
     def export(self) -> bytes:
         """All examples as JSON; `parse` reads it."""
         return msgspec.json.format(msgspec.json.encode(_File(1, tuple(self._examples))), indent=0) + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Touching:
+    """What makes one person's touches differ from another's: limits, and the strokes that were taught."""
+
+    feel: Feel = USUAL
+    strokes: Strokes = field(default_factory=Strokes)
 
 
 def parse(data: bytes, where: str = "strokes") -> Strokes:
