@@ -182,6 +182,8 @@ def sensors(settings: Settings) -> Iterator[Result]:
         yield _file("Touch", Path(settings.touch.source), "see `sensorium devices`, and set [touch] source")
     if settings.pulse is not None:
         yield _file("Pulse", Path(settings.pulse.source), "start what writes it, or set [pulse] source")
+    if settings.skin is not None:
+        yield _file("Skin", Path(settings.skin.source), "start what writes it, or set [skin] source")
     if settings.text is not None and settings.text.source != "-":
         yield _file("Text", Path(settings.text.source), "create it, or set [text] source")
 
@@ -190,7 +192,7 @@ def _file(name: str, path: Path, way_out: str) -> Result:
     if not path.exists():
         return Result(name, "fail", f"{path} is not there", way_out)
     if not os.access(path, os.R_OK):
-        group = {"Camera": "video", "Touch": "input", "Pulse": "dialout"}.get(name)
+        group = {"Camera": "video", "Touch": "input", "Pulse": "dialout", "Skin": "dialout"}.get(name)
         cure = f"run: sudo usermod -aG {group} $USER" if group else f"run: chmod u+r {path}"
         return Result(name, "fail", f"{path} may not be read", cure)
     return Result(name, "ok", str(path))
