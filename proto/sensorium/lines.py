@@ -1,4 +1,4 @@
-"""Everything the agent understands, as JSON lines: the way to script and to check it.
+"""Everything that is understood, as JSON lines: the way to script and to check it.
 
 The schema is documented in ``docs/jsonl.md``.
 """

@@ -8,8 +8,8 @@ import os
 
 import pytest
 
+from sensorium.lines import encoded, status_line, writer
 from sensorium_agent._app.line_writer import LineWriter
-from sensorium_agent._app.lines import encoded, status_line, writer
 
 FAR_MORE_THAN_A_PIPE_HOLDS = 5000
 

@@ -25,8 +25,8 @@ from sensorium.event import (
     Touch,
     TouchPhase,
 )
+from sensorium.lines import Line, event_line, symbol_line, window_line, writer
 from sensorium_agent import local_fusion
-from sensorium_agent._app.lines import Line, event_line, symbol_line, window_line, writer
 from sensorium_agent._app.listeners import Everyone, Following, LineListener
 from sensorium_agent._app.tally import percentile, sample_bytes
 

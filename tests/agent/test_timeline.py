@@ -10,8 +10,8 @@ from agent.test_lines import a_symbol, a_wave, a_window
 from rich.console import Console
 
 from sensorium.errors import SensoriumError
+from sensorium.lines import event_line, status_line, symbol_line, window_line
 from sensorium_agent._app.demo import _outage, expectations
-from sensorium_agent._app.lines import event_line, status_line, symbol_line, window_line
 from sensorium_agent._app.timeline import Timeline, closing, spoken
 
 

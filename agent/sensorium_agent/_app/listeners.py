@@ -12,9 +12,9 @@ from sensorium.clock import Clock
 from sensorium.concepts import Vocabulary
 from sensorium.episode import Episode, Episodes, Phase
 from sensorium.event import Event, Sample
+from sensorium.lines import Line, episode_line, event_line, status_line, symbol_line, window_line
 from sensorium.symbol import Symbol
 from sensorium.window import Window
-from sensorium_agent._app.lines import Line, episode_line, event_line, status_line, symbol_line, window_line
 from sensorium_agent._app.tally import Tally
 from sensorium_agent.answer import Listener
 

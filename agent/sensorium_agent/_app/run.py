@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from sensorium.clock import Clock, DeviceClock, ManualClock
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality
+from sensorium.lines import encoded, status_line, writer
 from sensorium.settings import SettingsError
 from sensorium_agent._app import compose, daemon
+from sensorium_agent._app.clock_watch import watch_clocks
 from sensorium_agent._app.cloud_link import CloudLink
 from sensorium_agent._app.line_writer import LineWriter
-from sensorium_agent._app.lines import encoded, status_line, writer
 from sensorium_agent._app.listeners import Following, LineListener, LogListener, TelemetryListener
 from sensorium_agent._app.model_watch import watch_models
 from sensorium_agent._app.play import play
@@ -155,7 +156,11 @@ async def _run(
         runs_on = compose.shelf(settings).runs_on()
         everyone.on_status("start", start_ns=start_ns, modalities=told, runs_on=runs_on)
         try:
-            async with _open_to(settings, companion, clock, everyone), watch_models(compose.shelf(settings), changed):
+            async with (
+                watch_clocks(clock, everyone),
+                _open_to(settings, companion, clock, everyone),
+                watch_models(compose.shelf(settings), changed),
+            ):
                 await daemon.run(
                     sensors,
                     parts.lanes,
