@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Protocol
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_SLEW = 500e-6
+"""The kernel slews the wall clock by at most 500 ppm, adjtimex(2)."""
+_TRIES = 3
+_NAP_NS = 1_000_000
+"""Shorter than this no machine sleeps: two readings in a row are never quite at the same instant."""
 
 
 class Clock(Protocol):
@@ -71,9 +76,13 @@ class WallOffset:
         """Wall time of a monotonic instant."""
         return monotonic_ns + self.offset_ns
 
+    def error_at_ns(self, monotonic_ns: int) -> int:
+        """Half width of the interval that holds the true wall time of an instant, unless the clock was set since."""
+        return self.error_ns + round(abs(monotonic_ns - self.at_ns) * _SLEW)
+
 
 def observe_wall(
-    last: WallOffset | None, before_ns: int, wall_ns: int, after_ns: int, *, slew_ppm: float = 500.0
+    last: WallOffset | None, before_ns: int, wall_ns: int, after_ns: int, *, slew_ppm: float = _SLEW * 1e6
 ) -> WallOffset:
     """The offset after reading the wall clock between two readings of the monotonic one.
 
@@ -91,7 +100,49 @@ def observe_wall(
 
 
 def read_wall(clock: Clock, last: WallOffset | None = None) -> WallOffset:
-    """Read the wall clock once, between two readings of ``clock``."""
-    before = clock.now_ns()
-    wall = time.clock_gettime_ns(time.CLOCK_REALTIME)
-    return observe_wall(last, before, wall, clock.now_ns())
+    """Read the wall clock, between two readings of ``clock``; of three tries the one that took least."""
+    tries = [(clock.now_ns(), time.clock_gettime_ns(time.CLOCK_REALTIME), clock.now_ns()) for _ in range(_TRIES)]
+    return observe_wall(last, *min(tries, key=lambda t: t[2] - t[0]))
+
+
+def asleep_ns() -> int:
+    """For how long this machine has been suspended since it booted."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockChange:
+    """What became of the clocks between two looks at them. No event, window or order depends on it.
+
+    Attributes:
+        at_ns: when it was found, on the monotonic clock.
+        stepped_ns: by how much the wall clock was set, forward or back; 0 if it was not.
+        suspended_ns: how long the machine slept; 0 if it did not.
+    """
+
+    at_ns: int
+    stepped_ns: int = 0
+    suspended_ns: int = 0
+
+
+class ClockWatch:
+    """Notices that the wall clock was set (NTP after minutes, a person), and that the machine has slept."""
+
+    def __init__(self) -> None:
+        self._last: WallOffset | None = None
+        self._asleep_ns = 0
+
+    @property
+    def wall(self) -> WallOffset | None:
+        """The newest reading, which every wall time is made from."""
+        return self._last
+
+    def look(self, wall: WallOffset, asleep_ns: int) -> ClockChange | None:
+        """Take a reading in that was observed after `wall`; what has changed since then, if anything."""
+        last, self._last = self._last, wall
+        slept_ns, self._asleep_ns = asleep_ns - self._asleep_ns, asleep_ns
+        if last is None:
+            return None
+        stepped_ns = wall.offset_ns - last.offset_ns if wall.steps > last.steps else 0
+        suspended_ns = slept_ns if slept_ns > _NAP_NS else 0
+        return ClockChange(wall.at_ns, stepped_ns, suspended_ns) if stepped_ns or suspended_ns else None
