@@ -44,7 +44,8 @@ def answers(path: Path, setting: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "setting", ["auto", "cpu", "xnnpack", "xnnpack:4", *PROVIDERS, "delegate:/usr/lib/libedgetpu.so.1,device=usb"]
+    "setting",
+    ["auto", "cpu", "builtin", "xnnpack", "xnnpack:4", *PROVIDERS, "delegate:/usr/lib/libedgetpu.so.1,device=usb"],
 )
 def test_a_setting_is_what_it_was_written_as(setting: str) -> None:
     assert str(Accelerator.parse(setting)) == setting
@@ -101,6 +102,11 @@ def test_a_delegate_runs_the_model_with_unchanged_results(tiny: Path, tmp_path: 
 
 def test_threads_of_xnnpack_change_no_result(tiny: Path) -> None:
     np.testing.assert_array_equal(answers(tiny, "xnnpack:2"), answers(tiny, "cpu"))
+
+
+def test_litert_runs_without_xnnpack_too(tiny: Path) -> None:
+    assert load(tiny, accelerator=Accelerator.parse("builtin")).runs_on == "builtin"
+    np.testing.assert_allclose(answers(tiny, "builtin"), answers(tiny, "cpu"), atol=0.05)
 
 
 @pytest.mark.parametrize(("wrong", "said"), [("REFUSE", "no such device on the bus"), ("FAIL", "refuses tiny.tflite")])

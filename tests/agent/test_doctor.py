@@ -112,6 +112,16 @@ def test_an_accelerator_that_is_set_is_tried(setting: str, state: str, said: str
     assert said in found.detail
 
 
+def test_a_processor_on_which_a_kernel_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.arithmetic(["gesture_classifier"]).state == "ok"
+
+    monkeypatch.setattr(accelerators, "_apart", lambda name: 0.4 if name == "hand_landmark" else 0.02)
+    found = doctor.arithmetic(["palm_detection", "hand_landmark"])
+
+    assert (found.state, found.detail.rpartition(" ")[2]) == ("fail", "hand_landmark")
+    assert 'accelerator = "builtin"' in found.way_out
+
+
 # --- all together ------------------------------------------------------------------------
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ctypes.util
-from collections.abc import Collection, Mapping
+import statistics
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from sensorium_agent.infer import trial
 from sensorium_agent.infer.accelerate import PROVIDERS, WAYS, Accelerator
+from sensorium_agent.infer.canary import Comparison, Limits
+from sensorium_agent.infer.model import load_on
+from sensorium_models import store
 
 DELEGATES: Final[Mapping[str, str]] = {
     "edgetpu": "Edge TPU: apt install libedgetpu1-std from Coral's packages, then delegate:libedgetpu.so.1",
@@ -19,6 +22,7 @@ DELEGATES: Final[Mapping[str, str]] = {
 """Libraries that are LiteRT delegates, by the name the linker looks for, and how to come by them."""
 
 _SMALLEST: Final = "gesture_classifier"
+_ROUNDING: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +56,29 @@ def providers() -> tuple[str, ...]:
     return tuple(onnxruntime.get_available_providers())
 
 
+def miscomputed(names: Sequence[str]) -> list[str]:
+    """The models whose answers XNNPACK gets wrong on this processor, held against LiteRT's own kernels.
+
+    Both round int8 differently and stay within a tenth; a broken kernel is far off.
+    """
+    return [name for name in names if _apart(name) > _ROUNDING]
+
+
+def _apart(name: str) -> float:
+    path = store.path(name)
+    if path.suffix != ".tflite":
+        return 0.0
+    fast, plain = (load_on(path, 1, Accelerator(kind)) for kind in ("cpu", "builtin"))
+    inputs = trial.made_up(fast.inputs, trial.declared(name))
+    answers = zip(plain.run(*inputs), fast.run(*inputs), strict=True)
+    # The median over the outputs: one of small numbers may lose a third of them to rounding.
+    return statistics.median(Comparison(Limits()).difference([right], [told]) for right, told in answers)
+
+
 def trouble(accelerator: Accelerator) -> str:
     """Why the accelerator that is set will not be used, or nothing; a delegate is tried, in a process of its own."""
     if lacking := accelerator.lacking(providers()):
         return lacking
     if not accelerator.library:
         return ""
-    from sensorium_models import store
-
-    path: Path = store.path(_SMALLEST)
-    return trial.attempt(_SMALLEST, path, accelerator=accelerator).trouble
+    return trial.attempt(_SMALLEST, store.path(_SMALLEST), accelerator=accelerator).trouble

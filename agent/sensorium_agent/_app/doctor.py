@@ -218,9 +218,22 @@ def models(*, needed: bool) -> Iterator[Result]:
     bad = [s for s in states if s.standing != "ok"]
     if not bad:
         yield Result("Models", "ok", f"{len(states)} verified in {store.root()}")
+        yield arithmetic([s.name for s in states])
     for state in bad:
         detail = f"{state.name} is {state.standing}" + (f" ({state.note})" if state.note else "")
         yield Result("Models", _missing(needed), detail, "run: sensorium models fetch")
+
+
+def arithmetic(names: Sequence[str]) -> Result:
+    """The kernels chosen for this processor compute what they should."""
+    try:
+        wrong = accelerators.miscomputed(names)
+    except SensoriumError as error:
+        return Result("Arithmetic", "warn", str(error), _INSTALL)
+    if not wrong:
+        return Result("Arithmetic", "ok", "XNNPACK answers as LiteRT's own kernels do")
+    detail = f"XNNPACK computes wrong answers on this processor: {', '.join(wrong)}"
+    return Result("Arithmetic", "fail", detail, 'set [models] accelerator = "builtin": slower, and right')
 
 
 # --- the machine ---------------------------------------------------------------------------

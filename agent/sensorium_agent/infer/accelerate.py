@@ -3,6 +3,7 @@
     auto              the processor; for ONNX models the first accelerator ONNX Runtime brings
     cpu               the processor, nothing else
     xnnpack:4         the processor, LiteRT models with four threads
+    builtin           the processor, LiteRT models without XNNPACK: slow, but right where XNNPACK computes wrong answers
     cuda, tensorrt, openvino, coreml
                       ONNX models on that provider; LiteRT models on the processor
     delegate:/usr/lib/libedgetpu.so.1,device=usb
@@ -50,7 +51,7 @@ class Accelerator:
     """What the setting asks for.
 
     Attributes:
-        kind: ``auto``, ``cpu``, ``xnnpack``, ``delegate`` or a key of `PROVIDERS`.
+        kind: ``auto``, ``cpu``, ``xnnpack``, ``builtin``, ``delegate`` or a key of `PROVIDERS`.
         threads: of LiteRT's XNNPACK, if given.
         library: of the delegate.
         options: the delegate's own, by name.
@@ -74,9 +75,9 @@ class Accelerator:
             return cls(kind, library=library, options=tuple(_option(option) for option in options))
         if kind == "xnnpack" and rest:
             return cls(kind, threads=_threads(text, rest))
-        if not rest and kind in {"auto", "cpu", "xnnpack", *PROVIDERS}:
+        if not rest and kind in {"auto", "cpu", "xnnpack", "builtin", *PROVIDERS}:
             return cls(kind)
-        known = ", ".join(("auto", "cpu", "xnnpack:THREADS", *PROVIDERS, "delegate:LIBRARY"))
+        known = ", ".join(("auto", "cpu", "xnnpack:THREADS", "builtin", *PROVIDERS, "delegate:LIBRARY"))
         raise AcceleratorUnknown(f"{text!r} is none; take one of {known}")
 
     def __str__(self) -> str:
@@ -88,7 +89,7 @@ class Accelerator:
         """Whether it changes anything for a model file of this kind."""
         if model.suffix == ".onnx":
             return self.kind in PROVIDERS or self.kind == "auto"
-        return self.kind in {"delegate", "xnnpack"}
+        return self.kind in {"delegate", "xnnpack", "builtin"}
 
     def providers(self, available: Collection[str]) -> tuple[str, ...]:
         """Those of ONNX Runtime's ``available`` providers to run on, before the processor; empty for none."""

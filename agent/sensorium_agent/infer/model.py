@@ -181,7 +181,10 @@ class _LiteRt:
         delegates = [_delegate(accelerator)] if accelerator.library else None
         try:
             self._net = interpreter(
-                model_path=str(path), num_threads=accelerator.threads or threads, experimental_delegates=delegates
+                model_path=str(path),
+                num_threads=accelerator.threads or threads,
+                experimental_delegates=delegates,
+                experimental_op_resolver_type=_resolver(builtin=accelerator.kind == "builtin"),
             )
             self._net.allocate_tensors()
         except (ValueError, RuntimeError) as error:
@@ -223,6 +226,15 @@ def _converted(value: Array, wanted: type) -> Array:
     if value.dtype == np.uint8 and wanted is np.float32:
         return np.multiply(value, np.float32(1 / 255), dtype=np.float32)
     return value
+
+
+def _resolver(*, builtin: bool) -> Any:
+    """Which operators LiteRT takes: XNNPACK's where it has them, or its own only."""
+    try:
+        from ai_edge_litert.interpreter import OpResolverType
+    except ImportError:
+        from tflite_runtime.interpreter import OpResolverType
+    return OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if builtin else OpResolverType.AUTO
 
 
 def _port(detail: dict[str, Any]) -> Port:
