@@ -21,7 +21,18 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 
 
 def test_every_command_explains_itself() -> None:
-    for command in ([], ["run"], ["demo"], ["validate"], ["devices"], ["doctor"], ["models"], ["models", "fetch"]):
+    for command in (
+        [],
+        ["run"],
+        ["record"],
+        ["replay"],
+        ["demo"],
+        ["validate"],
+        ["devices"],
+        ["doctor"],
+        ["models"],
+        ["models", "fetch"],
+    ):
         with pytest.raises(SystemExit) as left:
             main([*command, "--help"])
         assert left.value.code == 0

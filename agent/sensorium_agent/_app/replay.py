@@ -109,6 +109,8 @@ def _settings(log: SessionLog, instead: Settings | None) -> Settings:
     try:
         recorded = msgspec.json.decode(log.session.settings, type=Settings)
     except msgspec.DecodeError as error:
+        if instead is not None:
+            return instead
         raise RecordError(
             f"{log.path}: its settings: {error}; replay it with settings of your own: --config"
         ) from error
