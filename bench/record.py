@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import io
 import tempfile
 import time
 from collections.abc import Callable
@@ -47,7 +49,8 @@ async def record(path: Path, media: Media, *, live: bool) -> Timed:
 
 def processor_s(work: Callable[[], object]) -> float:
     began = time.process_time()
-    work()
+    with contextlib.redirect_stdout(io.StringIO()):
+        work()
     return time.process_time() - began
 
 
