@@ -14,7 +14,20 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
 
-VERBS: Final = ("run", "record", "replay", "see", "hear", "demo", "validate", "devices", "doctor", "rules", "models")
+VERBS: Final = (
+    "run",
+    "record",
+    "replay",
+    "see",
+    "hear",
+    "demo",
+    "validate",
+    "devices",
+    "doctor",
+    "rules",
+    "teach",
+    "models",
+)
 """In the order of ``sensorium --help``."""
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
-from sensorium.event import NOTHING, DType, Event, EventStream, Sample, Tensor, Touch, TouchPhase
-from sensorium_agent.infer.touch.contact import Stroke
+from sensorium.event import NOTHING, DType, Event, EventStream, Modality, Sample, Tensor, Touch, TouchPhase
+from sensorium_agent.infer.touch.contact import Points, Stroke
 from sensorium_agent.infer.touch.feel import USUAL, Answer, Feel
 from sensorium_agent.infer.touch.fingers import together
 from sensorium_agent.infer.touch.lines import circle_of, swipe_of
@@ -28,10 +28,19 @@ class TouchPerceiver:
     without a label; fingers that were down together are one event, with their number in its metadata.
     """
 
-    def __init__(self, stream: EventStream, *, feel: Feel = USUAL, strokes: Strokes | None = None) -> None:
+    def __init__(
+        self,
+        stream: EventStream,
+        *,
+        feel: Feel = USUAL,
+        strokes: Strokes | None = None,
+        watch: Callable[[Sequence[Stroke]], None] = lambda _: None,
+    ) -> None:
+        """``watch`` is told the fingers of every stroke that moved, as they are judged."""
         self._stream = stream
         self._feel = feel
         self._strokes = strokes or Strokes()
+        self._watch = watch
         self._down: dict[int, Stroke] = {}
         self._lifted: list[Stroke] = []
         """Of the fingers since all were up; those that moved may still come back."""
@@ -136,6 +145,7 @@ class TouchPerceiver:
 
     def _known(self, strokes: Sequence[Stroke], answer: Answer) -> Answer:
         """The taught stroke, where it is likelier than ``answer``."""
+        self._watch(strokes)
         taught = self._strokes.answer([s.path() for s in strokes], least=self._feel.taught)
         return taught if taught.label and taught.score >= answer.score else answer
 
@@ -214,3 +224,14 @@ class TouchPerceiver:
             features=Tensor.of(shape_together(strokes) if several else shape(strokes), DType.I8),
             metadata=told,
         )
+
+
+def drawings(samples: Iterable[Sample], *, feel: Feel = USUAL) -> list[list[Points]]:
+    """Every stroke that moved in ``samples``, a path [n, 2] for each of its fingers: examples to teach from."""
+    found: list[list[Points]] = []
+    stream = EventStream("drawings", Modality.HAPTIC)
+    pad = TouchPerceiver(stream, feel=feel, watch=lambda strokes: found.append([s.path() for s in strokes]))
+    for sample in samples:
+        pad.perceive(sample)
+    pad.finish(0)
+    return found
