@@ -184,7 +184,7 @@ class Models(_Table, frozen=True, kw_only=True):
     threads: Annotated[int, Meta(ge=1, le=16, description="threads of each model")] = 1
     accelerator: Annotated[
         str,
-        Meta(description="what runs them: auto, cpu, xnnpack:4, builtin, cuda, tensorrt, openvino, coreml, delegate:/a/lib.so"),
+        Meta(description="auto, cpu, xnnpack:4, builtin, cuda, tensorrt, openvino, coreml or delegate:/path/lib.so"),
     ] = "auto"
 
 
