@@ -415,3 +415,16 @@ def test_no_more_is_made_than_is_asked_for() -> None:
 
     assert len(made) <= 6
     assert next(ahead, None) is None
+
+
+def test_every_sample_says_how_exact_its_time_is(tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("0.5 hello\n")
+    (tmp_path / "pulse.csv").write_text("".join(f"{n / 50},{n % 7}\n" for n in range(200)))
+    files = [
+        a_film(tmp_path / "film.avi"),
+        a_wav(tmp_path / "sound.wav", np.zeros(1600, np.int16)),
+        tmp_path / "lines.txt",
+        tmp_path / "pulse.csv",
+    ]
+
+    assert [all_of(file)[0].at_error_ns for file in files] == [50_000_000, 31_250, 500_000, 10_000_000]

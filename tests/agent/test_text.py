@@ -123,7 +123,7 @@ async def test_lines_become_samples_and_empty_ones_do_not(tmp_path: Path, monkey
     assert [first.data, second.data] == [Text("hello"), Text("there")]
     assert (first.sequence, second.sequence) == (0, 1)
     assert first.at_ns == 5_000_000_000
-    assert first.at_error_ns == 100_000_000
+    assert first.at_error_ns == 150_000_000
 
 
 async def test_standard_input_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:

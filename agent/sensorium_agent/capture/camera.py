@@ -23,6 +23,9 @@ _STALL_S: Final = 8.0
 """FFmpeg's own read timeout is in the way of nobody who hangs up, but took 9 s on a silent stall."""
 _BACKLOG_S: Final = 2.0
 """An RTSP server opens with about a second of pictures from before."""
+_NETWORK_NS: Final = 500_000_000
+"""By so much a network camera's picture may be older than its arrival: encoder, network and decoder keep some."""
+_HELD_NS: Final = 1_000_000
 _QUICK_S: Final = 0.005
 """A picture that came quicker than this had been waiting."""
 
@@ -113,13 +116,13 @@ def _grab(source: str, max_fps: float, clock: Clock, put: Callable[[_Picture], N
 
 def _live(capture: Any, source: str, clock: Clock, stop: threading.Event) -> Iterator[tuple[int, int]]:
     """When each picture was grabbed, and by how much that may be wrong: it was exposed after the one before."""
-    before_ns = clock.now_ns()
+    before_ns, on_the_way_ns = clock.now_ns(), _NETWORK_NS if "://" in source else 0
     while not stop.is_set():
         grabbed, at_ns = capture.grab(), clock.now_ns()
         # After its read timeout FFmpeg still gives the pictures its decoder had kept: they are from the past.
         if not grabbed or ("://" in source and at_ns - before_ns > 0.9e9 * _READ_TIMEOUT_S):
             raise SensorFailed(f"camera {_public(source)}: gives no more pictures; {_way_out(source)}")
-        yield at_ns, at_ns - before_ns
+        yield at_ns, at_ns - before_ns + on_the_way_ns
         before_ns = at_ns
 
 
@@ -129,7 +132,8 @@ def _filed(cv2: Any, capture: Any, clock: Clock, stop: threading.Event) -> Itera
     while not stop.is_set() and capture.grab():
         due_ns = began_ns + capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6
         stop.wait(max(0.0, (due_ns - clock.now_ns()) / 1e9))
-        yield clock.now_ns(), 0
+        now_ns = clock.now_ns()
+        yield now_ns, round(abs(now_ns - due_ns)) + _HELD_NS
 
 
 def _opened(cv2: Any, source: str) -> Any:

@@ -117,7 +117,7 @@ class Photo:
         return self.pixels.nbytes
 
     def samples(self) -> Iterator[Sample]:
-        """The one picture."""
+        """The one picture; it is the beginning of all time, exactly."""
         yield Sample(self.modality, self.name, 0, 0, Frame(self.pixels))
 
 
@@ -141,8 +141,14 @@ class Reel:
 
     def samples(self) -> Iterator[Sample]:
         """Its pictures, decoded as they are asked for."""
+        error_ns = _exposure_ns(self.film.fps)
         for number, (at_s, pixels) in enumerate(decode(self.film)):
-            yield Sample(self.modality, self.name, number, round(at_s * 1e9), Frame(pixels))
+            yield Sample(self.modality, self.name, number, round(at_s * 1e9), Frame(pixels), error_ns)
+
+
+def _exposure_ns(fps: float) -> int:
+    """Half a picture's time: when in it the shutter was open, no file says."""
+    return round(0.5e9 / fps)
 
 
 # --- a camera that sees several ----------------------------------------------------------
@@ -210,6 +216,7 @@ class Scene:
     def samples(self) -> Iterator[Sample]:
         """Pictures of the same size, drawn as they are asked for."""
         screens: dict[int, _Screen] = {}
+        error_ns = _exposure_ns(self.fps)
         black: Pixels = np.zeros((self.height, self.width, 3), np.uint8)
         for number, at_s in self._times():
             index = self._seen(at_s)
@@ -217,7 +224,7 @@ class Scene:
             if index is not None:
                 screen = screens.setdefault(index, _Screen(self.things[index], self.width, self.height))
                 pixels = screen.at(at_s)
-            yield Sample(self.modality, self.name, number, round(at_s * 1e9), Frame(pixels))
+            yield Sample(self.modality, self.name, number, round(at_s * 1e9), Frame(pixels), error_ns)
 
     def _times(self) -> Iterator[tuple[int, float]]:
         for number in range(math.floor(self.duration_s * self.fps + 1e-9)):

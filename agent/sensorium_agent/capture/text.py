@@ -16,6 +16,8 @@ from sensorium_agent.capture.sensor import threaded
 from sensorium_agent.capture.tail import POLL_S, Lines, follow
 
 _KEPT: Final = 256
+_TYPED_NS: Final = 50_000_000
+"""From the end of a line to its reading: another process, a pipe and a busy event loop."""
 _LOOK_UP_S: Final = 0.25
 """How often a thread that waits for input looks whether it shall stop."""
 
@@ -36,7 +38,7 @@ class TextSource:
 
     async def samples(self, clock: Clock) -> AsyncGenerator[Sample, None]:
         """One sample a line, dated when it was read; a line of a file may be a poll older."""
-        error_ns = 0 if self._source == "-" else round(POLL_S * 1e9)
+        error_ns = _TYPED_NS if self._source == "-" else _TYPED_NS + round(POLL_S * 1e9)
         number = 0
         async with aclosing(self._lines()) as batches:
             async for lines in batches:

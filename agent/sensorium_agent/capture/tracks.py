@@ -24,6 +24,8 @@ _RUN: Final = SPEECH_RATE_HZ // 50
 _BLOCK_FRAMES: Final = 8192
 _PULSE_RUN_S: Final = 0.2
 _TOUCH_BYTES: Final = 24
+_WRITTEN_NS: Final = 500_000
+"""Files give times to the millisecond."""
 
 Pcm = npt.NDArray[np.int16]
 
@@ -49,6 +51,11 @@ class Track(Protocol):
 
     def samples(self) -> Iterator[Sample]:
         """In order of time, from 0 ns."""
+
+
+def _half(rate_hz: float) -> int:
+    """Half a period: by so much the instant of the last value may be off."""
+    return round(0.5e9 / rate_hz)
 
 
 def _ns(seconds: float) -> int:
@@ -142,7 +149,7 @@ class SoundTrack:
                 voice.add_to(mix, begin)
             pcm = np.clip(np.rint(mix), -32768, 32767).astype(np.int16)
             at_ns = (begin + len(pcm)) * 1_000_000_000 // SPEECH_RATE_HZ
-            yield Sample(self.modality, self.name, number, at_ns, Sound(pcm, SPEECH_RATE_HZ))
+            yield Sample(self.modality, self.name, number, at_ns, Sound(pcm, SPEECH_RATE_HZ), _half(SPEECH_RATE_HZ))
 
 
 # --- text and touch ----------------------------------------------------------------------
@@ -169,7 +176,7 @@ class TextTrack:
     def samples(self) -> Iterator[Sample]:
         """One a line."""
         for number, (at_s, line) in enumerate(self.lines):
-            yield Sample(self.modality, self.name, number, _ns(at_s), Text(line))
+            yield Sample(self.modality, self.name, number, _ns(at_s), Text(line), _WRITTEN_NS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +200,7 @@ class TouchTrack:
     def samples(self) -> Iterator[Sample]:
         """One a touch."""
         for number, (at_s, touch) in enumerate(self.touches):
-            yield Sample(self.modality, self.name, number, _ns(at_s), touch)
+            yield Sample(self.modality, self.name, number, _ns(at_s), touch, _WRITTEN_NS)
 
 
 # --- heart and skin -------------------------------------------------------------------------------
@@ -253,7 +260,8 @@ class PulseTrack:
         """Runs of about 0.2 s, or an interval at its end; ``at_ns`` is the time of the last value."""
         told = heapq.merge(*map(_felt, self.runs), key=lambda pair: pair[0])
         for number, (at_ns, data) in enumerate(told):
-            yield Sample(self.modality, self.name, number, at_ns, data)
+            error_ns = _WRITTEN_NS if isinstance(data, Intervals) else _half(data.rate_hz)
+            yield Sample(self.modality, self.name, number, at_ns, data, error_ns)
 
 
 def _felt(run: PulseRun | BeatRun) -> Iterator[tuple[int, Pulse | Conductance | Intervals]]:

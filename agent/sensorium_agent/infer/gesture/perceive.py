@@ -66,6 +66,7 @@ class GesturePerceiver:
         self._min_score = min_score
         self._readings: dict[int, _Reading] = {}
         self._motions = HandMotions()
+        self._error_ns = 0
         self._moving: dict[int, _Reading] = {}
 
     def perceive(self, sample: Sample) -> Sequence[Event]:
@@ -87,10 +88,11 @@ class GesturePerceiver:
 
     def finish(self, now_ns: int) -> Sequence[Event]:  # noqa: ARG002
         """The movements that the end cut short."""
-        return [self._motion(number, motion, 0) for number, motion in self._motions.finish()]
+        return [self._motion(number, motion, self._error_ns) for number, motion in self._motions.finish()]
 
     def _moved(self, sample: Sample) -> list[Event]:
         """The movements that were over by now, also of hands out of sight."""
+        self._error_ns = sample.at_error_ns
         hands = {number: reading.track.hand.joints for number, reading in self._readings.items()}
         ended = self._motions.see(sample.at_ns, hands)
         self._moving |= self._readings
