@@ -62,9 +62,9 @@ class Model:
 
 
 FITTED: Final = Model(
-    {"bpm": 1.233, "log_rmssd": -0.99, "log_scl": 1.929, "scr_per_min": 0.597},
-    {"bpm": -0.759, "log_rmssd": -0.297, "log_scl": -0.269, "scr_per_min": -0.269},
-    -0.292,
+    {"bpm": 0.955, "log_rmssd": -0.71, "log_scl": 0.612, "scr_per_min": 0.405},
+    {"bpm": -0.463, "log_rmssd": -0.182, "log_scl": -0.138, "scr_per_min": -0.138},
+    -0.331,
 )
 
 

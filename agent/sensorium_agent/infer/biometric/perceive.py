@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,9 +61,13 @@ class BiometricPerceiver:
     once where a sensor that felt a pulse no longer does. Where there is no rhythm to trust it says nothing.
     """
 
-    def __init__(self, stream: EventStream, *, limits: Limits = USUAL) -> None:
+    def __init__(
+        self, stream: EventStream, *, limits: Limits = USUAL, baseline: Callable[[], Baseline] = Baseline
+    ) -> None:
+        """``baseline`` makes that of each new person."""
         self._stream = stream
         self._limits = limits
+        self._new_baseline = baseline
         self._begin_person()
 
     def _begin_person(self) -> None:
@@ -72,7 +76,7 @@ class BiometricPerceiver:
         self._end_ns: int | None = None
         self._looked_s = -math.inf
         self._grip, self._lost = GripWatch(), True
-        self._history, self._skin, self._baseline = rhythm.History(2 * _JUDGED_S), Skin(), Baseline()
+        self._history, self._skin, self._baseline = rhythm.History(2 * _JUDGED_S), Skin(), self._new_baseline()
         self._skin_s = self._heart_s = self._judged_s = self._begun_s = -math.inf
         self._bpm = ""
         self._arousal: Arousal | None = None
