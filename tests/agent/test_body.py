@@ -98,3 +98,20 @@ def test_a_recording_places_intervals_on_its_time_line(tmp_path: Path) -> None:
 
     assert all(isinstance(s.data, Intervals) for s in samples)
     assert np.array([s.at_ns for s in samples]) / 1e9 == pytest.approx([10.8, 11.6, 12.4])
+
+
+def test_what_is_missing_is_held_and_not_made_up() -> None:
+    (alone,) = read_body("# rate_hz=4\nppg\n1\nnan\nnan\n4\n")
+    (timed,) = read_body("t_s,ppg\n0.0,1\n0.1,2\n0.2,\n0.3,4\n2.3,24\n2.4,25\n")
+
+    assert isinstance(alone, Series)
+    assert isinstance(timed, Series)
+    assert alone.values.tolist() == [1, 1, 1, 4]
+    assert timed.values[:4].tolist() == pytest.approx([1, 2, 2, 4])
+    assert set(timed.values[4:22].tolist()) == {4.0}
+    assert timed.values[-1] == pytest.approx(25)
+
+
+def test_a_file_without_any_value_is_refused() -> None:
+    with pytest.raises(BadFile, match="no values"):
+        read_body("t_s,ppg\n0.0,nan\n0.1,nan\n")

@@ -23,6 +23,8 @@ Floats = npt.NDArray[np.float64]
 _RATE: Final = re.compile(r"rate(?:_hz)?\s*[:=]\s*([0-9.]+)", re.IGNORECASE)
 _SLOWEST_S: Final = 0.5
 """A body is not measured less often than this: a larger step is in milliseconds."""
+_GAP_S: Final = 0.5
+_GAP_STEPS: Final = 5
 _IN_SECONDS: Final = 10.0
 """No heart beats every 10 ms: intervals below are in seconds."""
 
@@ -75,10 +77,12 @@ def read_body(
     rows = list(_rows(text))
     if len(rows) < 2:
         raise BadFile("there are no values in it")
+    if all(math.isnan(row[-1]) for row in rows):
+        raise BadFile("there are no values in it")
     if any(len(row) != len(rows[0]) for row in rows):
         raise BadFile("some lines have more columns than others")
     signals = _signals(text, len(rows[0]), signal)
-    table = np.array(rows)
+    table = _filled(np.array(rows))
     times = table[:, signals.index(Signal.TIME)] if Signal.TIME in signals else None
     rate = rate_hz or _stated_rate(text)
     return tuple(
@@ -149,7 +153,23 @@ def _even(times: Floats, values: Floats, rate_hz: float | None, signal: Signal) 
         raise BadFile("every value has the same time")
     rate = rate_hz or 1.0 / typical_s
     due = np.arange(math.floor((times[-1] - times[0]) * rate + 1e-6) + 1) / rate
-    return Series(np.interp(due, times - times[0], values).astype(np.float32), rate, signal)
+    level = np.interp(due, times - times[0], values)
+    return Series(_held(level, due, times - times[0], values).astype(np.float32), rate, signal)
+
+
+def _held(level: Floats, due: Floats, times: Floats, values: Floats) -> Floats:
+    """``level`` with the last value in every gap: a straight line over it would be an invention."""
+    before = np.clip(np.searchsorted(times, due + 1e-9, side="right") - 1, 0, len(times) - 2)
+    longest_s = max(_GAP_S, _GAP_STEPS * float(np.median(np.diff(times))))
+    return np.where(times[before + 1] - times[before] > longest_s, values[before], level)
+
+
+def _filled(table: Floats) -> Floats:
+    """``table`` with the value before in place of those that are missing; what begins with none begins later."""
+    begin = int(np.argmax(np.isfinite(table).all(axis=1)))
+    kept = table[begin:]
+    last = np.maximum.accumulate(np.where(np.isfinite(kept), np.arange(len(kept))[:, None], 0), axis=0)
+    return np.asarray(np.take_along_axis(kept, last, axis=0))
 
 
 def _stated_rate(text: str) -> float | None:
@@ -173,10 +193,11 @@ def _rows(text: str) -> Iterator[tuple[float, ...]]:
 
 def _row(fields: Sequence[str]) -> tuple[float, ...] | None:
     try:
-        numbers = (*map(_time, fields[:1]), *map(float, fields[1:]))
+        # A sensor that lost the skin writes no number.
+        numbers = (*map(_time, fields[:1]), *(float(field.strip() or "nan") for field in fields[1:]))
     except ValueError:
         return None
-    return numbers if all(map(math.isfinite, numbers)) else None
+    return None if any(map(math.isinf, numbers)) or (math.isnan(numbers[0]) and len(numbers) > 1) else numbers
 
 
 def _time(text: str) -> float:

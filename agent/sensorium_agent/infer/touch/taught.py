@@ -3,7 +3,8 @@
 A stroke becomes 32 points at equal steps along its way, about their middle, of unit size. A template is turned onto
 it by the best angle (in closed form: the argument of the complex inner product, as in Protractor, Li 2010) and the
 two are aligned elastically (dynamic time warping in a band, Sakoe and Chiba 1978), because people stretch one part
-of a drawing and not the other. Turning has a small price, so that a V stays a V where its mirror image is taught too.
+of a drawing and not the other. Where a point is counts, and where it heads: a triangle can be stretched to a box,
+its corners cannot. Turning has a small price, so that a V stays a V where its mirror image is taught too.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ _BAND: Final = 3
 _TURN_PRICE: Final = 0.15
 """Of half a turn, in units of a stroke's size."""
 _MOST_FINGERS: Final = 3
-_HALF: Final = 0.235
+_HALF: Final = 0.29
 _FIRST: Final = 0.035
 """The distance at which a stroke is as likely one that nobody taught: with many examples, and more with only one."""
 _SOFT: Final = 0.03
+_HEADING: Final = 0.25
 _COARSE: Final = 3.0
 """A pad that gave so many points doubles the distance."""
 _USUAL_WAY: Final = 6.0
@@ -260,6 +262,7 @@ def _elastic(drawn: Curve, known: npt.NDArray[np.complex128]) -> Points:
     """Mean squared distance of the best alignment within the band, for each row of ``known`` [m, n]."""
     count = len(drawn)
     cost = np.abs(known[:, None, :] - drawn[None, :, None]) ** 2
+    cost += _HEADING * np.abs(_headings(known)[:, None, :] - _headings(drawn)[None, :, None]) ** 2
     total = np.full((count + 1, count + 1, len(known)), np.inf)
     total[0, 0] = 0.0
     for i in range(count):
@@ -268,6 +271,13 @@ def _elastic(drawn: Curve, known: npt.NDArray[np.complex128]) -> Points:
             before = np.minimum(total[i, j] + cost[:, i, j], np.minimum(total[i, j + 1], total[i + 1, j]))
             total[i + 1, j + 1] = before + cost[:, i, j]
     return np.asarray(total[count, count] / (2 * count), np.float64)
+
+
+def _headings(curves: npt.NDArray[np.complex128]) -> npt.NDArray[np.complex128]:
+    """Where each point of ``curves`` [..., n] heads, of size 1."""
+    padded = np.concatenate([curves[..., :1], curves, curves[..., -1:]], axis=-1)
+    steps = padded[..., 2:] - padded[..., :-2]
+    return np.asarray(steps / np.maximum(np.abs(steps), 1e-9), np.complex128)
 
 
 def _logistic(x: float) -> float:
