@@ -1,10 +1,12 @@
 """Measures the gestures that are movements: on generated people of two kinds, and on skeletons of real ones.
 
-    python models/build/motion.py [--clips 300] [--skeletons FILE.npz]
+    python models/build/motion.py [--clips 300] [--skeletons FILE.npz] [--fingertips FILE.csv]
 
 The limits in `infer/gesture/bout.py` were set on `motion_paths.SEEN`; ``UNSEEN`` moves, films and errs differently.
 ``--skeletons`` takes a file of UTD-MHAD (C. Chen, R. Jafari, N. Kehtarnavaz, ICIP 2015): ``skel`` [clip, frame, 20, 3]
 in metres at 30 Hz, ``skel_len``, ``action`` and ``names``. It has no fingers: an open hand is put where the hand was.
+``--fingertips`` takes point_history.csv of Kazuhito00/hand-gesture-recognition-using-mediapipe (Apache-2.0): the tip of
+an index finger at rest, circling and otherwise moving, in overlapping runs of 16 pictures.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ _QUIET: Final = ("walk", "sit to stand", "stand to sit", "lunge", "draw x", "dra
 _PALM_M: Final = 0.09
 _SPINE: Final = 2
 _HANDS: Final = (7, 11)
+_FINGER: Final = {"stop": None, "clockwise": "circle", "counter clockwise": "circle", "move": None}
+_PALMS_PX: Final = (60, 90)  # not in the file, so guessed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,6 +159,34 @@ def _in_sight(clip: npt.NDArray[np.float32], joint: int) -> Iterator[tuple[list[
             yield [round(n * 1e9 / 30) for n in run], joints.astype(np.float32)
 
 
+def measure_fingertips(path: Path) -> None:
+    """Print what is found in the way of one person's index finger."""
+    rows = np.loadtxt(path, delimiter=",")
+    runs = list(_joined(rows[:, 0].astype(int), rows[:, 1:].reshape(len(rows), 16, 2) * [960, 540]))
+    pointing = hand(np.array([[0.8, 0, 0.95, 0.95, 0.95]]), np.random.default_rng(0))[0] * [1, -1, -1]
+    for palm_px in _PALMS_PX:
+        print(f"\na real index finger, if the palm is {palm_px} pixels long:")
+        for kind, (name, wanted) in enumerate(_FINGER.items()):
+            found = []
+            for way in (way for label, way in runs if label == kind):
+                joints = pointing * palm_px + np.pad(way, ((0, 0), (0, 1)))[:, np.newaxis]
+                times = (round(n * 1e9 / 30) for n in range(len(way)))
+                found.append({m.label for m in spot(zip(times, joints.astype(np.float32), strict=True))})
+            print(f"  {name:18} {interval(found.count({wanted} if wanted else set()), len(found))}")
+
+
+def _joined(
+    labels: npt.NDArray[np.int64], runs: npt.NDArray[np.float64]
+) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
+    """Runs of 16 places that follow each other by one picture, as one way each, if of a second or so."""
+    steps = np.diff(runs, axis=1)
+    follows = (np.abs(steps[1:, :-1] - steps[:-1, 1:]).max(axis=(1, 2)) < 1.5) & (labels[1:] == labels[:-1])
+    for part in np.split(np.arange(len(runs)), np.flatnonzero(~follows) + 1):
+        way = np.cumsum(np.concatenate([np.zeros((1, 2)), steps[part, 0], steps[part[-1], 1:]]), axis=0)
+        if len(way) >= 25:
+            yield int(labels[part[0]]), way
+
+
 def print_cost() -> None:
     """Print the thread's CPU time for each picture of a hand."""
     clips = [motion_paths.clip(name, motion_paths.SEEN, np.random.default_rng(0)) for name in motion_paths.GESTURES]
@@ -170,11 +202,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the gestures that are movements.")
     parser.add_argument("--clips", type=int, default=300, help="of each kind")
     parser.add_argument("--skeletons", type=Path, help="a file of UTD-MHAD")
+    parser.add_argument("--fingertips", type=Path, help="a point_history.csv")
     options = parser.parse_args()
     measure("people as known", motion_paths.SEEN, options.clips)
     measure("people not known", motion_paths.UNSEEN, options.clips)
     if options.skeletons:
         measure_skeletons(options.skeletons)
+    if options.fingertips:
+        measure_fingertips(options.fingertips)
     print_cost()
 
 

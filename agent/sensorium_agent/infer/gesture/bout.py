@@ -239,9 +239,18 @@ def _circle(bout: Bout) -> Iterator[Motion]:
             continue
         turned = np.cumsum(_turns(np.diff(path, axis=0)[moving]))
         for values in (turned, -turned):
-            first, last = (int(moving[place]) for place in _rise(values))
-            if last - first >= 8:
-                yield bout.motion("circle", _roundness(path[first : last + 2]), first, last + 1)
+            first, last = _rise(values)
+            loops = [path[moving[one] : moving[other] + 2] for one, other in _loops(values, first, last)]
+            score = max((_roundness(loop) for loop in loops if len(loop) > 8), default=0.0)
+            yield bout.motion("circle", score, int(moving[first]), int(moving[last]) + 1)
+
+
+def _loops(turned: Floats, first: int, last: int) -> Iterator[tuple[int, int]]:
+    """A short turn whole; a long one loop by loop, beginning anew every quarter, for who circles wanders."""
+    so_far = turned[first : last + 1] - turned[first]
+    once = min(2 * math.pi, float(so_far[-1]))
+    for start in np.arange(0, so_far[-1] - once + 1e-6, math.pi / 2):
+        yield first + int(np.argmax(so_far >= start)), first + int(np.argmax(so_far >= start + once - 1e-9))
 
 
 def _roundness(path: Floats) -> float:
@@ -254,7 +263,7 @@ def _roundness(path: Floats) -> float:
     steadiness = around / max(float(np.abs(np.diff(angle)).sum()), 1e-9)
     return min(
         _above(math.degrees(around), 272, 12),
-        _above(float(radius.mean()), 0.36, 0.05),
+        _above(float(radius.mean()), 0.26, 0.04),
         _below(float(radius.std() / max(radius.mean(), 1e-9)), 0.22, 0.02),
         _above(steadiness, 0.9, 0.02),
         _below(around / (2 * math.pi) / span_s, 3.0, 0.2),
