@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from models.shelf import Shelf, taken
 
-from sensorium_models import blobs, choice
+from sensorium_models import blobs, choice, store
 from sensorium_models.choice import SHIPPED, Choice, ChoiceDamaged, VersionRefused
+from sensorium_models.fetch import fetch
 
 A, B = "a" * 64 + ".tflite", "b" * 64 + ".tflite"
 
@@ -88,3 +90,42 @@ def test_versions_lie_side_by_side_under_their_hash(tmp_path: Path) -> None:
     assert len(list((tmp_path / "store").iterdir())) == 2
     assert blobs.find(tmp_path / "store", "7692c3") == [first]
     assert blobs.find(tmp_path / "store", "ffff") == []
+
+
+# --- in the store ------------------------------------------------------------------------
+
+
+def test_fetching_leaves_a_chosen_version_alone(shelf: Shelf) -> None:
+    shelf.use(shelf.wheel("pack", {"p/one.tflite": b"one"}) + taken("one", "pack", "p/one.tflite", b"one"))
+    fetch(say=shelf.say)
+    (shelf.folder / "other.tflite").write_bytes(b"other")
+    blob = store.add("one", shelf.folder / "other.tflite")
+    store.choose("one", lambda now: now.using(blob))
+    shelf.said.clear()
+
+    (state,) = fetch(say=shelf.say)
+
+    assert (state.path.read_bytes(), state.note) == (b"other", f"version {blob[:12]} was chosen")
+    assert shelf.said == []
+
+
+def test_a_chosen_version_that_is_gone_is_mended_by_choosing_again(shelf: Shelf) -> None:
+    shelf.use(taken("one", "pack", "p/one.tflite", b"one"))
+    (shelf.folder / "other.tflite").write_bytes(b"other")
+    blob = store.add("one", shelf.folder / "other.tflite")
+    store.choose("one", lambda now: now.using(blob))
+    (store.root() / blob).unlink()
+
+    with pytest.raises(store.ModelMissing, match=r"run: sensorium models use one shipped$"):
+        store.path("one")
+
+
+def test_a_version_is_found_by_the_beginning_of_its_hash_if_there_is_only_one(shelf: Shelf) -> None:
+    shelf.use(taken("one", "pack", "p/one.tflite", b"one"))
+    (shelf.folder / "other.tflite").write_bytes(b"other")
+    blob = store.add("one", shelf.folder / "other.tflite")
+
+    assert store.find_version("one", blob[:6]) == blob
+    assert store.find_version("one", store.entry("one").sha256[:6]) == SHIPPED
+    with pytest.raises(store.ModelUnknown, match="no versions begin with 'zz'"):
+        store.find_version("one", "zz")
