@@ -10,9 +10,9 @@ Network Delay Measurements, INFOCOM 1999). The skew is a Kalman filter's, over e
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, replace
-from math import inf
 from typing import Final
 
 from sensorium.line_filter import LineFilter
@@ -21,6 +21,7 @@ _S: Final = 1_000_000_000
 _BURST_NS: Final = _S // 2
 """Probes this close together share the network's mood: the quickest of them speaks for all."""
 _REMEMBERED: Final = 256
+_FEW_TRIPS: Final = 24
 _TRIP_SHARE: Final = 1 / 16
 """Of the shortest round trip: how far even a quick probe's two ways differ."""
 _LEAST_DEVIATION_NS: Final = 20_000.0
@@ -179,8 +180,10 @@ class ProbeClock:
         return probe.least_ns - slack <= expected <= probe.most_ns + slack
 
     def _slack_ns(self, at_ns: int) -> float:
+        """How far the expected offset may be wrong; who has seen few round trips does not know the shortest."""
         assert self._line is not None
-        return float(_SIGMAS * self._line.at(self._x(at_ns))[1] ** 0.5)
+        deviation_ns = math.sqrt(self._line.at(self._x(at_ns))[1])
+        return max(_SIGMAS * deviation_ns, self.error_ns(at_ns) if len(self._trips) < _FEW_TRIPS else 0.0)
 
     def _suspect(self, probe: Probe) -> bool:
         """A probe that proves a step is believed as soon as a second one says the same."""
@@ -234,7 +237,7 @@ class ProbeClock:
         while recent[0].returned_ns < now_ns - _ENVELOPE_NS:
             recent.popleft()
         slope, bend = self._line.slope / _S, self._bend
-        least, most = -inf, inf
+        least, most = -math.inf, math.inf
         for p in recent:
             age_ns = now_ns - p.returned_ns
             # An older interval has moved along the skew, and is wider by what the skew may be wrong.

@@ -59,7 +59,8 @@ class RemoteClock:
         self._shifted_ns: int | None = None
         self._shifts = 0
         self._believes_sources = True
-        self._first_probe_ns: int | None = None
+        self._since_ns: int | None = None
+        """When the first probe came; before that, the first message."""
         self.corrected_ns = 0
         """By how much, in all, what is known of the offset was corrected while it settled."""
 
@@ -81,9 +82,11 @@ class RemoteClock:
     def probe(self, probe: Probe) -> bool:
         """Take a probe in; True if it shows that the clock was set."""
         now_ns = probe.returned_ns
-        before = self._offset_ns(now_ns) if self.known else None
+        before, first = self._offset_ns(now_ns) if self.known else None, not self._probed.known
         stepped = self._probed.observe(probe)
-        if before is not None and self._settles(now_ns) and not stepped and self._probed.known:
+        if first and self._probed.known:
+            self._since_ns = now_ns
+        if before is not None and not stepped and self._probed.known and not self._settled(now_ns):
             self.corrected_ns += self._offset_ns(now_ns) - before
         if stepped and self._shifted_ns is not None and probe.returned_ns - self._shifted_ns < _DOUBT_NS:
             self._believes_sources = False
@@ -92,6 +95,7 @@ class RemoteClock:
     def observe(self, stamp_ns: int, arrived_ns: int) -> None:
         """A message stamped ``stamp_ns`` by it has come at ``arrived_ns`` of ours."""
         if not self._probed.known:
+            self._since_ns = arrived_ns if self._since_ns is None else self._since_ns
             self._one_way.observe(stamp_ns, arrived_ns)
 
     def ours(self, stamp_ns: int, near_ns: int) -> Dated:
@@ -108,14 +112,15 @@ class RemoteClock:
     def _offset_ns(self, at_ns: int) -> int:
         return self._probed.offset_ns(at_ns) if self._probed.known else self._one_way.offset_ns()
 
-    def _settles(self, now_ns: int) -> bool:
-        if self._first_probe_ns is None and self._probed.known:
-            self._first_probe_ns = now_ns
-        return self._first_probe_ns is not None and now_ns - self._first_probe_ns < _SETTLES_NS
+    def _settled(self, now_ns: int) -> bool:
+        return self._since_ns is not None and now_ns - self._since_ns >= _SETTLES_NS
 
     def shift(self, by_ns: int, now_ns: int) -> bool:
-        """A source has shown that the clock was set by ``by_ns``; False if probes have belied such a claim."""
-        if not self._believes_sources:
+        """A source has shown that the clock was set by ``by_ns``; False if that is not believed.
+
+        It is not while little is known of the clock, nor after probes have belied such a claim.
+        """
+        if not self._believes_sources or not self._settled(now_ns):
             return False
         self._shifted_ns = now_ns
         self._shifts += 1
