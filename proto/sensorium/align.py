@@ -4,8 +4,8 @@ Pure and deterministic: the aligner holds no clock and does no I/O. It is told t
 call, and the same calls give the same windows. When a window closes:
 
 - as soon as every active source has been heard up to the window's end (`sensorium.watermark` says what that
-  means). Only what a source usually takes is waited for, and a source that has shown no sign for ``idle_ns``,
-  or a sporadic one (a person types when they like), never holds a window;
+  means). Only what a source usually takes is waited for; a source that has shown no sign for ``idle_ns``,
+  and a person who types when they like, hold nothing up;
 - else ``cap_ns`` after its end, whatever is missing.
 
 What comes after that, within ``lateness_ns``, gives a revision of the same window id; what comes later
@@ -91,7 +91,7 @@ class Aligner:
         lateness_ns: how long after its end an event may still amend it.
         stale_ns: how long a modality's last event still counts.
         idle_ns: after this much silence a source holds nothing up.
-        sporadic: modalities that never hold a window.
+        sporadic: modalities that speak when they like and hold nothing up, or only for the little they usually take.
         slot_events: how many events a slot holds; more are dropped and counted. The wire takes no more than 256.
     """
 

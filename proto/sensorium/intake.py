@@ -57,7 +57,7 @@ class Intake:
         modalities: those that are taken.
         cap_ns: how long a window may wait for anything.
         idle_ns: after this much silence a source holds nothing up.
-        sporadic: modalities that never hold a window.
+        sporadic: modalities that speak when they like; see `sensorium.watermark.Habits`.
     """
 
     def __init__(
@@ -109,18 +109,18 @@ class Intake:
 
     def reached(self, modality: Modality, at_ns: int, now_ns: int) -> None:
         """``modality`` has been looked at up to ``at_ns``, whether or not there was anything to say."""
-        self._promises.setdefault(modality, Promise(self._cap_ns)).keep(at_ns, now_ns)
+        self._promises.setdefault(modality, Promise(self._cap_ns, self._idle_ns)).keep(at_ns, now_ns)
 
     def wait(self, end_ns: int) -> Wait:
         """Whom a window that ends at ``end_ns`` waits for."""
-        return Wait(end_ns, (h for m in self.modalities for h in self.holders_of(m)), self._idle_ns)
+        return Wait(end_ns, (h for m in self.modalities for h in self.holders_of(m)))
 
     def holders_of(self, modality: Modality) -> tuple[Holder, ...]:
         """Who speaks for a modality where a window may wait for it: its promise, or else each of its streams."""
-        if modality in self._sporadic:
-            return ()
         promise = self._promises.get(modality)
-        return (promise,) if promise else tuple(self._habits[modality])
+        if promise is None:
+            return tuple(self._habits[modality])
+        return () if modality in self._sporadic else (promise,)
 
     def take_back(self, stream_id: str) -> None:
         """An event that had a place has lost it again."""
@@ -143,7 +143,9 @@ class Intake:
             raise ValueError(f"{event.stream_id}: not of session {self.session_id} with {list(self.modalities)}")
         if len(self._sources) >= STREAMS:
             self._make_room()
-        source = Source(event.modality, Habits(min(event.at_ns, now_ns), self._cap_ns))
+        sporadic = event.modality in self._sporadic
+        habits = Habits(min(event.at_ns, now_ns), self._cap_ns, self._idle_ns, sporadic=sporadic)
+        source = Source(event.modality, habits)
         self._sources[event.stream_id] = source
         self._habits[event.modality].append(source.habits)
         return source

@@ -21,7 +21,7 @@ from sensorium.intake import Counts, Intake
 from sensorium.limits import EVENTS_PER_SLOT
 from sensorium.run import Places, Ref, Run, event_of
 from sensorium.track import HELD, Track
-from sensorium.watermark import Holder
+from sensorium.watermark import awaited_until_ns
 from sensorium.window import Presence, Slot, Window
 
 _MS: Final = 1_000_000
@@ -53,7 +53,7 @@ class PairAligner:
         lateness_ns: how long after that instant an event may still amend it.
         stale_ns: how long a modality's last event still counts.
         idle_ns: after this much silence a source holds nothing up.
-        sporadic: modalities that never hold a pair.
+        sporadic: modalities that speak when they like and hold nothing up, or only for the little they usually take.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class PairAligner:
         if pivot not in modalities:
             raise ValueError(f"pivot must be one of {list(modalities)}, not {pivot}")
         self.session_id, self.skipped = session_id, 0
-        self._pivot, self._tolerance_ns, self._idle_ns = pivot, tolerance_ns, idle_ns
+        self._pivot, self._tolerance_ns = pivot, tolerance_ns
         self._lateness_ns, self._stale_ns = max(lateness_ns, cap_ns), stale_ns
         self._intake = Intake(session_id, modalities, cap_ns=cap_ns, idle_ns=idle_ns, sporadic=sporadic)
         self._tracks = {m: Track() for m in self._intake.modalities if m is not pivot}
@@ -265,13 +265,8 @@ class PairAligner:
         holders = self._intake.holders_of(modality)
         if sure and len(holders) == 1 and distance_ns <= _SURE * self._tracks[modality].period_ns():
             return -1 << 62
-        needed_ns = instant + distance_ns
-        return max((self._awaited_ns(holder, needed_ns) for holder in holders), default=-1 << 62)
-
-    def _awaited_ns(self, holder: Holder, needed_ns: int) -> int:
-        if holder.reached_ns >= needed_ns:
-            return -1 << 62
-        return min(needed_ns + holder.patience_ns, holder.sign_ns + self._idle_ns)
+        until_ns = (awaited_until_ns(holder, instant + distance_ns) for holder in holders)
+        return max(until_ns, default=-1 << 62)
 
     def _give(self, instant: int, now_ns: int) -> Window | None:
         """The pair's window, if nothing is waited for; its next revision, if something late has come."""

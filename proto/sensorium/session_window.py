@@ -66,7 +66,7 @@ class SessionAligner:
         lateness_ns: how long after its end an event may still amend it.
         stale_ns: how long a modality's last event still counts.
         idle_ns: after this much silence a source holds nothing up.
-        sporadic: modalities that never hold a window.
+        sporadic: modalities that speak when they like and hold nothing up, or only for the little they usually take.
         slot_events: how many events a slot holds; more are dropped and counted.
     """
 

@@ -17,11 +17,15 @@ import numpy as np
 from sensorium.run import Int64s
 
 QUANTILE: Final = 0.99
-"""Of its recent delays, how many a stream is waited for; the rest amends."""
+"""How many of its recent delays a stream is waited for; the rest amends."""
+SPORADIC_QUANTILE: Final = 0.9
+SPORADIC_IDLE_NS: Final = 10_000_000_000
+"""Someone who has said nothing for so long is not in the middle of saying something."""
 _DISORDER_OF: Final = 64
 _DELAYS_OF: Final = 512
 _LESSON: Final = 32
 """After so many events what they taught is summed up; until the first time the cap holds."""
+_SPORADIC_LESSON: Final = 8
 _BINS: Final = 128
 """Steps in which delays are told apart, up to the cap; one more holds all that are longer."""
 _NEVER_NS: Final = -(1 << 62)
@@ -34,6 +38,8 @@ class Holder(Protocol):
     """When it last gave a sign."""
     patience_ns: int
     """How long after its end a window waits for what is missing of it."""
+    idle_ns: int
+    """After this much silence it is not waited for."""
 
     @property
     def reached_ns(self) -> int:
@@ -43,10 +49,10 @@ class Holder(Protocol):
 class Promise:
     """A modality whose perceiver says how far it has looked; its streams are not guessed about."""
 
-    __slots__ = ("patience_ns", "reached_ns", "sign_ns")
+    __slots__ = ("idle_ns", "patience_ns", "reached_ns", "sign_ns")
 
-    def __init__(self, cap_ns: int) -> None:
-        self.patience_ns = cap_ns
+    def __init__(self, cap_ns: int, idle_ns: int) -> None:
+        self.patience_ns, self.idle_ns = cap_ns, idle_ns
         self.reached_ns = self.sign_ns = _NEVER_NS
 
     def keep(self, at_ns: int, now_ns: int) -> None:
@@ -59,15 +65,22 @@ class Habits:
     """How a stream's events have come lately: in what disorder, and with what delay.
 
     Both are kept over two generations of events, so that what was long ago is forgotten at a fixed cost.
+
+    A sporadic stream holds nothing until its delays are known, and then only if the cap leaves it the time its
+    events usually take: to wait for words up to a cap that is over before they come would be in vain.
     """
 
     __slots__ = (
-        "_bin_ns", "_cap_ns", "_delays", "_disorder", "_events", "_former", "newest_ns", "patience_ns", "sign_ns"
+        "_bin_ns", "_cap_ns", "_delays", "_disorder", "_events", "_former", "_lesson", "_sporadic",
+        "idle_ns", "newest_ns", "patience_ns", "sign_ns",
     )  # fmt: skip
 
-    def __init__(self, first_ns: int, cap_ns: int) -> None:
+    def __init__(self, first_ns: int, cap_ns: int, idle_ns: int, *, sporadic: bool = False) -> None:
         self.newest_ns, self.sign_ns = first_ns, _NEVER_NS
-        self.patience_ns = self._cap_ns = cap_ns
+        self.patience_ns = 0 if sporadic else cap_ns
+        self.idle_ns = max(idle_ns, SPORADIC_IDLE_NS) if sporadic else idle_ns
+        self._cap_ns, self._sporadic = cap_ns, sporadic
+        self._lesson = _SPORADIC_LESSON if sporadic else _LESSON
         self._bin_ns = max(-(-cap_ns // _BINS), 1)
         self._events = 0
         self._disorder = [0, 0]
@@ -83,7 +96,7 @@ class Habits:
         self._disorder[0] = max(self._disorder[0], behind_ns)
         self._delays[min(max((now_ns - at_ns) // self._bin_ns, 0), _BINS)] += 1
         self._events += 1
-        if self._events % _LESSON == 0:
+        if self._events % self._lesson == 0:
             self._learn()
         # A stamp from the future moves the mark to now and no further: what is to come is not there yet.
         self.newest_ns = max(self.newest_ns, min(at_ns, now_ns))
@@ -97,7 +110,7 @@ class Habits:
         behind = np.maximum(before - at_ns, 0)
         bins = np.clip((now_ns - at_ns) // self._bin_ns, 0, _BINS)
         self._note_disorder(behind)
-        taught = max(len(bins) - (self._events + len(bins)) % _LESSON, 0)
+        taught = max(len(bins) - (self._events + len(bins)) % self._lesson, 0)
         self._note_delays(bins[:taught])
         if taught:
             self._learn()
@@ -126,10 +139,13 @@ class Habits:
         return self.newest_ns - max(self._disorder)
 
     def _learn(self) -> None:
-        """Be as patient as `QUANTILE` of the delays want it, rounded up to a 128th of the cap."""
+        """Be as patient as the delays want it, rounded up to a 128th of the cap."""
         reached = np.cumsum(np.frombuffer(self._delays, np.int64) + np.frombuffer(self._former, np.int64))
-        steps = int(np.searchsorted(reached, QUANTILE * reached[-1])) + 1
-        self.patience_ns = min(steps * self._bin_ns, self._cap_ns)
+        share = SPORADIC_QUANTILE if self._sporadic else QUANTILE
+        steps = int(np.searchsorted(reached, share * reached[-1]))
+        self.patience_ns = min((steps + 1) * self._bin_ns, self._cap_ns)
+        if self._sporadic and not 0 < steps < _BINS:
+            self.patience_ns = 0  # at once, as what is typed, or later than the cap
 
 
 class Wait:
@@ -138,11 +154,10 @@ class Wait:
     Who is no longer waited for is not looked at again: a window costs each holder one look.
     """
 
-    __slots__ = ("_end_ns", "_holders", "_idle_ns")
+    __slots__ = ("_end_ns", "_holders")
 
-    def __init__(self, end_ns: int, holders: Iterable[Holder], idle_ns: int) -> None:
-        self._end_ns, self._idle_ns = end_ns, idle_ns
-        self._holders = list(holders)
+    def __init__(self, end_ns: int, holders: Iterable[Holder]) -> None:
+        self._end_ns, self._holders = end_ns, list(holders)
 
     def is_over(self, now_ns: int) -> bool:
         """Whether the window may close."""
@@ -157,9 +172,14 @@ class Wait:
         return max([self._end_ns, *map(self._until_ns, self._holders)])
 
     def _until_ns(self, holder: Holder) -> int:
-        if holder.reached_ns >= self._end_ns:
-            return self._end_ns
-        return min(self._end_ns + holder.patience_ns, holder.sign_ns + self._idle_ns)
+        return max(awaited_until_ns(holder, self._end_ns), self._end_ns)
+
+
+def awaited_until_ns(holder: Holder, at_ns: int) -> int:
+    """Until when something from before ``at_ns`` may still come from ``holder``; long ago if it cannot."""
+    if holder.reached_ns >= at_ns:
+        return _NEVER_NS
+    return min(at_ns + holder.patience_ns, holder.sign_ns + holder.idle_ns)
 
 
 def _no_delays() -> array[int]:

@@ -67,6 +67,19 @@ def test_never_waits_for_a_person_to_type() -> None:
     assert len(aligner.advance(500 * MS)) == 1
 
 
+def test_waits_for_words_while_someone_speaks_if_the_cap_leaves_time_for_them() -> None:
+    due = {}
+    for cap_ms in (300, 500):
+        aligner = an_aligner(Modality.TEXT, cap_ns=cap_ms * MS)
+        for number in range(40):
+            aligner.push(an_event(10 * number, Modality.TEXT), now_ns=(10 * number + 400) * MS)
+        due[cap_ms] = aligner.next_due_ns()
+
+    assert due[300] == 500 * MS
+    assert due[500] == pytest.approx(900 * MS, abs=4 * MS)
+    assert len(aligner.advance(12_000 * MS)) == 24
+
+
 def test_a_stream_without_marks_reaches_its_newest_event_less_its_disorder() -> None:
     aligner = an_aligner(Modality.GESTURE)
     aligner.push(an_event(100), now_ns=100 * MS)

@@ -14,6 +14,7 @@ from sensorium.align import Aligner
 from sensorium.event import Event, Modality
 from sensorium.run import LONGEST_RUN, Run, RunEvents
 from sensorium.window import Window
+from sensorium.wire import window_from_proto, window_to_proto
 
 MS = 1_000_000
 SESSION = "s"
@@ -112,6 +113,14 @@ def test_events_of_a_run_are_made_when_somebody_looks() -> None:
     assert events == tuple(events)
     assert events[1:] == tuple(events)[1:]
     assert repr(events) == "RunEvents(3)"
+
+
+def test_a_window_of_runs_travels_as_one_of_events() -> None:
+    aligner = Aligner(SESSION, [Modality.HAPTIC])
+    aligner.push_run(a_run([0, 1], [20, 10]), 30 * MS)
+    (window,) = aligner.finish(100 * MS)
+
+    assert window_from_proto(window_to_proto(window)) == window
 
 
 def test_a_window_keeps_only_what_it_shows_of_a_long_run() -> None:

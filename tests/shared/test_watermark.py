@@ -11,10 +11,11 @@ from sensorium.watermark import Habits, Promise, Wait
 
 MS = 1_000_000
 CAP_MS = 300
+IDLE_NS = 1000 * MS
 
 
-def habits_of(delays_ms: list[int], every_ms: int = 10) -> Habits:
-    habits = Habits(0, CAP_MS * MS)
+def habits_of(delays_ms: list[int], every_ms: int = 10, *, sporadic: bool = False) -> Habits:
+    habits = Habits(0, CAP_MS * MS, IDLE_NS, sporadic=sporadic)
     for number, delay in enumerate(delays_ms):
         habits.observe(number * every_ms * MS, (number * every_ms + delay) * MS)
     return habits
@@ -35,12 +36,18 @@ def test_never_longer_than_the_cap_and_not_for_times_in_the_future() -> None:
     assert habits_of([-50] * 64).patience_ns / MS == pytest.approx(0, abs=3)
 
 
+@pytest.mark.parametrize(("delay_ms", "expected_ms"), [(0, 0), (200, 200), (350, 0)])
+def test_a_sporadic_stream_is_waited_for_only_if_the_cap_leaves_it_the_time(delay_ms, expected_ms) -> None:
+    assert habits_of([delay_ms] * 7, sporadic=True).patience_ns == 0
+    assert habits_of([delay_ms] * 8, sporadic=True).patience_ns / MS == pytest.approx(expected_ms, abs=3)
+
+
 def test_what_was_long_ago_is_forgotten() -> None:
     assert habits_of([*[200] * 512, *[20] * 1024]).patience_ns / MS == pytest.approx(20, abs=3)
 
 
 def test_disorder_holds_the_mark_back_until_the_stream_has_been_orderly_for_a_while() -> None:
-    habits = Habits(0, CAP_MS * MS)
+    habits = Habits(0, CAP_MS * MS, IDLE_NS)
     for at_ms in (100, 70):
         habits.observe(at_ms * MS, 100 * MS)
 
@@ -51,7 +58,7 @@ def test_disorder_holds_the_mark_back_until_the_stream_has_been_orderly_for_a_wh
 
 
 def test_a_stamp_from_the_future_moves_the_mark_to_now() -> None:
-    habits = Habits(0, CAP_MS * MS)
+    habits = Habits(0, CAP_MS * MS, IDLE_NS)
     habits.observe(5000 * MS, 100 * MS)
 
     assert habits.reached_ns == 100 * MS
@@ -60,7 +67,7 @@ def test_a_stamp_from_the_future_moves_the_mark_to_now() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_many_events_teach_what_they_teach_one_by_one(seed) -> None:
     random = Random(seed)
-    together, single = (Habits(0, CAP_MS * MS) for _ in range(2))
+    together, single = (Habits(0, CAP_MS * MS, IDLE_NS, sporadic=seed % 2 == 1) for _ in range(2))
     now_ns = 0
     for _ in range(6):
         now_ns += random.randint(0, 10**9)
@@ -73,9 +80,9 @@ def test_many_events_teach_what_they_teach_one_by_one(seed) -> None:
 
 
 def test_a_wait_is_over_when_each_was_heard_or_had_its_time() -> None:
-    promise, habits = Promise(CAP_MS * MS), habits_of([40] * 64)
+    promise, habits = Promise(CAP_MS * MS, IDLE_NS), habits_of([40] * 64)
     promise.keep(0, 600 * MS)
-    wait = Wait(650 * MS, [promise, habits], idle_ns=1000 * MS)
+    wait = Wait(650 * MS, [promise, habits])
 
     assert wait.over_ns() == 950 * MS
     assert not wait.is_over(700 * MS)
