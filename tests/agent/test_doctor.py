@@ -112,6 +112,18 @@ def test_an_accelerator_that_is_set_is_tried(setting: str, state: str, said: str
     assert said in found.detail
 
 
+def test_a_choice_of_versions_that_is_damaged_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENSORIUM_MODELS", str(tmp_path))
+    (tmp_path / "names").mkdir()
+    (tmp_path / "names" / "gesture_classifier.json").write_text("{")
+
+    *_, tried = doctor.acceleration("delegate:/nowhere.so")
+    (found,) = doctor.models(needed=True)
+
+    assert (found.state, tried.state) == ("fail", "warn")
+    assert "gesture_classifier.json" in found.detail
+
+
 def test_a_processor_on_which_a_kernel_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor.arithmetic(["gesture_classifier"]).state == "ok"
 

@@ -5,6 +5,7 @@ Each check looks at one thing and never raises: what it finds is its result.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import importlib.metadata
@@ -128,14 +129,19 @@ def _any_onnx() -> bool:
     """Whether a model of the device wants ONNX Runtime; as fetched, none does."""
     from sensorium_models import store
 
-    return any(state.path.suffix == ".onnx" for state in store.verify(purpose="agent"))
+    with contextlib.suppress(SensoriumError):  # which `models` reports
+        return any(state.path.suffix == ".onnx" for state in store.verify(purpose="agent"))
+    return False
 
 
 def acceleration(setting: str) -> Iterator[Result]:
     """What is set to run the models works; what else could run them."""
     found = accelerators.survey()
     yield Result("Accelerators", "ok", f"here: {', '.join(found.here)}; to be had:", "\n".join(found.ways))
-    why = accelerators.trouble(Accelerator.parse(setting))
+    try:
+        why = accelerators.trouble(Accelerator.parse(setting))
+    except SensoriumError as error:
+        why = f"cannot be tried: {error}"
     if why:
         yield Result(
             "Accelerator",
@@ -214,7 +220,11 @@ def models(*, needed: bool) -> Iterator[Result]:
     """Every model of the device is here and whole."""
     from sensorium_models import store
 
-    states = store.verify(purpose="agent")
+    try:
+        states = store.verify(purpose="agent")
+    except SensoriumError as error:
+        yield Result("Models", _missing(needed), str(error), "delete that file: what came with us is used then")
+        return
     bad = [s for s in states if s.standing != "ok"]
     if not bad:
         yield Result("Models", "ok", f"{len(states)} verified in {store.root()}")
