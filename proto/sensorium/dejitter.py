@@ -20,11 +20,13 @@ _LEAST_NOISE_NS: Final = 50_000.0
 _MEMORY: Final = 300
 """Samples over which the scatter is averaged."""
 _PRIOR: Final = 8
+_YOUNG: Final = 100
 """Samples the first guess of it counts for."""
 _WALK: Final = 20_000.0**2
 """Variance (ns^2) by which the line may walk each second: as the clock it is read on."""
 _RATE_ERROR: Final = 0.01
 """How far a declared rate may be off, as a share of it."""
+_KNOWN_RATE_ERROR: Final = 20e-6
 _RATE_WALK: Final = 10.0**2
 """Variance ((ns/s)^2) by which a rate walks each second."""
 _SIGMAS: Final = 6.0
@@ -72,6 +74,14 @@ class Dejitter:
         self._newest = 0
         self._variance, self._count = _FIRST_NOISE_NS**2 + self._own_variance, 0
         self._off: list[float] = []
+        self._slope: float | None = None
+        """The period, as a line that was followed for long has shown it."""
+        self._followed = 0
+
+    @property
+    def young(self) -> bool:
+        """Whether the line has begun again lately: it may have begun at stamps of a clock just set."""
+        return self._followed < _YOUNG
 
     def place(self, sequence: int, stamp_ns: int) -> Placed:
         """Where sample ``sequence``, stamped ``stamp_ns`` on our clock, belongs."""
@@ -104,9 +114,10 @@ class Dejitter:
     def _begin(self, sequence: int, stamp_ns: int) -> Placed:
         self._origin, self._base_ns, self._newest = sequence, stamp_ns, sequence
         self._off.clear()
+        self._followed = 0
         period_s = self._period_ns / _S
-        slope = float(self._period_ns) if self._line is None else self._line.slope
-        rate_error = _RATE_ERROR if self._count < _MEMORY else _RATE_ERROR / 100
+        slope = self._period_ns if self._slope is None else self._slope
+        rate_error = _RATE_ERROR if self._slope is None else _KNOWN_RATE_ERROR
         self._line = LineFilter(
             0.0,
             0.0,
@@ -128,8 +139,11 @@ class Dejitter:
     def _learn(self, x: float, stamp_ns: int, off: float) -> None:
         assert self._line is not None
         self._count += 1
+        self._followed += 1
         self._line.update(x, float(stamp_ns - self._base_ns), self._variance)
         self._variance += (off * off - self._variance) / min(self._count + _PRIOR, _MEMORY)
+        if self._followed >= _MEMORY:
+            self._slope = self._line.slope
 
     def _outlier(self, value: float, variance: float, off: float) -> Placed:
         """A stamp far off: the line is believed, until six in a row say the same."""

@@ -164,7 +164,10 @@ class SourceClock:
             self._clock.observe(stamp_ns, arrived_ns)
         self._settle()
         raw = self._clock.ours(stamp_ns, arrived_ns)
-        placed = self._dejitter.place(sequence, raw.at_ns)
+        if self._clock.steps != self._steps and self._dejitter.young:
+            placed = self._dejitter.restart(sequence, raw.at_ns)
+        else:
+            placed = self._dejitter.place(sequence, raw.at_ns)
         if placed.off_ns:
             return self._off_line(sequence, raw, placed, arrived_ns)
         if self._periodic:
