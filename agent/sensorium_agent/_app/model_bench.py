@@ -22,6 +22,7 @@ _SAMPLES: Final = {"hand": "opencv-doc/handSrc.jpg", "speech": "pocketsphinx/car
 """What the cold start is measured with: the device's models of video and of audio, each to its first event."""
 _STARTS: Final = 3
 _MOST_THREADS: Final = 16
+_WIDTH: Final = 130
 
 
 class BenchFailed(SensoriumError):
@@ -203,11 +204,13 @@ def show(found: Found) -> None:
         caption="CPU: processor time of a run over all threads; float: what it was made from, run in turns with it"
     )
     for title in ("model", "threads", "MB", "load ms", "RSS MB", "CPU p50", "p99 ms", "wall p50", "p99 ms", "float ms"):
-        table.add_column(title, justify="left" if title == "model" else "right")
+        table.add_column(title, justify="left" if title == "model" else "right", no_wrap=True)
     table.add_column("ours/float", justify="right")
     for row in found.rows:
         table.add_row(*_cells(row))
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)  # a file has no edge to fit into
     console.print(table)
     for note in dict.fromkeys(f"{row.name}: {row.float_missing}" for row in found.rows if row.float_missing):
         console.print(note, highlight=False)
