@@ -26,16 +26,18 @@ from gesture_scores import interval, print_confusion, ranks
 from int8_network import Network, to_litert, train
 
 from sensorium.event import Event, EventStream, Frame, Modality, Sample
-from sensorium_agent.infer.gesture.classify import KNOWN_FROM, LABELS
+from sensorium_agent.infer.gesture.classify import LABELS, MEASURED_FROM
 from sensorium_agent.infer.gesture.perceive import GesturePerceiver
 from sensorium_agent.infer.gesture.shape import SHAPE, hand_shape
 from sensorium_agent.infer.model import Model, load
 from sensorium_models import store
 
 _SEED: Final = 2006
-_STEPS: Final = 5_000
+_STEPS: Final = 4_500
 _BATCH: Final = 512
 _TWICE: Final = 2
+_BLUR: Final = 0.12
+"""Of the shapes while training: generated hands are alike in ways that real ones are not."""
 _KEPT: Final = Path(__file__).parents[1] / "weights" / "gesture_classifier.tflite"
 _NONE: Final = "none"
 assert (*LABELS, _NONE) == hand_model.LABELS
@@ -60,7 +62,8 @@ def batches(rng: np.random.Generator) -> Iterator[Examples]:
             order = rng.permutation(len(labels))
             for begin in range(0, len(labels) - _BATCH + 1, _BATCH):
                 chosen = order[begin : begin + _BATCH]
-                yield shapes[chosen], labels[chosen]
+                blur = rng.normal(0, _BLUR, (_BATCH, SHAPE)).astype(np.float32)
+                yield shapes[chosen] + blur, labels[chosen]
 
 
 def trained() -> Network:
@@ -91,10 +94,10 @@ def chances(model: Model, shapes: npt.NDArray[np.float32]) -> npt.NDArray[np.flo
 
 
 def named(probabilities: npt.NDArray[np.float32]) -> Names:
-    """What an event would say of each hand: a label, or ``none``."""
+    """What is said of hands whose joints are given: a label, or ``none``."""
     known = probabilities[:, : len(LABELS)]
     names = np.array(LABELS)[known.argmax(axis=1)]
-    return np.where(known.max(axis=1) >= KNOWN_FROM, names, _NONE)
+    return np.where(known.max(axis=1) >= MEASURED_FROM, names, _NONE)
 
 
 def measure_generated(model: Model) -> None:

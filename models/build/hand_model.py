@@ -88,41 +88,42 @@ _IN: Final = (Thumb.OVER, Thumb.OVER, Thumb.BESIDE)
 _FOLDED: Final = (*_IN, Thumb.ACROSS)
 
 POSES: Final[Sequence[Pose]] = (
-    Pose("fist", (_IN_FIST, _IN_FIST, _IN_FIST, _IN_FIST), _FOLDED, facing=Facing.ANY, weight=8),
-    Pose("fist", (_IN_FIST, _IN_FIST, _IN_FIST, _IN_FIST), _IN, weight=4),
+    Pose("fist", (_IN_FIST, _IN_FIST, _IN_FIST, _IN_FIST), _FOLDED, facing=Facing.ANY, weight=10),
+    Pose("fist", (_IN_FIST, _IN_FIST, _IN_FIST, _IN_FIST), _IN, weight=6),
     Pose("fist", (_IN_FIST, _IN_FIST, _IN_FIST, _IN_FIST), _FOLDED, facing=Facing.AHEAD, weight=5),
     Pose("open_palm", _FLAT_HAND, _OPEN, (-3, 24), Facing.SIDES, 6),
-    Pose("open_palm", _FLAT_HAND, (Thumb.ALONG,), (-6, 4), weight=1),  # stop
-    Pose("open_palm", (_TOWARDS, _TOWARDS, _TOWARDS, _TOWARDS), _OPEN, (-3, 20), Facing.AHEAD, 5),
+    Pose("open_palm", _FLAT_HAND, (Thumb.ALONG, Thumb.BESIDE, Thumb.BESIDE), (-6, 8), weight=5),  # stop
+    Pose("open_palm", (_TOWARDS, _TOWARDS, _TOWARDS, _TOWARDS), _OPEN, (-3, 20), Facing.AHEAD, 4),
     Pose("point", (_UP, _DOWN, _DOWN, _DOWN), _FOLDED, facing=Facing.SIDES, weight=6),
-    Pose("point", (_TOWARDS, _DOWN, _DOWN, _DOWN), _FOLDED, facing=Facing.AHEAD, weight=6),
-    Pose("thumb_up", (_DOWN, _DOWN, _DOWN, _DOWN), (Thumb.OUT,), facing=Facing.THUMB_UP, weight=8),
-    Pose("thumb_down", (_DOWN, _DOWN, _DOWN, _DOWN), (Thumb.OUT,), facing=Facing.THUMB_DOWN, weight=8),
+    Pose("point", (_TOWARDS, _DOWN, _DOWN, _DOWN), _FOLDED, facing=Facing.AHEAD, weight=9),
+    Pose("thumb_up", (_DOWN, _DOWN, _DOWN, _DOWN), (Thumb.OUT,), facing=Facing.THUMB_UP, weight=9),
+    Pose("thumb_down", (_DOWN, _DOWN, _DOWN, _DOWN), (Thumb.OUT,), facing=Facing.THUMB_DOWN, weight=9),
     Pose("victory", (_UP, _UP, _DOWN, _DOWN), _FOLDED, (9, 42), Facing.SIDES, 6),
     Pose("victory", (_TOWARDS, _TOWARDS, _DOWN, _DOWN), _FOLDED, (9, 42), Facing.AHEAD, 3),
     Pose("ok", ((_R, _R, _H), (_S, _S, _H), (_S, _S, _S, _H), _UP), (Thumb.PINCH,), (0, 25), Facing.SIDES, 7),
     Pose("call", (_DOWN, _DOWN, _DOWN, (_S, _S, _S, _B)), (Thumb.OUT,), facing=Facing.SIDES, weight=7),
     Pose("rock", (_UP, _DOWN, _DOWN, _UP), _FOLDED, (-3, 12), Facing.SIDES, 7),
     Pose("three", (_UP, _UP, _UP, _DOWN), _FOLDED, (0, 28), weight=4),
-    Pose("three", (_UP, _UP, _DOWN, _DOWN), (Thumb.OUT,), (-2, 38), weight=3),
+    Pose("three", (_UP, _UP, _DOWN, _DOWN), (Thumb.OUT,), (8, 40), weight=3),
     Pose("four", _FLAT_HAND, (Thumb.ACROSS, Thumb.ACROSS, Thumb.TUCKED), (-3, 26), Facing.SIDES, 8),
-    Pose("pinch", ((_R, _B), (_R, _L), (_R, _L, _C), (_R, _L, _C)), (Thumb.PINCH,), facing=Facing.SIDES, weight=1.5),
-    Pose("pinch", ((_B,), (_B,), (_B, _B, _C), (_B, _B, _C)), (Thumb.PINCH, Thumb.NEAR), facing=Facing.SIDES, weight=3),
+    Pose("pinch", ((_R, _B), (_R, _L), (_R, _L, _C), (_R, _L, _C)), (Thumb.PINCH,), facing=Facing.SIDES, weight=0.7),
+    Pose("pinch", ((_B,), (_B,), (_B, _B, _C), (_B, _B, _C)), (Thumb.PINCH, Thumb.NEAR), (-3, 14), Facing.SIDES, 2),
     # What looks like one of these and is none of them.
     Pose("none", (_DOWN, _DOWN, _DOWN, _DOWN), (Thumb.OUT,), facing=Facing.THUMB_LEVEL, weight=1),
     Pose("none", (_UP, _DOWN, _DOWN, _DOWN), (Thumb.OUT,), weight=2),  # L, pistol
-    Pose("none", (_UP, _UP, _DOWN, _DOWN), _FOLDED, (-6, 1), weight=0.5),  # two together
+    Pose("none", (_UP, _UP, _DOWN, _DOWN), _FOLDED, (-6, 1), weight=0.3),  # two together
+    Pose("none", (_UP, _UP, _DOWN, _DOWN), (Thumb.OUT,), (-6, 2), weight=1),  # two-fingered pistol
     Pose("none", (_UP, _DOWN, _DOWN, _UP), (Thumb.OUT, Thumb.OUT, Thumb.ALONG), weight=2),  # I love you
-    Pose("none", (_DOWN, _DOWN, _DOWN, _UP), _FOLDED, weight=2),  # little finger
+    Pose("none", (_DOWN, _DOWN, _DOWN, _UP), _FOLDED, weight=1),  # little finger
     Pose("none", (_DOWN, _UP, _DOWN, _DOWN), (*_FOLDED, Thumb.OUT), weight=1.5),
     Pose("none", (_DOWN, _DOWN, _UP, _UP), (*_FOLDED, Thumb.OUT), weight=0.5),
     Pose("none", (_DOWN, _UP, _UP, _DOWN), (*_FOLDED, Thumb.OUT), weight=0.5),
     Pose("none", (_UP, _DOWN, _UP, _UP), (*_FOLDED, Thumb.OUT), weight=0.5),
     Pose("none", (_UP, _UP, _DOWN, _UP), (*_FOLDED, Thumb.OUT), weight=0.5),
-    Pose("none", ((_K,), (_K,), (_K,), (_K,)), (Thumb.OUT, Thumb.ALONG), (0, 15), weight=1),  # claw
+    Pose("none", ((_K,), (_K,), (_K,), (_K,)), (Thumb.OUT, Thumb.ALONG), (0, 15), weight=0.5),  # claw
     Pose("none", ((_H,), (_H,), (_H,), (_H,)), (Thumb.OUT, Thumb.ALONG, Thumb.ACROSS), facing=Facing.ANY, weight=1.5),
     Pose("none", ((_R,), (_R,), (_R,), (_R,)), (Thumb.OPPOSED,), facing=Facing.ANY, weight=2),  # around a thing
-    Pose("none", ((_S, _H), (_S, _H), (_H, _K), (_H, _K)), tuple(Thumb), facing=Facing.ANY, weight=1),
+    Pose("none", ((_S, _H), (_S, _H), (_H, _K), (_H, _K)), tuple(Thumb), facing=Facing.ANY, weight=0.7),
     Pose("none", ((_S, _H, _C), (_S, _H, _C), (_H,), (_S, _H, _C)), tuple(Thumb), facing=Facing.ANY, weight=2),
 )
 
@@ -248,7 +249,7 @@ def _goal(way: Thumb, joints: Floats, rng: np.random.Generator) -> Floats:
     if way is Thumb.OVER:
         place = _on_curled(joints, rng) + np.array([0.0, -0.05, 0.16])
     elif way is Thumb.BESIDE:
-        place = joints[:, 5] * (0.5 - 0.5 * part) + joints[:, 6] * (0.5 + 0.5 * part) + [0.14, 0.0, 0.02]
+        place = joints[:, 5] * (1 - part) + joints[:, 6] * part + [0.15, -0.05, 0.02]
     elif way is Thumb.ACROSS:
         place = joints[:, 5] * (1 - part) + joints[:, 17] * part + [-0.08, 0.0, 0.14]
         place[:, 1] -= rng.uniform(0.0, 0.4, count)

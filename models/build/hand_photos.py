@@ -1,7 +1,7 @@
 """Photos of hands and of none, with what they show: the sample photos, and a folder of one's own.
 
-The folder has a folder for each of ``fist open_palm point thumb_up thumb_down victory``, one ``none`` for hands that
-show nothing we know, one ``any_hand`` for hands about which people may disagree, and one ``no_hand``.
+The folder has a folder for each label of the classifier that it shows (``fist``, ``open_palm``, ...), one ``none`` for
+hands that show nothing we know, one ``any_hand`` for hands about which people may disagree, and one ``no_hand``.
 """
 
 from __future__ import annotations

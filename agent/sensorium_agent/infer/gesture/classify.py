@@ -14,8 +14,10 @@ LABELS: Final = (
     "fist", "open_palm", "point", "thumb_up", "thumb_down", "victory",
     "ok", "call", "rock", "three", "four", "pinch",
 )  # fmt: skip
-KNOWN_FROM: Final = 0.45
-"""Probability from which a label is said."""
+KNOWN_FROM: Final = 0.65
+"""Probability from which a label is said of a hand in a picture: most hands there mean nothing."""
+MEASURED_FROM: Final = 0.4
+"""The same where joints alone are given: without depth, or squeezed by a picture's sides, the surest is less sure."""
 HAND_FEATURES: Final = 64  # 21 joints x, y, z and the handedness
 Floats = npt.NDArray[np.float32]
 

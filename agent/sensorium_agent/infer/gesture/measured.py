@@ -10,8 +10,8 @@ from sensorium.event import Event, EventStream, Tensor
 from sensorium_agent.capture.landmarks import Landmarks
 from sensorium_agent.infer.gesture.classify import (
     HAND_FEATURES,
-    KNOWN_FROM,
     LABELS,
+    MEASURED_FROM,
     Floats,
     GestureClassifier,
     hand_features,
@@ -33,7 +33,7 @@ def _event(stream: EventStream, index: int, features: Floats | None, classifier:
         return stream.event(0, label=None, quality=0.0, metadata={"index": str(index), "hands": "0"})
     chances = classifier.probabilities(features)
     best = int(chances[: len(LABELS)].argmax())
-    known = bool(chances[best] >= KNOWN_FROM)
+    known = bool(chances[best] >= MEASURED_FROM)
     both = np.zeros(2 * HAND_FEATURES, np.float32)
     both[:HAND_FEATURES] = features
     return stream.event(

@@ -56,7 +56,7 @@ def hand_shape(joints: Floats) -> Floats:
 
 
 def _in_palm_frame(joints: Floats) -> tuple[Floats, Floats, Floats]:
-    """Joints [n, 21, 3] turned and mirrored into the palm's frame, the palm's size [n, 1] there, the hand's extent [n, 1].
+    """Joints [n, 21, 3] in the palm's frame, the palm's size [n, 1] there, and the hand's extent [n, 1].
 
     The extent is the root mean square distance of the joints from their centre in the picture, and the frame's unit.
 
