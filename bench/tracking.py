@@ -9,7 +9,6 @@ in turns with the bare model in one run.
 from __future__ import annotations
 
 import itertools
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from unittest import mock
@@ -29,6 +28,7 @@ from sensorium_models import media, store
 Picture = np.ndarray
 Way = Callable[[float], tuple[float, float]]
 _SIZE = (640, 480)
+_LANE = {"palm": "palm_detection", "landmark": "hand_landmark", "classifier": "gesture_classifier"}
 
 
 class Counted:
@@ -69,29 +69,33 @@ def still(t: float) -> tuple[float, float]:
 
 
 def cost_of_following() -> None:
-    """Print the tracking path against the landmark model alone, and the share of a core at 30 pictures a second."""
+    """Print tracking, and the whole gesture lane, against the landmark model alone; and the share of a core."""
     palm, landmark = Counted(load(store.path("palm_detection"))), Counted(load(store.path("hand_landmark")))
-    classifier = load(store.path("gesture_classifier"))
-    perceiver = GesturePerceiver(
-        EventStream("bench", Modality.GESTURE), palm=palm, landmark=landmark, classifier=classifier
+    tracker = HandTracker(PalmDetector(palm), LandmarkModel(landmark))
+    lane = GesturePerceiver(
+        EventStream("bench", Modality.GESTURE), **{name: load(store.path(file)) for name, file in _LANE.items()}
     )
     bare = load(store.path("hand_landmark"))
     crop = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), np.uint8)
-    spent: list[float] = []
-    alone: list[float] = []
-    for n, picture in enumerate(seen(still, 20, 30)):
+    turns: dict[str, Callable[[Sample], object]] = {
+        "landmark model alone": lambda _: bare.run(crop),
+        "tracking": lambda sample: tracker.follow(sample.data.pixels, sample.at_ns),
+        "whole gesture lane": lane.perceive,
+    }
+    spent: dict[str, list[float]] = {name: [] for name in turns}
+    for n, picture in enumerate(seen(still, 20, 30, zoom=0.6)):
         sample = Sample(Modality.VIDEO, "camera", n, n * 33_333_333, Frame(picture))
-        turns = [(spent, perceiver.perceive, sample), (alone, bare.run, crop)]
-        for times, work, what in turns[:: 1 if n % 2 else -1]:  # who is second finds its weights in the cache
+        for name in np.roll(list(turns), n):  # who comes later finds more in the cache
             began = time.thread_time()
-            work(what)
-            times.append(time.thread_time() - began)
-    followed, model = np.mean(spent[30:]), np.mean(alone[30:])
-    print(f"steady hand, {len(spent)} pictures: palm detector {palm.runs} times, landmarks {landmark.runs}")
-    print(f"landmark model alone {model * 1e3:.2f} ms; whole gesture lane {followed * 1e3:.2f} ms a picture")
-    print(f"gesture lane / landmark model alone = {followed / model:.3f}   (to reach: 1.15)")
-    print(f"medians: {statistics.median(spent) / statistics.median(alone):.3f}")
-    print(f"30 pictures a second of 640x480: {followed * 30:.1%} of a core   (to stay under: 25 %)")
+            turns[name](sample)
+            spent[name].append(time.thread_time() - began)
+    mean = {name: float(np.mean(times[30:])) for name, times in spent.items()}
+    alone = mean["landmark model alone"]
+    print(f"steady hand, {n + 1} pictures: palm detector {palm.runs} times, landmarks {landmark.runs}")
+    print(", ".join(f"{name} {seconds * 1e3:.2f} ms" for name, seconds in mean.items()) + " a picture")
+    print(f"tracking / landmark model alone = {mean['tracking'] / alone:.3f}   (to reach: 1.15)")
+    print(f"whole gesture lane / landmark model alone = {mean['whole gesture lane'] / alone:.3f}")
+    print(f"30 pictures a second of 640x480: {mean['whole gesture lane'] * 30:.1%} of a core   (to stay under: 25 %)")
 
 
 def cost_of_looking() -> None:

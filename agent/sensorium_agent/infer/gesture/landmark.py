@@ -20,7 +20,7 @@ from sensorium_agent.infer.model import Model
 SIZE_PX: Final = 224
 JOINTS: Final = 21
 # The box of the next crop leaves the finger tips out: they move most, and the crop is twice the box.
-_STEADY: Final = np.array([0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18])
+_STEADY: Final = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)
 _SHARP: Final = 120.0  # variance of the Laplacian at which half the quality is given
 
 
@@ -55,14 +55,17 @@ class Hand:
 
     def next_crop(self) -> Region:
         """Where to look for this hand in the next picture."""
-        xy = self.joints[:, :2]
-        dx, dy = (xy[5] + 2 * xy[9] + xy[13]) / 4 - xy[0]
+        points: list[list[float]] = self.joints.tolist()  # for so few, plain numbers are quicker than arrays
+        wrist, index, middle, ring = (points[joint] for joint in (0, 5, 9, 13))
+        dx, dy = ((index[axis] + 2 * middle[axis] + ring[axis]) / 4 - wrist[axis] for axis in (0, 1))
         angle = math.atan2(dx, -dy)
         cos, sin = math.cos(angle), math.sin(angle)
-        upright = xy[_STEADY] @ np.array([[cos, -sin], [sin, cos]], np.float32)
-        low, high = upright.min(axis=0), upright.max(axis=0)
-        x, y = (low + high) / 2
-        box = Region(float(x * cos - y * sin), float(x * sin + y * cos), float((high - low).max()), angle)
+        steady = [points[joint] for joint in _STEADY]
+        across = [p[0] * cos + p[1] * sin for p in steady]
+        along = [p[1] * cos - p[0] * sin for p in steady]
+        left, right, top, bottom = min(across), max(across), min(along), max(along)
+        x, y = (left + right) / 2, (top + bottom) / 2
+        box = Region(x * cos - y * sin, x * sin + y * cos, max(right - left, bottom - top), angle)
         return box.shifted(0.0, -0.1, scale=2.0)
 
 

@@ -17,7 +17,7 @@ _LOST: Final = 1000 * _MS  # so long a lost hand is looked for in every picture
 _NONE: Final = (45 * _MS, 200 * _MS)  # least and most between two looks while no hand is followed
 _ONE: Final = (200 * _MS, 4000 * _MS)  # and while one is, for a second
 _CELLS: Final = (16, 12)
-_CHANGED: Final = 10.0  # levels; the mean of 16 pixels changes by 4 where each is noisy by 10
+_CHANGED: Final = 16.0  # levels; the mean of 16 pixels changes by 4 where each is noisy by 10
 
 Glance = npt.NDArray[np.float32]
 
