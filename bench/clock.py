@@ -17,7 +17,7 @@ import numpy as np
 from sensorium.probe_clock import Probe
 from sensorium.remote_clock import RemoteClock, SourceClock
 
-SECONDS = 300.0
+SECONDS = 600.0
 MS = 1_000_000
 RATES_HZ = {"watch": 8.0, "glove": 25.0, "camera": 30.0, "microphone": 50.0, "pad": 100.0}
 
@@ -180,7 +180,7 @@ def show(scenario: Scenario, seeds: int) -> None:
 
 
 def main() -> None:
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     print(f"{seeds} seeds, {len(RATES_HZ)} sources, {SECONDS:g} s each")
     for scenario in SCENARIOS:
         show(scenario, seeds)
