@@ -209,6 +209,15 @@ def test_a_pulse_much_smaller_than_usual_is_no_contact() -> None:
     assert "contact_lost" in [e.label for e in all_of(curve)]
 
 
+def test_a_coarse_sensor_read_often_is_in_contact() -> None:
+    curve = np.round(pulse(60, 500.0) / 12) * 12
+
+    events = feel(runs(curve.astype(np.float32), 500.0, 100))
+
+    assert len(events) > 20
+    assert all(abs(float(e.metadata["bpm"]) - 60) < 2 for e in events[4:])
+
+
 def test_violent_movement_lowers_the_quality() -> None:
     curve = pulse(70, seconds=30)
     curve[2000:2200] += (2000 * np.sin(np.arange(200) / 4)).astype(np.float32)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sensorium_agent.infer.biometric.pulse import clipped_share, flat, held_share
 
 _HELD: Final = 0.9
+_LOOKED_HZ: Final = 25.0
 _CLIPPED: Final = 0.5
 _POOR: Final = 0.1
 _LEARN: Final = 0.05
@@ -42,9 +43,11 @@ class GripWatch:
     def __init__(self) -> None:
         self._usual: float | None = None
 
-    def judge(self, newest: npt.NDArray[np.floating]) -> Grip:
+    def judge(self, newest: npt.NDArray[np.floating], rate_hz: float) -> Grip:
         """How the sensor sits in the ``newest`` two seconds or so of raw values."""
-        if not len(newest) or flat(newest) or held_share(newest) > _HELD or clipped_share(newest) > _CLIPPED:
+        # A coarse sensor that is read often says the same several times, and feels a pulse all the same.
+        held = held_share(newest[:: max(round(rate_hz / _LOOKED_HZ), 1)])
+        if not len(newest) or flat(newest) or held > _HELD or clipped_share(newest) > _CLIPPED:
             return Grip(Contact.LOST, 0.0)
         size = _size(newest)
         relative = size / self._usual if self._usual else 1.0

@@ -121,7 +121,7 @@ class BiometricPerceiver:
 
     def _look(self, sample: Sample) -> list[Event]:
         newest = self._curve[-round(_GRIP_S * self._rate_hz) :]
-        grip = self._grip.judge(newest)
+        grip = self._grip.judge(newest, self._rate_hz)
         if grip.contact is Contact.LOST:
             return self._let_go(sample)
         found = pulse.find(self._curve, self._rate_hz)
