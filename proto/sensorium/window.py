@@ -55,7 +55,8 @@ class Window:
     Attributes:
         id: ``{session}.{index}``; the symbol made of this window has the same id.
         session_id: whose events these are.
-        index: counts the session's windows; start = index * hop.
+        index: of a hop window its number (start = index * hop); of a session window the time of the event that
+            first opened it, of a pair that of its pivot, in ns.
         revision: 0 when first closed, then one more for each late amendment.
         start_ns: first instant inside, on the device's monotonic clock.
         end_ns: first instant after it.
