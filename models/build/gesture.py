@@ -126,7 +126,7 @@ def measure_cost(model: Model) -> None:
 
 def measure_sets(root: Path, model: Model) -> None:
     """Print the accuracy on each collection of real landmarks, and over the collections."""
-    shares = []
+    right, total = [], []
     sure, unknown = [], []
     for collection in hand_sets.collections(root, (*LABELS, _NONE)):
         probabilities = chances(model, hand_shape(collection.joints))
@@ -134,12 +134,17 @@ def measure_sets(root: Path, model: Model) -> None:
         said = named(probabilities)
         print_confusion(collection.name, collection.truth, said)
         if shown.any():
-            shares.append(float((said == collection.truth)[shown].mean()))
+            right.append(int((said == collection.truth)[shown].sum()))
+            total.append(int(shown.sum()))
         sure.append(probabilities[:, : len(LABELS)].max(axis=1))
         unknown.append(~shown)
-    print(f"collections: mean {np.mean(shares):.3f} of the known, least {min(shares):.3f}, of {len(shares)}")
-    everything = ~np.concatenate(unknown)
-    print(f"collections, a known hand against an unknown one: AUROC {ranks(np.concatenate(sure), everything):.3f}")
+    shares = np.array(right) / np.array(total)
+    print(
+        f"{len(shares)} collections: mean {shares.mean():.3f}, median {np.median(shares):.3f}, least {shares.min():.3f}"
+    )
+    print(f"all their hands that show something known: {interval(sum(right), sum(total))}")
+    known = ~np.concatenate(unknown)
+    print(f"collections, a known hand against an unknown one: AUROC {ranks(np.concatenate(sure), known):.3f}")
 
 
 def look(photo: hand_photos.Photo, classifier: Model) -> Event | None:
