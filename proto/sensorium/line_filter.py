@@ -46,12 +46,12 @@ class LineFilter:
         d = x - self.x
         variance = self.variance + d * (2 * self._cross + d * self._slope_variance)
         walked = abs(d) * (self._value_walk + d * d * self._slope_walk / 3)
-        return self.value + d * self.slope, variance + walked
+        return self.value + d * self.slope, max(variance + walked, 0.0)
 
     @property
     def slope_deviation(self) -> float:
         """How far the slope may be wrong: one standard deviation."""
-        return math.sqrt(self._slope_variance)
+        return math.sqrt(max(self._slope_variance, 0.0))
 
     def update(self, x: float, value: float, variance: float) -> None:
         """Take a reading in; one from before the newest counts as if it stood beside it, on the same line."""

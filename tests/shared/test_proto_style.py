@@ -164,15 +164,27 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "WindowBatch.windows": (f"most {limits.WINDOWS_PER_MESSAGE}",),
     "Refusal.field": (TEXT,),
     "Refusal.reason": (TEXT,),
+    "Introduction.device_id": (f"{limits.DEVICE_NAME_BYTES} letters",),
+    "Introduction.boot_id": (NAME,),
+    "Introduction.sources": (f"most {limits.SOURCES_PER_DEVICE}",),
+    "Source.name": (f"{limits.DEVICE_NAME_BYTES} letters",),
+    "Reading.line": (TEXT,),
+    "Reading.series": (f"most {limits.VALUES_PER_READING} values",),
+    "Readings.readings": (f"most {limits.READINGS_PER_MESSAGE}",),
+    "Acceptance.software": (NAME,),
+    "ConnectRefusal.field": (TEXT,),
+    "ConnectRefusal.reason": (TEXT,),
     "FuseBatchRequest.windows": (f"most {limits.WINDOWS_PER_MESSAGE}",),
 }
 
 
 def test_comments_promise_the_limits_the_code_holds(files: list[FileDescriptorProto]) -> None:
     said = {name: comments(f)[path] for f in files for name, path in parts(f)}
-    checked = {f.name for f in files} & {f"sensorium/v1/{n}.proto" for n in ("event", "window", "symbol", "fusion")}
+    checked = {f.name for f in files} & {
+        f"sensorium/v1/{n}.proto" for n in ("event", "window", "symbol", "fusion", "device")
+    }
 
-    assert len(checked) == 4
+    assert len(checked) == 5
     assert [(name, want) for name, wants in PROMISES.items() for want in wants if want not in said[name]] == []
     sized = {n for f in files if f.name in checked for n, p in parts(f) if re.search(r"\d bytes|at most \d", said[n])}
     assert sized - set(PROMISES) - {"FusionService.FuseBatch"} == set()

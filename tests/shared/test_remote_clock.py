@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sensorium.dejitter import Dejitter
 from sensorium.one_way import OneWayClock
@@ -259,3 +261,24 @@ def test_the_bound_holds_from_the_first_sample_on(seed: int, noise_ms: float) ->
 
     assert held == len(errors)
     assert np.percentile(errors[250:], 95) < 3 * MS
+
+
+INSTANTS = st.integers(0, 1 << 62)
+NEAR = st.integers(0, 100 * S)
+PROBES = st.builds(Probe, NEAR, NEAR, NEAR, NEAR) | st.builds(Probe, INSTANTS, INSTANTS, INSTANTS, INSTANTS)
+SAMPLES = st.tuples(st.integers(0, 200), NEAR, NEAR) | st.tuples(INSTANTS, INSTANTS, INSTANTS)
+
+
+@given(st.lists(PROBES | SAMPLES, max_size=60), st.sampled_from([0, 1, 10 * MS, 3600 * S]))
+def test_whatever_a_device_says_its_dates_are_before_their_arrival_and_bounded(
+    said: list[Probe | tuple[int, int, int]], period_ns: int
+) -> None:
+    clock = RemoteClock()
+    source = SourceClock(clock, period_ns=period_ns)
+    for one in said:
+        if isinstance(one, Probe):
+            clock.probe(one)
+        else:
+            dated = source.date(*one)
+            assert dated.at_ns <= one[2]
+            assert dated.error_ns >= 0
