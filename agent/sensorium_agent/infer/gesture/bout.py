@@ -160,8 +160,8 @@ def _swipe_score(bout: Bout, stroke: Stroke, direction: tuple[float, float]) -> 
     growth = abs(float(bout.size[stroke.last] - bout.size[stroke.first]))
     sure = [
         _above(stroke.length, 1.3, 0.25),
-        _above(stroke.length / stroke.span_s, 3.6, 0.7),
-        _below(stroke.span_s, 0.85, 0.1),
+        _above(stroke.length / stroke.span_s, 3.0, 0.5),
+        _below(stroke.span_s, 1.1, 0.1),
         _above(stroke.length / max(stroke.path, 1e-9), 0.82, 0.05),
         _below(off_deg, 32, 5),
         _below(growth, 0.4, 0.08),
@@ -169,8 +169,10 @@ def _swipe_score(bout: Bout, stroke: Stroke, direction: tuple[float, float]) -> 
         # A fist carries, strikes and pulls.
         _above(float(np.median(bout.most[stroke.first : stroke.last + 1])), 1.25, 0.05),
     ]
-    if direction[1]:  # a hand is raised to begin and lowered to end: only from rest, and within sight, is it meant
+    if direction[1]:  # a hand is raised to begin and lowered to end: only quickly, from rest and in sight is it meant
         sure.append(_above(stroke.first * _GRID_NS / 1e9, 0.12, 0.02))
+        sure.append(_above(stroke.length / stroke.span_s, 3.6, 0.7))
+        sure.append(_below(stroke.span_s, 0.85, 0.1))
     if direction[1] > 0 and bout.lost:
         sure.append(_above((len(bout.palm) - stroke.last) * _GRID_NS / 1e9, 0.16, 0.02))
     return min(sure)
