@@ -11,9 +11,10 @@ Pure and deterministic, as `sensorium.align`.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
+from itertools import chain
 from typing import Final
 
 from sensorium.event import Event, Modality
@@ -79,8 +80,12 @@ class PairAligner:
         self._pairs: dict[int, _Pair] = {}
         self._instants: list[int] = []
         self._new: set[int] = set()
+        self._waiting: list[int] = []
+        """Those of them whose pairs were not given out yet."""
         self._heard: dict[Modality, tuple[int, int]] = {}
-        """Modalities heard since the last look, and the earliest and latest pivot for which that may matter."""
+        """Modalities heard since the last look, and the times of their first and last event."""
+        self._moved: dict[Modality, tuple[int, int]] = {}
+        """Modalities that were heard further since then: from where, and up to where."""
         self._due: list[tuple[int, int, Modality]] = []
         self._last_given_ns = -1 << 62
 
@@ -99,7 +104,7 @@ class PairAligner:
         source = self._intake.admit(event, now_ns)
         if source is not None:
             self._take(event, now_ns, source.counts)
-            self._note(event.modality, before_ns, event.at_ns, event.at_ns)
+            self._note(event.modality, event.at_ns, event.at_ns, before_ns)
 
     def push_run(self, run: Run, now_ns: int) -> None:
         """Take the events of a run, as if they were pushed one after the other.
@@ -116,13 +121,13 @@ class PairAligner:
         elif len(rows):
             self._take_rows(run, rows, now_ns, source.counts)
             at_ns = run.at_ns[rows]
-            self._note(modality, before_ns, int(at_ns.min()), int(at_ns.max()))
+            self._note(modality, int(at_ns.min()), int(at_ns.max()), before_ns)
 
     def reached(self, modality: Modality, at_ns: int, now_ns: int) -> None:
         """``modality`` has been looked at up to ``at_ns``, whether or not there was anything to say."""
         before_ns = self._reached_ns(modality)
         self._intake.reached(modality, at_ns, now_ns)
-        self._note(modality, before_ns, at_ns, at_ns)
+        self._note_progress(modality, before_ns)
 
     def _take(self, event: Event, now_ns: int, counts: Counts) -> None:
         if self._is_late(event.at_ns, now_ns):
@@ -155,6 +160,7 @@ class PairAligner:
         if pair is None:
             pair = self._pairs[event.at_ns] = _Pair([])
             insort(self._instants, event.at_ns)
+            insort(self._waiting, event.at_ns)
         pair.pivots.append(event)
         self._new.add(event.at_ns)
         counts.placed += 1
@@ -164,7 +170,7 @@ class PairAligner:
 
     def _comes_after(self, modality: Modality, at_ns: int) -> bool:
         """Whether an event is nearer to a pivot whose pair was given out than what it was given out with."""
-        for instant in self._between(at_ns - self._tolerance_ns, at_ns + self._tolerance_ns):
+        for instant in self._near(self._instants, at_ns, at_ns):
             pair = self._pairs[instant]
             if pair.window is None:
                 continue
@@ -183,11 +189,16 @@ class PairAligner:
     def _reached_ns(self, modality: Modality) -> list[int]:
         return [holder.reached_ns for holder in self._intake.holders_of(modality)]
 
-    def _note(self, modality: Modality, before_ns: list[int], first_ns: int, last_ns: int) -> None:
-        """Events from ``first_ns`` to ``last_ns`` matter to the pivots near them, progress to those it passed."""
-        reached = [*before_ns, *self._reached_ns(modality), *self._heard.get(modality, ())]
-        first_ns = min([first_ns, *reached]) - self._tolerance_ns
-        self._heard[modality] = first_ns, max([last_ns, *reached]) + self._tolerance_ns
+    def _note(self, modality: Modality, first_ns: int, last_ns: int, before_ns: list[int]) -> None:
+        """Events matter to the pivots near them."""
+        times = (first_ns, last_ns, *self._heard.get(modality, ()))
+        self._heard[modality] = min(times), max(times)
+        self._note_progress(modality, before_ns)
+
+    def _note_progress(self, modality: Modality, before_ns: list[int]) -> None:
+        """How far a modality was heard matters to the pivots that it has passed."""
+        if reached := [*before_ns, *self._reached_ns(modality), *self._moved.get(modality, ())]:
+            self._moved[modality] = min(reached), max(reached)
 
     # --- what comes out -----------------------------------------------------------------
 
@@ -201,18 +212,16 @@ class PairAligner:
     def finish(self, now_ns: int) -> tuple[Window, ...]:
         """Give out every pair that is still waiting: nothing more will come."""
         given = list(self.advance(now_ns))
-        for instant in self._instants:
-            pair = self._pairs[instant]
-            if pair.window is None:
-                pair.until_ns.clear()
-                if (window := self._give(instant, now_ns)) is not None:
-                    given.append(window)
+        for instant in [*self._waiting]:
+            self._pairs[instant].until_ns.clear()
+            if (window := self._give(instant, now_ns)) is not None:
+                given.append(window)
         self._due.clear()
         return tuple(given)
 
     def next_due_ns(self) -> int | None:
         """When to call `advance` next if nothing happens; None if no pair is waiting."""
-        if self._new or self._heard:
+        if self._new or self._heard or self._moved:
             return 0
         return self._due[0][0] if self._due else None
 
@@ -226,13 +235,16 @@ class PairAligner:
         for instant in self._new:
             for modality in self._tracks:
                 self._choose(instant, modality, now_ns)
-        for modality, (first_ns, last_ns) in self._heard.items():
+        near = ((m, self._near(self._instants, *times)) for m, times in self._heard.items())
+        passed = ((m, self._near(self._waiting, *times)) for m, times in self._moved.items())
+        for modality, instants in chain(near, passed):
             if modality is not self._pivot:
-                for instant in self._between(first_ns, last_ns):
+                touched.update(instants)
+                for instant in instants:
                     self._choose(instant, modality, now_ns)
-                    touched.add(instant)
         self._new.clear()
         self._heard.clear()
+        self._moved.clear()
         while self._due and self._due[0][0] <= now_ns:
             until_ns, instant, modality = heappop(self._due)
             pair = self._pairs.get(instant)
@@ -279,6 +291,7 @@ class PairAligner:
         if before is None:
             name, session = f"{self.session_id}.{instant}", self.session_id
             pair.window = Window(name, session, instant, 0, start_ns, end_ns, now_ns, slots)
+            del self._waiting[bisect_left(self._waiting, instant)]
         else:
             pair.window = replace(before, revision=before.revision + 1, closed_at_ns=now_ns, slots=slots)
         pair.late.clear()
@@ -306,9 +319,10 @@ class PairAligner:
             return Slot(modality, Presence.STALE, (event_of(last[1]),), end_ns - last[0])
         return Slot(modality, Presence.ABSENT)
 
-    def _between(self, first_ns: int, last_ns: int) -> Iterable[int]:
-        """The pivots' instants in an interval."""
-        return self._instants[bisect_left(self._instants, first_ns) : bisect_right(self._instants, last_ns)]
+    def _near(self, instants: list[int], first_ns: int, last_ns: int) -> list[int]:
+        """Those within the tolerance of an interval."""
+        first = bisect_left(instants, first_ns - self._tolerance_ns)
+        return instants[first : bisect_right(instants, last_ns + self._tolerance_ns)]
 
     def _forget(self, now_ns: int) -> None:
         oldest_ns = self._oldest_ns(now_ns)
