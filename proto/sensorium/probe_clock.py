@@ -145,6 +145,11 @@ class ProbeClock:
         here = self._envelope
         return round(here.half_ns + here.bend * abs(at_ns - here.at_ns))
 
+    @property
+    def skew(self) -> float:
+        """By how much their clock runs faster than ours, as a share."""
+        return self._envelope.slope
+
     def shift(self, by_ns: int, error_ns: int) -> None:
         """Their clock was set by ``by_ns``, as something other than probes has shown."""
         assert self._line is not None

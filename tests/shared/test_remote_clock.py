@@ -19,9 +19,9 @@ S = 1000 * MS
 
 
 class Phone:
-    """A device 2 s ahead and 80 ppm fast, whose clock can be set; its link takes 3 ms there and 2 ms back, or more."""
+    """A device a day ahead and 80 ppm fast, whose clock can be set; its link takes 3 ms there and 2 ms back, or more."""
 
-    def __init__(self, seed: int = 0, ahead_ns: int = 2 * S) -> None:
+    def __init__(self, seed: int = 0, ahead_ns: int = 100_000 * S) -> None:
         self.ahead_ns = ahead_ns
         self._rng = np.random.default_rng(seed)
 
@@ -183,7 +183,8 @@ def test_what_is_not_periodic_keeps_its_stamps() -> None:
 # --- a source ----------------------------------------------------------------------------
 
 
-def test_events_show_a_set_clock_before_the_next_probe_does() -> None:
+@pytest.mark.parametrize("step_ns", [350 * MS, -350 * MS, 24 * 3600 * S, -24 * 3600 * S])
+def test_events_show_a_set_clock_before_the_next_probe_does(step_ns: int) -> None:
     phone = Phone()
     clock = probed(phone)
     source = SourceClock(clock, period_ns=10 * MS)
@@ -191,7 +192,7 @@ def test_events_show_a_set_clock_before_the_next_probe_does() -> None:
     for n in range(400):
         true_ns = 20 * S + n * 10 * MS
         if n == 200:
-            phone.ahead_ns += 350 * MS
+            phone.ahead_ns += step_ns
         errors.append(source.date(n, phone.theirs(true_ns), true_ns + 6 * MS).at_ns - true_ns)
 
     assert clock.steps == 1
