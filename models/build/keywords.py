@@ -95,14 +95,16 @@ def fit(windows: Floats, labels: npt.NDArray[np.int64], *, steps: int, seed: int
     mean, scale = _standard(windows)
     inputs, targets = torch.from_numpy((windows - mean) / scale), torch.from_numpy(labels)
     layers = nn.Sequential(
-        nn.Dropout(0.2), nn.Linear(windows.shape[1], HIDDEN), nn.ReLU(), nn.Dropout(0.4), nn.Linear(HIDDEN, OTHER + 1)
+        nn.Dropout(0.15), nn.Linear(windows.shape[1], HIDDEN), nn.ReLU(), nn.Dropout(0.35), nn.Linear(HIDDEN, OTHER + 1)
     )
+    weight = torch.ones(OTHER + 1)
+    weight[OTHER] = 2.5  # what is none of the words comes in more kinds than they do
     optimizer = torch.optim.AdamW(layers.parameters(), 2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
     for _ in range(steps):
         chosen = torch.randint(0, len(inputs), (256,))
-        noisy = inputs[chosen] + 0.15 * torch.randn(256, inputs.shape[1])
-        loss = nn.functional.cross_entropy(layers(noisy), targets[chosen], label_smoothing=0.03)
+        noisy = inputs[chosen] + 0.12 * torch.randn(256, inputs.shape[1])
+        loss = nn.functional.cross_entropy(layers(noisy), targets[chosen], weight, label_smoothing=0.03)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -124,8 +126,8 @@ def _standard(windows: Floats) -> tuple[Floats, Floats]:
 
 
 def heard_in(paths: Sequence[Path]) -> dict[Path, list[tuple[str, float]]]:
-    """The keywords the device hears in each recording, with their scores, from 0.3."""
-    ear = perceiver(Listening(threshold=0.3))
+    """The keywords the device hears in each recording, with their scores, from 0.05."""
+    ear = perceiver(Listening(threshold=0.05))
     return {path: [(str(e.label), e.score) for e in hear(ear, read(path)) if e.label in KEYWORDS] for path in paths}
 
 
@@ -229,7 +231,7 @@ def main() -> None:
     training = verbs.add_parser("train")
     training.add_argument("examples", type=Path, nargs="+")
     training.add_argument("--out", type=Path, default=WEIGHTS)
-    training.add_argument("--steps", type=int, default=3000)
+    training.add_argument("--steps", type=int, default=2000)
     training.add_argument("--seed", type=int, default=1)
     training.set_defaults(run=train)
     measuring = verbs.add_parser("evaluate")

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sensorium_agent.infer.keyword import DEPTH, KEYWORDS, OTHER, Choice, Chosen, Keywords, Listening
+from sensorium_agent.infer.keyword import DEPTH, KEYWORDS, OTHER, Choice, Keywords, Listening, calibrated
 from sensorium_agent.infer.model import Array
 from sensorium_agent.infer.speech_embedding import HOP, STEP, Spectrogram, mel
 
@@ -67,19 +67,19 @@ def test_one_sure_answer_between_unsure_ones_is_no_word() -> None:
 
 
 def test_of_two_words_in_sight_at_once_the_surer_is_told() -> None:
-    told = chosen(*[answer(STOP, 0.7)] * 2, *[answer(GO, 0.99)] * 2, *[answer()] * 3)
+    told = chosen(*[answer(STOP, 0.7)] * 3, *[answer(GO, 0.99)] * 4, *[answer()] * 4)
 
     assert [word for word, _ in told] == [GO]
 
 
 def test_the_same_word_again_is_told_again_once_it_was_out_of_sight() -> None:
-    said = [answer(STOP)] * 4 + [answer()] * 4
+    said = [answer(STOP)] * 4 + [answer()] * 5
 
     assert [word for word, _ in chosen(*said, *said)] == [STOP, STOP]
 
 
 def test_two_words_in_a_row_are_two() -> None:
-    assert [word for word, _ in chosen(*[answer(STOP)] * 5, *[answer(GO)] * 5, answer(), answer())] == [STOP, GO]
+    assert [word for word, _ in chosen(*[answer(STOP)] * 5, *[answer(GO)] * 6, *[answer()] * 3)] == [STOP, GO]
 
 
 def test_a_word_nobody_asked_for_is_not_told() -> None:
@@ -89,18 +89,27 @@ def test_a_word_nobody_asked_for_is_not_told() -> None:
 
 
 def test_a_higher_threshold_takes_surer_words_only() -> None:
-    assert chosen(*[answer(STOP, 0.8)] * 5, answer(), listening=Listening(threshold=0.9)) == []
+    assert chosen(*[answer(STOP, 0.4)] * 5, *[answer()] * 3, listening=Listening(threshold=0.99)) == []
 
 
 def test_what_waits_is_told_when_nothing_more_comes() -> None:
     choice = Choice(Listening(threshold=0.6))
-    choice.push(answer(STOP))
-    choice.push(answer(STOP))
+    for _ in range(4):
+        assert choice.push(answer(STOP)) is None
 
     found = choice.flush()
 
-    assert found == Chosen(STOP, pytest.approx(0.95), 1)
+    assert found is not None
+    assert (found.word, found.hop) == (STOP, 3)
     assert choice.flush() is None
+
+
+def test_a_score_grows_with_the_odds_and_is_a_probability() -> None:
+    scores = calibrated(np.linspace(-6, 6, 50, dtype=np.float32))
+
+    assert (np.diff(scores) > 0).all()
+    assert 0 < scores[0] < 0.05
+    assert 0.95 < scores[-1] < 1
 
 
 # --- sound -------------------------------------------------------------------------------
@@ -131,7 +140,7 @@ def test_a_voice_is_listened_to_from_before_it_began_and_a_little_longer() -> No
 
 def test_a_word_lies_where_the_sound_is_loud() -> None:
     sound = burst(0.5, 0.4, 0.7)
-    keywords = Keywords(Counts(), Answers(*[answer()] * 9, *[answer(STOP)] * 4))
+    keywords = Keywords(Counts(), Answers(*[answer()] * 6, *[answer(STOP)] * 5))
     for end in range(8_000, 15_000, 512):
         keywords.voice(end)
 

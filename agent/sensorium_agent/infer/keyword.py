@@ -25,11 +25,15 @@ OTHER: Final = len(KEYWORDS)
 """Index of what is none of them."""
 DEPTH: Final = 6
 """Vectors the network looks at: 1.175 s."""
-THRESHOLD: Final = 0.85
+THRESHOLD: Final = 0.4
 """Probability from which a word counts: models/cards/keywords.md says what it finds and what it takes for a word."""
 
 _ROWS_A_HOP: Final = HOP // STEP
 _KNOWN: Final = ROWS + (DEPTH - 1) * _ROWS_A_HOP
+_LEAST: Final = 1 / 256  # the step of the network's answers
+_NONE: Final = -5.5  # log odds of what is not there at all
+_MEAN: Final = 4  # answers: a word is in sight for 320 ms
+_PLATT: Final = (1.42, 1.35)
 _QUIET: Final = 2.0  # a row of the spectrogram at one step of 16 bits
 _PATIENCE: Final = 2  # hops without a better answer until a word is told: its next sound may make it another
 _REST: Final = 4  # hops: two words do not end within 320 ms
@@ -37,7 +41,7 @@ _QUIETER: Final = 1.6  # log10 of power: a word ends where it is 16 dB below its
 _GAP: Final = 14  # rows: the closure of a "t" or "p" lies within a word
 _RECENT: Final = 60  # rows before an answer in which its word is
 _HOLD: Final = 11_520  # samples, 720 ms: how long a voice keeps the network awake
-_AFTER: Final = 6 * HOP
+_AFTER: Final = (_MEAN + _PATIENCE + 2) * HOP
 
 Floats = npt.NDArray[np.float32]
 
@@ -70,7 +74,7 @@ class Chosen:
 
 
 class Choice:
-    """Turns probabilities, 80 ms apart, into one answer a word."""
+    """Turns answers of the network, 80 ms apart, into one answer a word."""
 
     def __init__(self, listening: Listening | None = None) -> None:
         listening = listening or Listening()
@@ -80,7 +84,7 @@ class Choice:
 
     def reset(self) -> None:
         """Nothing was heard."""
-        self._last = np.zeros(OTHER, np.float32)
+        self._odds: deque[Floats] = deque([np.full(OTHER, _NONE, np.float32)] * _MEAN, maxlen=_MEAN)
         self._best: Chosen | None = None
         self._hop = 0
         self._rest_until = 0
@@ -89,12 +93,12 @@ class Choice:
     def push(self, probabilities: Floats) -> Chosen | None:
         """The next answer [22] of the network; a word once no better one can come."""
         hop, self._hop = self._hop, self._hop + 1
-        mean = np.where(self._wanted, (self._last + probabilities[:OTHER]) / 2, 0.0)
-        self._last = probabilities[:OTHER].copy()
-        if self._told is not None and mean[self._told] < self._threshold / 2:
+        self._odds.append(log_odds(probabilities))
+        scores = np.where(self._wanted, calibrated(np.mean(self._odds, axis=0)), 0.0)
+        if self._told is not None and scores[self._told] < self._threshold / 2:
             self._told = None
-        word = int(mean.argmax())
-        score = float(mean[word])
+        word = int(scores.argmax())
+        score = float(scores[word])
         if hop >= self._rest_until and word != self._told and score >= self._threshold:
             self._best = max(self._best or Chosen(word, 0.0, hop), Chosen(word, score, hop), key=lambda c: c.score)
         done = self._best is not None and hop - self._best.hop >= _PATIENCE
@@ -106,6 +110,22 @@ class Choice:
         if found is not None:
             self._told, self._rest_until = found.word, found.hop + _REST
         return found
+
+
+def log_odds(probabilities: Floats) -> Floats:
+    """Of each word against everything else, from an answer [22] of the network, float32 [21]."""
+    words = probabilities[:OTHER]
+    return np.asarray(np.log(words + _LEAST) - np.log(1 - words + _LEAST), np.float32)
+
+
+def calibrated(odds: Floats) -> Floats:
+    """Probability that a word was said, from its mean log odds: 1 / (1 + exp(-(slope * odds + offset))).
+
+    After J. Platt, "Probabilistic outputs for support vector machines", 1999. The two numbers were fitted to what people
+    said, as many keywords as other words.
+    """
+    slope, offset = _PLATT
+    return np.asarray(1 / (1 + np.exp(-(slope * odds + offset))), np.float32)
 
 
 class Keywords:
@@ -147,10 +167,10 @@ class Keywords:
     def finish(self) -> list[Spotted]:
         """The words that the sound's end completes: the network wants to hear what comes after one."""
         end = self._fed + len(self._held)
-        return [
-            replace(found, begin=min(found.begin, end), end=min(found.end, end))
-            for found in self.feed(np.zeros(_AFTER, np.int16))
-        ]
+        found = list(self.feed(np.zeros(_AFTER, np.int16)))
+        if (last := self._choice.flush()) is not None:
+            found.append(self._placed(last))
+        return [replace(word, begin=min(word.begin, end), end=min(word.end, end)) for word in found]
 
     def _step(self) -> Spotted | None:
         """One hop; without a voice nothing is computed but the spectrogram."""
