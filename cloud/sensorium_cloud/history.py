@@ -15,7 +15,8 @@ from typing import Final, Protocol
 START: Final = "0-0"
 """Before every entry."""
 SYMBOL: Final = "symbol"
-"""Stream type of what is not an event of one modality."""
+EPISODE: Final = "episode"
+"""Stream types of what is not an event of one modality."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Entry:
     """One thing that happened.
 
     Attributes:
-        stream_type: a modality for an event, or `SYMBOL`.
+        stream_type: a modality for an event, `SYMBOL` or `EPISODE`.
         timestamp_ns: event time, on the clock of who sent it.
         sequence: the event's or window's number in its stream.
         data: JSON, without media.

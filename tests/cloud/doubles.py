@@ -14,7 +14,7 @@ from sensorium import wire
 from sensorium.delivery import Hello, Response, SequencedWindow, Welcome
 from sensorium.errors import FieldError
 from sensorium.event import Event, Media, Modality
-from sensorium.symbol import Provenance, Revision, Symbol, entropy_of
+from sensorium.symbol import Provenance, Revision, Share, Symbol, entropy_of
 from sensorium.v1 import fusion_pb2, fusion_pb2_grpc
 from sensorium.window import Presence, Slot, Window
 from sensorium_cloud._app.server import running
@@ -66,7 +66,7 @@ def a_symbol(window: Window) -> Symbol:
         confidence=0.9,
         alternatives=(),
         domains=("GESTURE",),
-        shares=(),
+        shares=tuple(Share(slot.modality, slot.presence) for slot in window.slots),
         entropy=entropy_of((0.9, 0.1), (1.0,), 0.0, 1),
         latency=(),
         timeline=(),

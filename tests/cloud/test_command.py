@@ -88,7 +88,7 @@ def _properties() -> dict[str, str]:
 
     found = {}
     for table, definition in schema(Settings)["$defs"].items():
-        for key, value in definition["properties"].items():
+        for key, value in definition.get("properties", {}).items():
             found[f"{table}.{key}"] = value.get("description") or value.get("$ref", "") or str(value.get("anyOf", ""))
     return found
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, closing
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, nullcontext
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -19,13 +20,19 @@ from prometheus_client import CollectorRegistry
 
 from sensorium import clock, concepts
 from sensorium.errors import SensoriumError
+from sensorium.event import Modality
 from sensorium.symbol import ModelRef
-from sensorium_cloud._app.metrics import Metrics
+from sensorium_cloud._app.hall import chronicle
+from sensorium_cloud._app.metrics import Metrics, exposition
 from sensorium_cloud._app.service import SERVICE, FusionService, Terms
 from sensorium_cloud._app.settings import Encoders, Listen, Settings, State, Tls, pem
+from sensorium_cloud._app.settings import History as HistoryTable
+from sensorium_cloud.access import Access, Grant
 from sensorium_cloud.answer import Desk, Memory
 from sensorium_cloud.encode import FrameEncoder, SentenceEncoder, add_pictures, add_words
 from sensorium_cloud.fusion import Fuser
+from sensorium_cloud.history import History, Recent
+from sensorium_cloud.network import read_card
 from sensorium_cloud.refine import Capacity, Engines, Refinery
 from sensorium_cloud.store import Store
 
@@ -63,6 +70,13 @@ def check_files(settings: Settings) -> None:
 def _vocabulary(settings: Settings) -> concepts.Vocabulary:
     chosen = settings.fusion.vocabulary
     return concepts.load(Path(chosen) if chosen else None)
+
+
+def _sizes() -> Mapping[Modality, int]:
+    """Numbers in a feature vector, by modality, as the fusion network's card says."""
+    from sensorium_models import store
+
+    return read_card(store.path("fusion").with_suffix(".json")).dims
 
 
 def load_engines(settings: Settings) -> Engines:
@@ -145,23 +159,74 @@ async def running(
     """
     server = grpc.aio.server(options=_options(settings.listen, shared=shared))
     address = _bind(server, settings.listen, settings.tls)
+    registry = registry or CollectorRegistry()
     with closing(opened(settings.state)) as store:
         memory = Memory(store, wall_s=partial(_wall_s, clock.DeviceClock()))
-        metrics = Metrics(registry or CollectorRegistry())
-        refinery = Refinery(engines, _capacity(settings), sinks=[metrics.fused])
+        metrics = Metrics(registry)
+        history = _history(settings.history)
+        refinery = Refinery(engines, _capacity(settings), sinks=[metrics.fused, chronicle(history)])
         async with asyncio.TaskGroup() as lanes:
-            work = (memory.run(), refinery.run(), metrics.run(refinery.waiting))
+            work = (memory.run(), refinery.run(), metrics.run(refinery.waiting), history.run())
             tasks = [lanes.create_task(forever) for forever in work]
             async with asyncio.TaskGroup() as answers:
                 desk = Desk(
                     answers, memory, refinery, max_in_flight=settings.engine.max_waiting, count=metrics.answered
                 )
                 server.add_generic_rpc_handlers([FusionService(desk, _terms(settings, engines)).handlers()])
-                async with _started(server, settings.listen):
+                gateway = partial(_gateway, settings, desk, history, answers, registry, shared=shared)
+                async with _started(server, settings.listen), gateway() if settings.gateway.enabled else nullcontext():
                     log.info("server.ready address=%s tls=%s", address, bool(settings.tls.certificate))
                     yield address
             for task in tasks:
                 task.cancel()
+
+
+def _history(table: HistoryTable) -> History:
+    if not table.redis:
+        device = clock.DeviceClock()
+        return Recent(lambda: 1000 * _wall_s(device), retention_s=table.retention_s)
+    from sensorium_cloud.redis_history import RedisHistory, connected
+
+    return RedisHistory(connected(table.redis), retention_s=table.retention_s)
+
+
+@asynccontextmanager
+async def _gateway(
+    settings: Settings,
+    desk: Desk,
+    history: History,
+    group: asyncio.TaskGroup,
+    registry: CollectorRegistry,
+    *,
+    shared: bool,
+) -> AsyncIterator[None]:
+    """WebSocket and HTTP beside gRPC, until the block is left."""
+    from sensorium_cloud._app import gateway
+    from sensorium_cloud._app.batch_job import Job
+    from sensorium_cloud._app.hall import Hall
+    from sensorium_cloud._app.http import serving
+
+    vocabulary, sizes, device = _vocabulary(settings), _sizes(), clock.DeviceClock()
+    patience_ns = round(settings.engine.patience_s * 1e9)
+    hall = Hall(group, desk, history, vocabulary=vocabulary, sizes=sizes, clock=device, patience_ns=patience_ns)
+    stopping = asyncio.Event()
+    parts = gateway.Parts(
+        hall,
+        Job(desk.refinery, vocabulary, sizes, device, patience_ns),
+        history,
+        Access((t.sha256, Grant(t.tenant, t.sessions, frozenset(t.may))) for t in settings.gateway.tokens),
+        device,
+        ready=lambda: not stopping.is_set() and desk.refinery.fusion.backlog.age_ns(time.monotonic_ns()) < patience_ns,
+        metrics=partial(exposition, registry),
+        software=software(),
+    )
+    async with serving(gateway.build(parts), settings.gateway, shared=shared) as address:
+        log.warning("gateway.ready address=http://%s", address)
+        try:
+            yield
+        finally:
+            stopping.set()
+            hall.close()
 
 
 def opened(state: State) -> Store:

@@ -13,11 +13,13 @@ from msgspec import Meta
 from sensorium import limits, settings
 from sensorium.event import NOTHING
 from sensorium.settings import SettingsError
+from sensorium_cloud.access import Right
 
 _SECRETS: Final[Mapping[str, str]] = {
     "SENSORIUM_CLOUD_TLS_CERTIFICATE": "tls.certificate",
     "SENSORIUM_CLOUD_TLS_KEY": "tls.key",
     "SENSORIUM_CLOUD_TLS_CLIENT_CA": "tls.client_ca",
+    "REDIS_URL": "history.redis",
 }
 _PEM: Final = "-----BEGIN"
 _LEAST_MESSAGE_BYTES: Final = limits.MEDIA_BYTES + (1 << 18)
@@ -81,6 +83,31 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_answers: Annotated[Count, Meta(description="how many answers are remembered")] = 50_000
 
 
+class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody who may use the gateway; where there are none, everybody who reaches it may."""
+
+    sha256: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$", description="of the token: printf %s TOKEN | sha256sum")]
+    tenant: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]*$", max_length=40, description="whose sessions these are")] = ""
+    sessions: Annotated[tuple[str, ...], Meta(min_length=1, description="which of them; * is anything")] = ("*",)
+    may: Annotated[tuple[Right, ...], Meta(min_length=1, description="what is allowed")] = tuple(Right)
+
+
+class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """WebSocket and HTTP, for browsers, scripts, load balancers and Prometheus."""
+
+    enabled: Annotated[bool, Meta(description="whether there is one")] = False
+    host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="TCP port; 0 takes a free one")] = 8080
+    tokens: Annotated[tuple[Token, ...], Meta(description="who may use it")] = ()
+
+
+class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What happened in sessions, for who comes later or follows along."""
+
+    redis: Annotated[str, Meta(description="redis://HOST:PORT/NUMBER; or REDIS_URL; empty: in each process")] = ""
+    retention_s: Annotated[Count, Meta(description="how long it is kept")] = 3600
+
+
 class Fusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a symbol may mean."""
 
@@ -97,6 +124,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     encoders: Encoders = Encoders()
     state: State = State()
     fusion: Fusion = Fusion()
+    gateway: Gateway = Gateway()
+    history: History = History()
 
     @property
     def name(self) -> str:
@@ -127,9 +156,16 @@ def _checked(found: Settings, where: str) -> Settings:
         if getattr(tls, key) and not getattr(tls, needs):
             raise SettingsError(where, f"tls.{key}", f"needs tls.{needs} too")
         pem(getattr(tls, key), f"tls.{key}", where)
+    if found.gateway.enabled and not found.gateway.tokens and not _is_loopback(found.gateway.host):
+        reason = "needed where others can reach the gateway: add [[gateway.tokens]], or listen on 127.0.0.1"
+        raise SettingsError(where, "gateway.tokens", reason)
     if found.fusion.vocabulary and not Path(found.fusion.vocabulary).is_file():
         raise SettingsError(where, "fusion.vocabulary", f"no such file: {found.fusion.vocabulary}")
     return found
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def pem(value: str, key: str, where: str = "settings") -> bytes:

@@ -1,0 +1,385 @@
+"""The gateway: sessions over WebSocket and HTTP, for browsers, scripts, load balancers and Prometheus.
+
+`build` makes the application; `Hall` does the work. Bodies are read by msgspec, which is also where their schemas
+come from, so that a message has one definition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from msgspec import Meta
+
+from sensorium import lines
+from sensorium.clock import Clock
+from sensorium.errors import FieldError
+from sensorium_cloud._app.batch_job import Batch, Job
+from sensorium_cloud._app.hall import Hall, Member
+from sensorium_cloud.access import Access, Grant, Right
+from sensorium_cloud.history import EPISODE, START, SYMBOL, History, placed
+from sensorium_cloud.room import ClockAnswer, Name, Said, parsed
+
+_MAX_MESSAGE: Final = 1 << 20
+_ASK_EVERY_S: Final = (0.1, 2.0)
+"""Between questions about a client's clock: at first, and later on."""
+_HASTE: Final = 12
+_UNANSWERED: Final = 32
+_MAX_HISTORY: Final = 10_000
+_UNDERSTOOD: Final = (SYMBOL, EPISODE)
+_BAD: Final = 4400
+_FORBIDDEN: Final = 4403
+_FULL: Final = 4429
+_names = itertools.count()
+_session_name: Final[msgspec.json.Decoder[Name]] = msgspec.json.Decoder(Name)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the gateway stands on.
+
+    Attributes:
+        hall: the sessions that are fed here.
+        job: answers batches.
+        history: what happened in sessions.
+        access: who may what.
+        clock: of this machine.
+        ready: whether new work is taken.
+        metrics: everything in Prometheus's text format.
+        software: name and version.
+    """
+
+    hall: Hall
+    job: Job
+    history: History
+    access: Access
+    clock: Clock
+    ready: Callable[[], bool]
+    metrics: Callable[[], bytes]
+    software: str
+
+
+class Batches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /api/multimodal/batch``."""
+
+    batches: Annotated[tuple[Batch, ...], Meta(min_length=1, max_length=64)]
+
+
+_batches: Final[msgspec.json.Decoder[Batches]] = msgspec.json.Decoder(Batches)
+
+
+class _RefusedError(Exception):
+    """A request that is answered with a status and one line."""
+
+    def __init__(self, status: int, reason: str, field: str = "") -> None:
+        super().__init__(reason)
+        self.status, self.reason, self.field = status, reason, field
+
+
+def build(parts: Parts) -> FastAPI:
+    """The application."""
+    app = FastAPI(
+        title="Sensorium gateway",
+        version=parts.software.partition("/")[2] or "0",
+        description=_ABOUT,
+        docs_url="/docs",
+        redoc_url=None,
+    )
+
+    async def refused(_: Request, error: Exception) -> Response:
+        assert isinstance(error, _RefusedError)
+        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+        return JSONResponse({"field": error.field, "reason": error.reason}, error.status, headers)
+
+    app.add_exception_handler(_RefusedError, refused)
+    _add_health(app, parts)
+    _add_batch(app, parts)
+    _add_history(app, parts)
+    _add_socket(app, parts)
+    described = _described(app)
+    app.openapi = lambda: described  # type: ignore[method-assign]  # as its documentation asks to
+    return app
+
+
+_ABOUT: Final = """Understand people through all their signals: feed events, get symbols.
+
+Live sessions speak over the WebSocket `/ws/multimodal/{session_id}`: one JSON object a message, described in
+docs/gateway.md. Everything recorded goes to `POST /api/multimodal/batch`. Where tokens are set up, send
+`Authorization: Bearer TOKEN` (or, from browsers' WebSockets, `?token=`).
+"""
+_REFUSED: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"description": "a token is needed, and none that we know was sent"},
+    403: {"description": "the token is not good for this session"},
+    422: {"description": "the request cannot be used; `field` says where, `reason` why"},
+}
+
+
+# --- who may ---------------------------------------------------------------------------
+
+
+def _bearer(headers: Any, query: Any) -> str | None:
+    scheme, _, token = str(headers.get("authorization", "")).partition(" ")
+    found: str | None = token if scheme.lower() == "bearer" else query.get("token")
+    return found
+
+
+def _granted(access: Access, token: str | None, session: str, right: Right) -> Grant:
+    grant = access.grant(token)
+    if grant is None:
+        raise _RefusedError(401, "send Authorization: Bearer TOKEN, with a token that was given out here")
+    _check_name(session)
+    if not grant.allows(session, right):
+        raise _RefusedError(403, f"this token does not allow to {right} session {session!r}")
+    return grant
+
+
+def _check_name(session: str) -> None:
+    try:
+        _session_name.decode(json.dumps(session))
+    except msgspec.ValidationError:
+        reason = "1 to 60 letters, digits and any of _ . : -"
+        raise _RefusedError(422, reason, "session_id") from None
+
+
+# --- health ----------------------------------------------------------------------------
+
+
+def _add_health(app: FastAPI, parts: Parts) -> None:
+    @app.get("/healthz", response_class=PlainTextResponse, summary="Is the process alive?", tags=["health"])
+    async def healthz() -> str:
+        return "ok\n"
+
+    @app.get(
+        "/readyz",
+        response_class=PlainTextResponse,
+        summary="Does it take new work?",
+        tags=["health"],
+        responses={503: {"description": "it is stopping, or has too much to do"}},
+    )
+    async def readyz() -> Response:
+        ready = parts.ready()
+        return PlainTextResponse("ready\n" if ready else "not now\n", 200 if ready else 503)
+
+    @app.get("/metrics", summary="Metrics for Prometheus", tags=["health"], response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        return Response(parts.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+# --- batches ---------------------------------------------------------------------------
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI description, with the schemas of the bodies that msgspec reads."""
+    told = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    _, ours = msgspec.json.schema_components([Batches], ref_template="#/components/schemas/{name}")
+    told.setdefault("components", {}).setdefault("schemas", {}).update(ours)
+    return told
+
+
+_EXAMPLE: Final = {
+    "batches": [
+        {
+            "session_id": "kitchen",
+            "events": [
+                {"type": "event", "modality": "text", "at_ms": 120, "text": "stop"},
+                {"type": "event", "modality": "gesture", "at_ms": 300, "label": "open_palm", "score": 0.93},
+            ],
+        }
+    ]
+}
+
+
+def _add_batch(app: FastAPI, parts: Parts) -> None:
+    @app.post(
+        "/api/multimodal/batch",
+        summary="Understand recorded events",
+        tags=["sessions"],
+        responses={
+            **_REFUSED,
+            200: {"description": "by session, its symbols and episodes, as docs/jsonl.md describes them"},
+            413: {"description": "too large; send less at once"},
+            429: {"description": "too much is waiting; try again after `Retry-After`"},
+        },
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {"schema": {"$ref": "#/components/schemas/Batches"}, "example": _EXAMPLE}
+                },
+            }
+        },
+    )
+    async def batch(request: Request) -> Response:
+        """Events of one or several sessions, with times on one clock a session; each session by itself."""
+        asked = await _read_batches(request)
+        token = _bearer(request.headers, request.query_params)
+        grants = [_granted(parts.access, token, one.session_id, Right.WRITE) for one in asked.batches]
+        told = []
+        for number, (one, grant) in enumerate(zip(asked.batches, grants, strict=True)):
+            try:
+                told.append(await parts.job.answer(grant.session_id(one.session_id), one))
+            except FieldError as error:
+                placed_error = error.inside(f"batches[{number}]")
+                raise _RefusedError(422, placed_error.reason, placed_error.field) from None
+        if any(one.retry_after_ms for one in told):
+            wait_s = -(-max(one.retry_after_ms for one in told) // 1000)
+            return JSONResponse({"field": "", "reason": "too much is waiting"}, 429, {"Retry-After": str(wait_s)})
+        body = {
+            "sessions": [
+                {"session_id": a.session_id, "lines": t.lines} for a, t in zip(asked.batches, told, strict=True)
+            ]
+        }
+        return Response(msgspec.json.encode(body, enc_hook=str), media_type="application/json")
+
+
+async def _read_batches(request: Request) -> Batches:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_MESSAGE:
+            raise _RefusedError(413, f"at most {_MAX_MESSAGE} bytes; send less at once")
+    try:
+        return _batches.decode(body)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `$")
+        raise _RefusedError(422, what[:1].lower() + what[1:], path.strip("`.")) from None
+    except msgspec.DecodeError as error:
+        raise _RefusedError(422, f"not JSON: {error}") from None
+
+
+# --- history ---------------------------------------------------------------------------
+
+
+def _add_history(app: FastAPI, parts: Parts) -> None:
+    @app.get(
+        "/api/sessions/{session_id}/symbols",
+        summary="What was understood, and what is",
+        tags=["sessions"],
+        responses={
+            **_REFUSED,
+            200: {
+                "description": "the last hour's symbols and episodes, oldest first; new ones as server-sent events",
+                "content": {"text/event-stream": {}},
+            },
+        },
+    )
+    async def symbols(request: Request, session_id: str, after: str = START, limit: int = 1000) -> Response:
+        """Symbols and episodes after an id (`next` of an earlier answer).
+
+        With `Accept: text/event-stream` they go on coming; `Last-Event-ID` says where to go on.
+        """
+        grant = _granted(parts.access, _bearer(request.headers, request.query_params), session_id, Right.READ)
+        if not 1 <= limit <= _MAX_HISTORY:
+            raise _RefusedError(422, f"from 1 to {_MAX_HISTORY}", "limit")
+        after = request.headers.get("last-event-id", after)
+        try:
+            placed(after)
+        except ValueError:
+            raise _RefusedError(422, "the `next` of an earlier answer, or nothing", "after") from None
+        kept = grant.session_id(session_id)
+        if "text/event-stream" in request.headers.get("accept", ""):
+            return StreamingResponse(_live(parts.history, kept, after), media_type="text/event-stream")
+        found = await parts.history.read(kept, after, limit)
+        told = [json.loads(entry.data) for entry in found if entry.stream_type in _UNDERSTOOD]
+        return JSONResponse({"session_id": session_id, "lines": told, "next": found[-1].id if found else after})
+
+
+async def _live(history: History, session_id: str, after: str) -> AsyncIterator[bytes]:
+    """Server-sent events (HTML standard, section 9.2)."""
+    async for entry in history.follow(session_id, after):
+        if entry.stream_type in _UNDERSTOOD:
+            yield b"id: %s\nevent: %s\ndata: %s\n\n" % (entry.id.encode(), entry.stream_type.encode(), entry.data)
+
+
+# --- live sessions ---------------------------------------------------------------------
+
+
+def _add_socket(app: FastAPI, parts: Parts) -> None:
+    @app.websocket("/ws/multimodal/{session_id}")
+    async def socket(socket: WebSocket, session_id: str) -> None:
+        await socket.accept()
+        try:
+            grant = _granted(parts.access, _bearer(socket.headers, socket.query_params), session_id, Right.WRITE)
+            kept = grant.session_id(session_id)
+            member = parts.hall.enter(kept, f"ws{next(_names)}")
+        except _RefusedError as error:
+            await _close(socket, _BAD if error.status == 422 else _FORBIDDEN, error.reason)
+            return
+        except FieldError as error:
+            await _close(socket, _FULL, str(error))
+            return
+        try:
+            await _Visit(parts, socket, kept, session_id, member).run()
+        finally:
+            parts.hall.leave(kept, member)
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    await socket.send_text(json.dumps({"type": "refusal", "field": "", "reason": reason, "retry_after_ms": 0}))
+    await socket.close(code, reason[:120])
+
+
+class _Visit:
+    """One connection: hears, speaks, and asks for the other's clock."""
+
+    def __init__(self, parts: Parts, socket: WebSocket, kept: str, session_id: str, member: Member) -> None:
+        self._parts, self._socket, self._kept, self._member = parts, socket, kept, member
+        self._asked: dict[int, int] = {}
+        welcome = {"type": "welcome", "session": session_id, "software": parts.software}
+        member.say(welcome | {"max_message_bytes": _MAX_MESSAGE})
+
+    async def run(self) -> None:
+        """Until either side hangs up."""
+        async with asyncio.TaskGroup() as group:
+            others = [group.create_task(self._speak()), group.create_task(self._ask())]
+            try:
+                await self._listen()
+            finally:
+                for task in others:
+                    task.cancel()
+
+    async def _listen(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            raw = message.get("text") or message.get("bytes") or ""
+            try:
+                self._hear(parsed(raw))
+            except FieldError as error:
+                self._member.say({"type": "refusal", "window": None, "field": error.field, "reason": error.reason,
+                                  "retry_after_ms": 0})  # fmt: skip
+
+    def _hear(self, said: Said | ClockAnswer) -> None:
+        if isinstance(said, Said):
+            self._parts.hall.hear(self._kept, self._member, said)
+            return
+        sent_ns = self._asked.pop(said.number, None)
+        if sent_ns is None:
+            raise FieldError("number", f"that of a question of this connection, asked lately, not {said.number}")
+        self._member.seat.answered(said, sent_ns, self._parts.clock.now_ns())
+
+    async def _speak(self) -> None:
+        while True:
+            line = await self._member.outbox.get()
+            try:
+                await self._socket.send_text(lines.encoded(line).decode().rstrip())
+            except (WebSocketDisconnect, RuntimeError):
+                return
+
+    async def _ask(self) -> None:
+        """Questions about the other's clock; who does not answer them is dated by its quickest messages."""
+        for number in itertools.count():
+            self._asked[number] = self._parts.clock.now_ns()
+            if len(self._asked) > _UNANSWERED:
+                return
+            self._member.say({"type": "clock", "number": number})
+            await asyncio.sleep(_ASK_EVERY_S[number >= _HASTE])
