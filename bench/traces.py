@@ -164,8 +164,10 @@ def the_probes(scenario: Scenario, clock, seconds: float, rng: np.random.Generat
     return [Probe(*(round(value * 1e9) for value in row)) for row in stamps]
 
 
-def dated(trace: Trace) -> np.ndarray:
-    """The events' times as the device would have them, from stamps, numbers, arrivals and probes alone: int64 [n].
+def dated(trace: Trace) -> tuple[np.ndarray, np.ndarray]:
+    """The events' times and their bounds as the device would have them: int64 [n] each.
+
+    They come from stamps, numbers, arrivals and probes alone.
 
     Words come without probes; that recognising them takes a third of a second is told.
     """
@@ -174,7 +176,7 @@ def dated(trace: Trace) -> np.ndarray:
         SourceClock(clock, period_ns=round(1e9 / s.rate_hz) if s.rate_hz else 0)
         for clock, s in zip(clocks, STREAMS, strict=True)
     ]
-    at_ns = np.empty_like(trace.stamp_ns)
+    at_ns, error_ns = np.empty_like(trace.stamp_ns), np.empty_like(trace.stamp_ns)
     probes = iter([*trace.probes, (0, Probe(0, 0, 0, 1 << 62))])
     whose, probe = next(probes)
     columns = (trace.stream, trace.sequence, trace.stamp_ns, trace.arrived_ns)
@@ -182,5 +184,6 @@ def dated(trace: Trace) -> np.ndarray:
         while probe.returned_ns <= arrived:
             clocks[whose].probe(probe)
             whose, probe = next(probes)
-        at_ns[place] = dates[stream].date(sequence, stamp, arrived).at_ns
-    return at_ns
+        found = dates[stream].date(sequence, stamp, arrived)
+        at_ns[place], error_ns[place] = found.at_ns, found.error_ns
+    return at_ns, error_ns
