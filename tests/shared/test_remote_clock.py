@@ -19,7 +19,7 @@ S = 1000 * MS
 
 
 class Phone:
-    """A device a day ahead and 80 ppm fast, whose clock can be set; its link takes 3 ms there and 2 ms back, or more."""
+    """A device a day ahead and 80 ppm fast, whose clock can be set; its link takes 3 ms there and 2 ms back."""
 
     def __init__(self, seed: int = 0, ahead_ns: int = 100_000 * S) -> None:
         self.ahead_ns = ahead_ns
