@@ -23,7 +23,8 @@ def named(model: Model) -> str:
 def test_has_every_model_the_two_sides_ask_for() -> None:
     assert {model.name for model in RUN} == {
         "palm_detection", "hand_landmark", "gesture_classifier", "voice_activity", "okay_nabu", "hey_jarvis",
-        "hey_mycroft", "alexa", "sentence_embedding", "sentence_tokenizer", "frame_embedding",
+        "hey_mycroft", "alexa", "speech_embedding", "keywords",
+        "sentence_embedding", "sentence_tokenizer", "frame_embedding",
         "fusion_senses", "fusion",
     }  # fmt: skip
 

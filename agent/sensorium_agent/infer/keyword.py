@@ -121,8 +121,8 @@ def log_odds(probabilities: Floats) -> Floats:
 def calibrated(odds: Floats) -> Floats:
     """Probability that a word was said, from its mean log odds: 1 / (1 + exp(-(slope * odds + offset))).
 
-    After J. Platt, "Probabilistic outputs for support vector machines", 1999. The two numbers were fitted to what people
-    said, as many keywords as other words.
+    After J. Platt, "Probabilistic outputs for support vector machines", 1999. The two numbers were fitted to what
+    people said, as many keywords as other words.
     """
     slope, offset = _PLATT
     return np.asarray(1 / (1 + np.exp(-(slope * odds + offset))), np.float32)
