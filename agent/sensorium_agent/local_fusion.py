@@ -116,7 +116,7 @@ class _Reading:
 
 
 def _readings(slot: Slot, vocabulary: Vocabulary) -> list[_Reading]:
-    return [_read(event, vocabulary) for event in slot.events if _says_something(event)]
+    return [_read(event, vocabulary) for event in assemble.telling(slot.events) if _says_something(event)]
 
 
 def _says_something(event: Event) -> bool:

@@ -97,7 +97,10 @@ class _Evidence:
 
 def _evidence(encoded: EncodedWindow, slot: Slot, vocabulary: Vocabulary, concepts: Floats) -> Iterator[_Evidence]:
     own = _encoded(encoded, slot.modality)
+    telling = {id(event) for event in assemble.telling(slot.events)}
     for number, event in enumerate(slot.events):
+        if id(event) not in telling:
+            continue
         features = own.get(number)
         if features is None and event.features is not None:
             features = event.features.array().reshape(-1)

@@ -168,13 +168,23 @@ def support(known: int, strange: int) -> float:
     return known / (known + _STRANGE * strange) if known else 1.0
 
 
+def telling(events: Sequence[Event]) -> Sequence[Event]:
+    """Of a sense's events in a window, those that say something about what was meant.
+
+    A hand's movement is an event with a span; how the hand was held meanwhile, and whenever it is on its way
+    (``metadata`` says ``moving``), means nothing: who swipes with an open hand does not say stop.
+    """
+    movements = [e for e in events if e.modality is Modality.GESTURE and e.span_ns > 0 and e.label]
+    return movements or [e for e in events if "moving" not in e.metadata]
+
+
 def label(slot: Slot, vocabulary: Vocabulary) -> str | None:
     """The label seen most surely; those that stand for a concept of higher precedence first."""
 
     def order(event: Event) -> tuple[int, float, str]:
         return rank(vocabulary, event), -unit(event.score), event.label or ""
 
-    labelled = [event for event in slot.events if event.label]
+    labelled = [event for event in telling(slot.events) if event.label]
     return min(labelled, key=order).label if labelled else None
 
 

@@ -171,3 +171,14 @@ def test_a_hand_that_crosses_the_picture_swipes_once(to_px: float, label: str, p
 
 def test_nothing_is_pending_at_the_end(perceiving: Perceiving) -> None:
     assert not perceiving().finish(0)
+
+
+def test_a_hand_on_its_way_is_marked_and_one_at_rest_is_not(perceiving: Perceiving) -> None:
+    perceiver, moving = perceiving("open_palm"), {}
+    for seen in crossing(300):
+        for event in perceiver.perceive(seen):
+            if event.label == "open_palm":
+                moving[event.at_ns] = "moving" in event.metadata
+
+    assert not any(on_its_way for at_ns, on_its_way in moving.items() if not 0.5e9 < at_ns < 1.4e9)
+    assert all(on_its_way for at_ns, on_its_way in moving.items() if 0.75e9 < at_ns < 0.95e9)

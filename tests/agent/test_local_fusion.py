@@ -289,3 +289,31 @@ def test_it_takes_well_under_a_millisecond() -> None:
         return (time.thread_time_ns() - begin) / MS
 
     assert min(thread_ms() for _ in range(50)) < 1.0
+
+
+def test_how_a_hand_is_held_on_its_way_means_nothing() -> None:
+    held, moving = seen(G, "open_palm"), seen(G, "open_palm", metadata={"moving": "yes"})
+
+    assert understood(held).concept == "stop"
+    assert understood(moving).abstained is Reason.NOTHING
+    assert understood(moving, said("next")).concept == "next"
+
+
+def test_a_movement_is_heard_before_the_poses_of_its_window() -> None:
+    swipes = concepts.parse(
+        """
+[concept.stop]
+description = "Stop."
+labels = { gesture = { open_palm = 0.9 } }
+[concept.next]
+description = "Next."
+labels = { gesture = { swipe_left = 0.9 } }
+"""
+    )
+    poses = [seen(G, "open_palm", ago_ms=ago) for ago in range(200, 480, 30)]
+    swipe = seen(G, "swipe_left", ago_ms=100, span_ns=300 * MS)
+    window = a_window(*poses, swipe)
+    symbol = fuse(window, swipes, now_ns=END_NS, device="d", software="s", models=[], settings=None)
+
+    assert symbol.concept == "next"
+    assert share(symbol, G).label == "swipe_left"

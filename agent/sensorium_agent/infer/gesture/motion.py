@@ -67,6 +67,11 @@ class MotionSpotter:
         self._rows.clear()
         return ended
 
+    @property
+    def busy(self) -> bool:
+        """Whether it moves, or has only just come to rest."""
+        return self._onset_ns is not None
+
     def gone(self, at_ns: int) -> bool:
         """Whether it has been out of sight for too long to go on."""
         return bool(self._rows) and at_ns - self._rows[-1][0] > _GAP_NS
@@ -125,6 +130,11 @@ class HandMotions:
             found += [(number, motion) for motion in spotter.see(at_ns, joints)]
         gone = [number for number, spotter in self._spotters.items() if number not in hands and spotter.gone(at_ns)]
         return found + [(number, motion) for number in gone for motion in self._spotters.pop(number).lose()]
+
+    def busy(self, number: int) -> bool:
+        """Whether a hand is on its way."""
+        spotter = self._spotters.get(number)
+        return spotter is not None and spotter.busy
 
     def finish(self) -> list[tuple[int, Motion]]:
         """What every hand was doing at the end."""

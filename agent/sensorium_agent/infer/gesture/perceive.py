@@ -140,6 +140,7 @@ class GesturePerceiver:
                 "hands": str(len(readings)),
                 "box": _box(surest, picture),
                 "unknown": f"{surest.probabilities[-1]:.3f}",
+                **({"moving": "yes"} if self._motions.busy(surest.track.number) else {}),
             },
         )
 
