@@ -7,9 +7,14 @@ accelerator and cannot runs on the processor, and one line says so.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
-from collections.abc import Callable, Sequence
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +29,8 @@ Array = npt.NDArray[Any]
 
 log = logging.getLogger(__name__)
 
+_CHATTER = b"INFO: Created TensorFlow Lite"
+_stderr = threading.Lock()
 _told: set[tuple[str, str]] = set()
 """Fallbacks this process has warned of: one line each, however many models there are."""
 
@@ -175,18 +182,40 @@ def interpreter_type() -> Any:
     return Interpreter
 
 
+@contextlib.contextmanager
+def _no_chatter() -> Iterator[None]:
+    """Keep to itself what LiteRT's core tells everybody of its first delegate; pass on whatever else it says.
+
+    It writes to the process's standard error, below Python, and has no setting for that.
+    """
+    sys.stderr.flush()
+    with _stderr, tempfile.TemporaryFile() as said:
+        real = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(real, 2)
+            os.close(real)
+            said.seek(0)
+            for line in said:
+                if not line.startswith(_CHATTER):
+                    os.write(2, line)
+
+
 class _LiteRt:
     def __init__(self, path: Path, threads: int, accelerator: Accelerator) -> None:
         interpreter = interpreter_type()
         delegates = [_delegate(accelerator)] if accelerator.library else None
         try:
-            self._net = interpreter(
-                model_path=str(path),
-                num_threads=accelerator.threads or threads,
-                experimental_delegates=delegates,
-                experimental_op_resolver_type=_resolver(builtin=accelerator.kind == "builtin"),
-            )
-            self._net.allocate_tensors()
+            with _no_chatter():
+                self._net = interpreter(
+                    model_path=str(path),
+                    num_threads=accelerator.threads or threads,
+                    experimental_delegates=delegates,
+                    experimental_op_resolver_type=_resolver(builtin=accelerator.kind == "builtin"),
+                )
+                self._net.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             if delegates:
                 raise Unaccelerated(f"{accelerator.library}: refuses {path.name} ({_said(error)})") from error
