@@ -1,6 +1,6 @@
 """How well are speech and wake words heard? On real speech, on spoken sentences, on noise; and at what cost?
 
-    python models/build/speech.py [--spoken FOLDER] [--negative FOLDER ...]
+    python models/build/speech.py [--spoken FOLDER] [--negative FOLDER ...] [--stream FOLDER ...]
 
 ``--spoken`` takes WAV files named after the wake word in them (``alexa-...wav``, ``none-...wav``; tests/recordings
 by default, more with its make_speech.py --all); ``--negative`` more speech without wake words.
@@ -115,6 +115,22 @@ def negative(ear: SpeechPerceiver, what: str, paths: list[Path]) -> None:
         print(f"      {line}")
 
 
+def negative_stream(ear: SpeechPerceiver, what: str, paths: list[Path], pause_s: float = 1.0) -> None:
+    """The same as one long recording, the files a pause apart: what a microphone that stays on would hear."""
+    heard, seconds, number = Counter[str](), 0.0, 0
+    for path in paths:
+        sound = np.concatenate([read(path), np.zeros(round(pause_s * 16_000), np.int16)])
+        for sample in runs(sound):
+            at_ns = round(seconds * 1e9) + sample.at_ns
+            events = ear.perceive(Sample(Modality.AUDIO, "mic", number, at_ns, sample.data))
+            heard.update(str(e.label) for e in events if e.label in WAKE_WORDS)
+            number += 1
+        seconds += len(sound) / 16_000
+    bound = _poisson_upper(heard.total()) / (seconds / 3600)
+    print(f"  {what}, as one recording: {heard.total()} false wakes in {seconds / 3600:.2f} hours;", end=" ")
+    print(f"at most {bound:.1f} an hour (95 %); {dict(heard)}")
+
+
 def _poisson_upper(count: int) -> float:
     """Largest mean under which ``count`` or fewer still come with probability .05, by bisection."""
     low, high = 0.0, count * 2 + 20.0
@@ -202,6 +218,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--spoken", type=Path, default=RECORDINGS)
     parser.add_argument("--negative", type=Path, nargs="*", default=[])
+    parser.add_argument("--stream", type=Path, nargs="*", default=[], help="like --negative, but without new starts")
     options = parser.parse_args()
     ear = perceiver()
     print(f"wake words in {len(list(options.spoken.glob('*.wav')))} spoken recordings")
@@ -210,6 +227,8 @@ def main() -> None:
     negative(ear, "pocketsphinx", real_speech())
     for folder in options.negative:
         negative(ear, folder.name, sorted(folder.rglob("*.wav")))
+    for folder in options.stream:
+        negative_stream(perceiver(), folder.name, sorted(folder.rglob("*.wav")))
     print("voice activity on real speech between silences: share of 32 ms blocks right")
     clean = [read(path) for path in real_speech() if path.parent.name in REAL]
     rng = np.random.default_rng(1)

@@ -25,7 +25,7 @@ OTHER: Final = len(KEYWORDS)
 """Index of what is none of them."""
 DEPTH: Final = 6
 """Vectors the network looks at: 1.175 s."""
-THRESHOLD: Final = 0.4
+THRESHOLD: Final = 0.5
 """Probability from which a word counts: models/cards/keywords.md says what it finds and what it takes for a word."""
 
 _ROWS_A_HOP: Final = HOP // STEP
