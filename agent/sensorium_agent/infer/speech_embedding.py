@@ -62,7 +62,7 @@ def mel(pcm: npt.NDArray[np.int16]) -> Floats:
     frames = np.lib.stride_tricks.sliding_window_view(pcm, _FRAME)[::STEP]
     spectrum = np.fft.rfft(frames * _window(), _FFT)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ _filters()
-    return np.log10(np.maximum(power, 1.0)) + np.float32(2.0)
+    return np.asarray(np.log10(np.maximum(power, 1.0)) + 2.0, np.float32)
 
 
 class Embeddings:
