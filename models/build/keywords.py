@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from int8_network import Network, to_litert
-from keyword_sounds import Clip, Embedder, Sound, Stage, clips, examples, read
+from keyword_sounds import Clip, Embedder, Sound, Stage, clips, examples
 from keyword_words import KEYWORDS
-from speech import hear, perceiver
+from speech import hear, perceiver, read
 
 from sensorium_agent.infer.keyword import DEPTH, OTHER, THRESHOLD, Listening
 from sensorium_agent.infer.speech_embedding import WIDTH
