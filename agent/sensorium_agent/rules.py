@@ -14,7 +14,7 @@ from __future__ import annotations
 import difflib
 import string
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -167,20 +167,3 @@ def _check_template(template: str, where: str, key: str) -> None:
     strange = [field for field in fields if field not in _FIELDS]
     if strange:
         raise SettingsError(where, key, f"nothing is called {{{strange[0]}}}; known: {', '.join(_FIELDS)}")
-
-
-def message_of(episode: Episode, rule: str) -> Mapping[str, object]:
-    """What a webhook is sent."""
-    return {
-        "rule": rule,
-        "id": episode.id,
-        "session": episode.session_id,
-        "phase": episode.phase,
-        "concept": episode.concept,
-        "content": episode.content,
-        "confidence": round(episode.confidence, 4),
-        "revision": episode.revision,
-        "modalities": list(episode.modalities),
-        "start_ns": episode.start_ns,
-        "end_ns": episode.end_ns,
-    }

@@ -122,6 +122,24 @@ def episode_line(episode: Episode, file: str | None) -> Line:
     }
 
 
+def episode_told(episode: Episode) -> Line:
+    """An episode by the names of its own fields: for MQTT and webhooks, where no file is played."""
+    return {
+        "id": episode.id,
+        "session": episode.session_id,
+        "phase": episode.phase,
+        "concept": episode.concept,
+        "content": episode.content,
+        "confidence": round(episode.confidence, 4),
+        "revision": episode.revision,
+        "modalities": list(episode.modalities),
+        "start_ns": episode.start_ns,
+        "end_ns": episode.end_ns,
+        "windows": episode.windows,
+        "withdrawn": episode.withdrawn,
+    }
+
+
 def status_line(kind: str, **what: Any) -> Line:
     """What happened to the agent itself: a sensor failed, the link came back, the run ended."""
     return {"type": kind, "file": None, "modality": None, "label": None, "score": None, "at_ns": None} | what

@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from sensorium.episode import Episode
+from sensorium.lines import episode_told
 from sensorium_agent._app.listeners import Silent
-from sensorium_agent.rules import Fired, Publish, Rulebook, Rules, Webhook, filled, message_of
+from sensorium_agent.rules import Fired, Publish, Rulebook, Rules, Webhook, filled
 
 if TYPE_CHECKING:
     from sensorium_agent._app.telemetry import Telemetry
@@ -96,7 +97,7 @@ class Actor(Silent):
     def _deliver(self, fired: Fired) -> None:
         assert isinstance(fired.action, Webhook)
         for attempt in range(_TRIES):
-            reason = self._post(fired.action, _encode(message_of(fired.episode, fired.rule)))
+            reason = self._post(fired.action, _encode({"rule": fired.rule, **episode_told(fired.episode)}))
             if reason is None:
                 return
             log.warning("webhook.failed rule=%s attempt=%d %s", fired.rule, attempt + 1, reason)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from sensorium.episode import Episode
+from sensorium.lines import episode_told
 from sensorium.symbol import Revision, Symbol
 
 ONLINE: Final = b"online"
@@ -74,21 +75,7 @@ def symbol(device: str, symbol: Symbol) -> Message:
 
 def episode(device: str, episode: Episode) -> Message:
     """What a person meant begins, changes or ends; not retained: it is told when it happens."""
-    said = {
-        "id": episode.id,
-        "session": episode.session_id,
-        "phase": episode.phase,
-        "concept": episode.concept,
-        "content": episode.content,
-        "confidence": round(episode.confidence, 4),
-        "revision": episode.revision,
-        "modalities": list(episode.modalities),
-        "start_ns": episode.start_ns,
-        "end_ns": episode.end_ns,
-        "windows": episode.windows,
-        "withdrawn": episode.withdrawn,
-    }
-    return Message(f"sensorium/{device}/episode", _encode(said), qos=1)
+    return Message(f"sensorium/{device}/episode", _encode(episode_told(episode)), qos=1)
 
 
 def health(device: str, health: Health) -> Message:
