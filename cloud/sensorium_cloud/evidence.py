@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -11,16 +11,18 @@ import numpy as np
 from sensorium import assemble
 from sensorium.assemble import UNKNOWN_RANK
 from sensorium.concepts import Concept, Vocabulary
-from sensorium.event import Event, Modality
+from sensorium.event import Event, Modality, Tensor
 from sensorium.symbol import decay
-from sensorium.window import Slot
+from sensorium.window import Slot, Window
 from sensorium_cloud.encode import EncodedWindow
 from sensorium_cloud.network import Card, Floats, Inputs
 
 EncodeSentences = Callable[[Sequence[str]], Floats]
 """Sentences to float32 [n, 384] at unit length."""
 
-_MODALITIES: Final = tuple(Modality)
+_PLACE: Final = {modality: place for place, modality in enumerate(Modality)}
+_WORDLESS: Final = (Modality.VIDEO, Modality.TEXT)
+"""Words without a vector and pictures that could not be decoded say nothing by being there."""
 
 
 def embed(vocabulary: Vocabulary, encode_sentences: EncodeSentences) -> Floats:
@@ -36,54 +38,100 @@ def _unit_length(vector: Floats) -> Floats:
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)
 
 
-def pack(
-    windows: Sequence[EncodedWindow], vocabulary: Vocabulary, concepts: Floats, card: Card, half_life_ns: int
-) -> Inputs:
-    """The windows' evidence as the network takes it; at most ``card.events`` events of a modality.
+class Packer:
+    """Puts the evidence of windows into arrays.
 
-    What is not finite counts as not given, and a modality whose events nobody trusts as not there.
+    Args:
+        vocabulary: what labels stand for.
+        concepts: float32 [K, phrase], see `embed`.
+        card: the network's; at most ``card.events`` events of a modality are looked at.
+        half_life_ns: age at which an event counts half.
     """
-    found = {
-        (_MODALITIES.index(slot.modality), row): (encoded, seen)
-        for row, encoded in enumerate(windows)
-        for slot in encoded.window.slots
-        if (seen := _looked_at(list(_evidence(encoded, slot, vocabulary, concepts)), card.events))
-    }
-    places = sorted(found)
-    inputs = Inputs.zeros(places, card)
-    for place, key in enumerate(places):
-        encoded, chosen = found[key]
-        own = inputs.features_of(place)
-        for column, (evidence, backed) in enumerate(chosen):
-            _fill(own[column], inputs.phrases[place, column], evidence)
-            aged = decay(encoded.window.end_ns - evidence.event.at_ns, half_life_ns)
-            inputs.facts[place, column] = (*evidence.given, assemble.unit(evidence.event.score), backed * aged)
-    return inputs
+
+    def __init__(self, vocabulary: Vocabulary, concepts: Floats, card: Card, half_life_ns: int) -> None:
+        self._vocabulary = vocabulary
+        self._concepts = concepts
+        self._card = card
+        self._half_life_ns = half_life_ns
+        self._phrases: dict[tuple[Modality, str], Floats] = {}
+
+    def pack(self, windows: Sequence[EncodedWindow]) -> Inputs:
+        """The windows' evidence as the network takes it.
+
+        What is not finite counts as not given, and a modality whose events nobody trusts as not there.
+        """
+        inputs = self._packed(windows)
+        if all(bool(np.isfinite(features).all()) for features in inputs.features):
+            return inputs
+        # Nothing that came over the wire gets here: it is refused there. So a second time costs nobody anything.
+        return self._packed([_without_broken(encoded) for encoded in windows])
+
+    def _packed(self, windows: Sequence[EncodedWindow]) -> Inputs:
+        found: list[list[tuple[int, list[_Evidence]]]] = [[] for _ in Modality]
+        for row, encoded in enumerate(windows):
+            for slot in encoded.window.slots:
+                if slot.events and (seen := self._looked_at(encoded, slot)):
+                    found[_PLACE[slot.modality]].append((row, seen))
+        places = [(modality, row) for modality, own in enumerate(found) for row, _ in own]
+        inputs = Inputs.zeros(places, self._card)
+        chosen = [evidence for own in found for _, evidence in own]
+        self._fill(inputs, chosen, [windows[row].window.end_ns for _, row in places])
+        return inputs
+
+    def _fill(self, inputs: Inputs, chosen: Sequence[Sequence[_Evidence]], ends_ns: Sequence[int]) -> None:
+        features = [row for own in inputs.features for row in own]
+        for place, (evidence, end_ns) in enumerate(zip(chosen, ends_ns, strict=True)):
+            for column, seen in enumerate(evidence):
+                _write(features[place][column], seen.features)
+                if seen.phrase is not None:
+                    inputs.phrases[place, column] = seen.phrase
+                aged = seen.trust * decay(end_ns - seen.event.at_ns, self._half_life_ns)
+                inputs.facts[place, column] = (*seen.given, assemble.unit(seen.event.score), aged)
+
+    def _looked_at(self, encoded: EncodedWindow, slot: Slot) -> list[_Evidence]:
+        """The evidence of a slot that is looked at, the most telling first; nothing if nobody trusts it."""
+        evidence = list(self._evidence(encoded, slot))
+        strange = sum(e.rank == UNKNOWN_RANK for e in evidence)
+        backed = assemble.support(len(evidence) - strange, strange)
+        evidence.sort(key=_Evidence.order)
+        del evidence[self._card.events :]
+        for seen in evidence:
+            seen.trust = backed * assemble.unit(seen.event.quality)
+        return evidence if any(seen.trust > 0 for seen in evidence) else []
+
+    def _evidence(self, encoded: EncodedWindow, slot: Slot) -> Iterator[_Evidence]:
+        own = _encoded(encoded, slot.modality)
+        for event in assemble.telling(slot.events):
+            features: Floats | Tensor | None = event.features
+            words = None
+            if own:
+                row = own.get(id(event))
+                features = event.features if row is None else row
+                words = row if slot.modality is Modality.TEXT else None
+            phrase = self._phrase(event) if words is None else words
+            if features is not None or phrase is not None or slot.modality not in _WORDLESS:
+                yield _Evidence(event, assemble.rank(self._vocabulary, event), features, phrase)
+
+    def _phrase(self, event: Event) -> Floats | None:
+        """What the event's label stands for, in the sentence space; None if nobody knows the label."""
+        key = (event.modality, event.label or "")
+        phrase = self._phrases.get(key)
+        if phrase is None and (meant := self._vocabulary.meanings(event.modality, event.label)):
+            strengths = np.asarray([m.strength for m in meant], np.float32)
+            phrase = _unit_length(strengths @ self._concepts[[m.index for m in meant]])
+            self._phrases[key] = phrase  # only of labels in the vocabulary: there are not many
+        return phrase
 
 
-def _looked_at(everything: Sequence[_Evidence], most: int) -> list[tuple[_Evidence, float]]:
-    """The evidence of a slot that is looked at, each with its trust before it ages; nothing if nobody trusts it."""
-    evidence = [e for e in everything if e.worth_a_look]
-    strange = sum(e.rank == UNKNOWN_RANK for e in evidence)
-    backed = assemble.support(len(evidence) - strange, strange)
-    trusted = [(e, backed * assemble.unit(e.event.quality)) for e in sorted(evidence, key=_Evidence.order)[:most]]
-    return trusted if any(trust > 0 for _, trust in trusted) else []
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Evidence:
-    """An event with the vectors that stand for it."""
+    """An event with the vectors that stand for it, and its trust before it ages."""
 
     event: Event
     rank: int
-    features: Floats | None
+    features: Floats | Tensor | None
     phrase: Floats | None
-
-    @property
-    def worth_a_look(self) -> bool:
-        """Words without a vector and pictures that could not be decoded are not."""
-        wordless = self.event.modality in (Modality.VIDEO, Modality.TEXT)
-        return not wordless or self.features is not None or self.phrase is not None
+    trust: float = 0.0
 
     @property
     def given(self) -> tuple[bool, bool]:
@@ -95,44 +143,33 @@ class _Evidence:
         return self.rank, -self.event.at_ns, self.event.stream_id, self.event.sequence
 
 
-def _evidence(encoded: EncodedWindow, slot: Slot, vocabulary: Vocabulary, concepts: Floats) -> Iterator[_Evidence]:
-    own = _encoded(encoded, slot.modality)
-    telling = {id(event) for event in assemble.telling(slot.events)}
-    for number, event in enumerate(slot.events):
-        if id(event) not in telling:
-            continue
-        features = own.get(number)
-        if features is None and event.features is not None:
-            features = event.features.array().reshape(-1)
-        words = own.get(number) if slot.modality is Modality.TEXT else None
-        phrase = words if words is not None else _phrase(event, vocabulary, concepts)
-        yield _Evidence(event, assemble.rank(vocabulary, event), _finite(features), _finite(phrase))
-
-
 def _encoded(encoded: EncodedWindow, modality: Modality) -> dict[int, Floats]:
-    """The vectors the encoders made, by the event's number in its slot."""
+    """The vectors the encoders made, by the identity of their event."""
     if modality is Modality.TEXT and encoded.text is not None:
-        return dict(zip(encoded.text_events, encoded.text, strict=True))
-    if modality is Modality.VIDEO and encoded.frames is not None:
-        return dict(zip(encoded.frame_events, encoded.frames, strict=True))
-    return {}
+        rows, numbers = encoded.text, encoded.text_events
+    elif modality is Modality.VIDEO and encoded.frames is not None:
+        rows, numbers = encoded.frames, encoded.frame_events
+    else:
+        return {}
+    events = encoded.window.slot(modality).events
+    return {id(events[number]): row for number, row in zip(numbers, rows, strict=True)}
 
 
-def _phrase(event: Event, vocabulary: Vocabulary, concepts: Floats) -> Floats | None:
-    """What the event's label stands for, in the sentence space; None if nobody knows the label."""
-    meant = vocabulary.meanings(event.modality, event.label)
-    if not meant:
-        return None
-    strengths = np.asarray([m.strength for m in meant], np.float32)
-    return _unit_length(strengths @ concepts[[m.index for m in meant]])
+def _write(row: Floats, features: Floats | Tensor | None) -> None:
+    if isinstance(features, Tensor):
+        features.write_to(row)
+    elif features is not None:
+        row[:] = features
 
 
-def _finite(vector: Floats | None) -> Floats | None:
-    return vector if vector is not None and bool(np.isfinite(vector).all()) else None
+def _without_broken(encoded: EncodedWindow) -> EncodedWindow:
+    """Without the feature vectors that are not finite."""
 
+    def mended(event: Event) -> Event:
+        tensor = event.features
+        broken = tensor is not None and not np.isfinite(tensor.array()).all()
+        return replace(event, features=None) if broken else event
 
-def _fill(features: Floats, phrase: Floats, seen: _Evidence) -> None:
-    if seen.features is not None:
-        features[:] = seen.features
-    if seen.phrase is not None:
-        phrase[:] = seen.phrase
+    window: Window = encoded.window
+    slots = tuple(replace(slot, events=tuple(map(mended, slot.events))) for slot in window.slots)
+    return replace(encoded, window=replace(window, slots=slots))

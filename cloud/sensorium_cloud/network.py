@@ -179,7 +179,22 @@ class Network:
         for row, group in enumerate(groups):
             places[row, : len(group)] = group
             missing[row, : len(group)] = False
-        trusted = np.where(missing, np.float32(_MASKED), told.trusted[places])
+        return self._met(told, places, np.where(missing, np.float32(_MASKED), told.trusted[places]))
+
+    def meet_alike(self, told: Told, groups: Sequence[Indices]) -> list[Outputs]:
+        """`meet`, for each of ``groups``: intp [n, members], all members there; those of one width in one run."""
+        answers: list[Outputs | None] = [None] * len(groups)
+        for width in {group.shape[1] for group in groups}:
+            chosen = [number for number, group in enumerate(groups) if group.shape[1] == width]
+            places = np.concatenate([groups[number] for number in chosen])
+            together = self._met(told, places, told.trusted[places])
+            begin = 0
+            for number in chosen:
+                rows = slice(begin, begin := begin + len(groups[number]))
+                answers[number] = Outputs(together.posteriors[rows], together.attention[rows])
+        return [answer for answer in answers if answer is not None]
+
+    def _met(self, told: Told, places: Indices, trusted: Floats) -> Outputs:
         arrays = {"tokens": told.tokens[places], "anchors": told.anchors[places], "trusted": trusted}
         embedding, attention, none = self._meeting.run(arrays)
         cosines = np.concatenate([embedding @ self._concepts, none[:, None]], axis=1, dtype=np.float64)

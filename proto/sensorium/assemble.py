@@ -25,8 +25,10 @@ UNKNOWN_RANK: Final = len(Precedence)
 """What nobody understands yields to everything."""
 
 _STRANGE: Final = 0.25
-_ALTERNATIVES: Final = 5
+ALTERNATIVES: Final = 5
+"""How many hypotheses a symbol shows."""
 _NS_PER_MS: Final = 1e6
+_PLACE: Final = {modality: place for place, modality in enumerate(Modality)}
 _SAID: Final[Mapping[Reason, str]] = MappingProxyType(
     {
         Reason.NOTHING: "Nothing that says anything was perceived.",
@@ -73,6 +75,9 @@ class Voice:
     label: str | None = None
 
 
+_SILENT: Final = Voice()
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one side thinks of a window.
@@ -86,6 +91,28 @@ class Answer:
     voices: Mapping[Modality, Voice]
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What follows from an answer alone; who answers many windows at once computes these together.
+
+    Attributes:
+        order: the most probable concepts, best first: all that are shown.
+        posterior_bits: entropy of the posterior.
+        disagreement_bits: between the modalities that are here, see `sensorium.symbol.disagreement_bits`.
+    """
+
+    order: Sequence[int]
+    posterior_bits: float
+    disagreement_bits: float
+
+    @classmethod
+    def of(cls, window: Window, answer: Answer) -> Figures:
+        """Those of one window's answer."""
+        order = sorted(range(len(answer.posterior) - 1), key=lambda k: (-answer.posterior[k], k))
+        bits = formulas.entropy_bits(answer.posterior)
+        return cls(order[:ALTERNATIVES], bits, _disagreement(window, answer.voices))
+
+
 def assemble(
     window: Window,
     vocabulary: Vocabulary,
@@ -95,11 +122,15 @@ def assemble(
     thresholds: Thresholds,
     latency: Sequence[Stage],
     provenance: Provenance,
+    figures: Figures | None = None,
 ) -> Symbol:
-    """The symbol for ``window``; it names a concept only where ``thresholds`` allow it."""
-    disagreement = _disagreement(window, answer.voices)
-    reason = verdict(window, answer, disagreement, thresholds)
-    order = sorted(range(len(vocabulary)), key=lambda k: (-answer.posterior[k], k))
+    """The symbol for ``window``; it names a concept only where ``thresholds`` allow it.
+
+    ``figures`` are those of ``answer``, if the caller knows them already.
+    """
+    figures = figures or Figures.of(window, answer)
+    reason = verdict(window, answer, figures.disagreement_bits, thresholds)
+    order = figures.order
     best = vocabulary.concepts[order[0]]
     shares = _shares(window, answer.voices)
     present = [slot.modality for slot in window.slots if slot.here]
@@ -118,7 +149,7 @@ def assemble(
         alternatives=() if nothing else _alternatives(vocabulary, answer.posterior, order),
         domains=formulas.domains_of(present, () if reason else best.domains),
         shares=shares,
-        entropy=formulas.entropy_of(answer.posterior, [s.attention for s in shares], disagreement, len(present)),
+        entropy=_entropy(answer, figures, shares, len(present)),
         latency=tuple(latency),
         timeline=timeline(window),
         provenance=provenance,
@@ -202,7 +233,7 @@ def unit(value: float) -> float:
 def timeline(window: Window) -> tuple[Evidence, ...]:
     """Every event of the window, stale ones included, in order of event time."""
     events = [event for slot in window.slots for event in slot.events]
-    events.sort(key=lambda e: (e.at_ns, list(Modality).index(e.modality), e.stream_id, e.sequence))
+    events.sort(key=lambda e: (e.at_ns, _PLACE[e.modality], e.stream_id, e.sequence))
     return tuple(Evidence(e.modality, e.label, e.score, e.at_ns, e.span_ns, e.text) for e in events)
 
 
@@ -221,8 +252,15 @@ def _disagreement(window: Window, voices: Mapping[Modality, Voice]) -> float:
     return formulas.disagreement_bits(answers, [v.trust for v in here])
 
 
+def _entropy(answer: Answer, figures: Figures, shares: Sequence[Share], modalities: int) -> formulas.Entropy:
+    attention = formulas.entropy_bits([share.attention for share in shares if share.attention])
+    return formulas.entropy_from(
+        figures.posterior_bits, len(answer.posterior), attention, figures.disagreement_bits, modalities
+    )
+
+
 def _shares(window: Window, voices: Mapping[Modality, Voice]) -> tuple[Share, ...]:
-    own = [voices.get(slot.modality, Voice()) for slot in window.slots]
+    own = [voices.get(slot.modality, _SILENT) for slot in window.slots]
     weights = formulas.normalised([v.trust for v in own])
     attention = formulas.normalised([v.attention for v in own])
     return tuple(
@@ -242,4 +280,4 @@ def _shares(window: Window, voices: Mapping[Modality, Voice]) -> tuple[Share, ..
 
 
 def _alternatives(vocabulary: Vocabulary, posterior: Distribution, order: Sequence[int]) -> tuple[Hypothesis, ...]:
-    return tuple(Hypothesis(vocabulary.concepts[k].name, posterior[k]) for k in order[:_ALTERNATIVES])
+    return tuple(Hypothesis(vocabulary.concepts[k].name, posterior[k]) for k in order[:ALTERNATIVES])

@@ -171,6 +171,12 @@ class Tensor:
         stored: npt.NDArray[Any] = np.frombuffer(self.data, _NUMPY[self.dtype]).reshape(self.shape)
         return (stored.astype(np.float32) * np.float32(self.scale)).astype(np.float32)
 
+    def write_to(self, row: npt.NDArray[np.float32]) -> None:
+        """The numbers into ``row``, as many float32."""
+        row[:] = np.frombuffer(self.data, _NUMPY[self.dtype])
+        if self.scale != 1.0:
+            row *= np.float32(self.scale)
+
     @property
     def item_bytes(self) -> int:
         """Bytes of one number."""

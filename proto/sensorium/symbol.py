@@ -240,13 +240,17 @@ def entropy_of(posterior: Sequence[float], attention: Sequence[float], disagreem
     ``posterior`` is over the vocabulary and "none of them"; ``attention`` over the modalities;
     ``modalities`` counts those that took part.
     """
-    known, looked = entropy_bits(posterior), entropy_bits(attention)
+    return entropy_from(entropy_bits(posterior), len(posterior), entropy_bits(attention), disagreement, modalities)
+
+
+def entropy_from(posterior: float, hypotheses: int, attention: float, disagreement: float, modalities: int) -> Entropy:
+    """The same, from entropies that are known: of the posterior over ``hypotheses``, and of the attention."""
     return Entropy(
-        posterior=known,
-        information=max(math.log2(len(posterior)) - known, 0.0) if posterior else 0.0,
+        posterior=posterior,
+        information=max(math.log2(hypotheses) - posterior, 0.0) if hypotheses else 0.0,
         disagreement=disagreement,
-        attention=looked,
-        legacy_entropy_bits=32.0 + 8.0 * modalities + 4.0 * looked,
+        attention=attention,
+        legacy_entropy_bits=32.0 + 8.0 * modalities + 4.0 * attention,
     )
 
 

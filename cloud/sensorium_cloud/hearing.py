@@ -1,0 +1,192 @@
+"""Who is heard, and what they say together: the network's two passes over a batch, all windows at once.
+
+First each modality alone. By the concepts' precedence that tells who is heard at all. Then those who are
+heard together, and once more without each, which gives what each contributed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from sensorium.assemble import ALTERNATIVES, UNKNOWN_RANK, Figures
+from sensorium.event import Modality
+from sensorium.window import Window
+from sensorium_cloud.network import Indices, Inputs, Network, Outputs, Told
+
+Doubles = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+PLACE: Final = {modality: place for place, modality in enumerate(Modality)}
+_NOT_THERE: Final = UNKNOWN_RANK + 1
+_TINY: Final = 1e-300
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdicts:
+    """What is thought of W windows, each with six places for modalities.
+
+    Attributes:
+        posteriors: float64 [W, K + 1]; uniform where nobody is heard.
+        contributions: float64 [W, 6], nats: log p of the best hypothesis, less what it is without each; 0 if unheard.
+        attention: float64 [W, 6], what each received; 0 if unheard.
+        answers: float64 [P, K + 1], what each of P modalities says alone.
+        places: intp [W, 6] into ``answers``; -1 where a modality is not there.
+        speaking: bool [W, 6], whose answer alone counts as its own opinion.
+        here: bool [W, 6], who has events inside the window's own span.
+    """
+
+    posteriors: Doubles
+    contributions: Doubles
+    attention: Doubles
+    answers: Doubles
+    places: Indices
+    speaking: Flags
+    here: Flags
+
+    def alone(self, row: int, modality: int) -> list[float] | None:
+        """What a modality says by itself; None if it has no say."""
+        if not self.speaking[row, modality]:
+            return None
+        said: list[float] = self.answers[self.places[row, modality]].tolist()
+        return said
+
+    def figures(self, trusts: Sequence[Mapping[Modality, float]]) -> list[Figures]:
+        """The figures of each window's answer, by the trust in each of its modalities."""
+        order = np.argsort(-self.posteriors[:, :-1], axis=1, kind="stable")[:, :ALTERNATIVES].tolist()
+        bits = _entropies(self.posteriors).tolist()
+        apart = self._disagreements(trusts).tolist()
+        return [Figures(*each) for each in zip(order, bits, apart, strict=True)]
+
+    def _disagreements(self, trusts: Sequence[Mapping[Modality, float]]) -> Doubles:
+        """Jensen-Shannon divergence [W] between those who speak and are here, in bits."""
+        weights = np.asarray([[own.get(m, 0.0) for m in Modality] for own in trusts], np.float64)
+        weights *= self.speaking & self.here
+        total = weights.sum(axis=1, keepdims=True)
+        weights /= np.where(total > 0, total, 1.0)
+        if not len(self.answers):
+            return np.zeros(len(weights))
+        mixed = (weights[:, None, :] @ self.answers[self.places])[:, 0]
+        each = (weights * _entropies(self.answers)[self.places]).sum(axis=1)
+        several = np.count_nonzero(weights, axis=1) > 1
+        return np.asarray(np.where(several, np.maximum(_entropies(mixed) - each, 0.0), 0.0))
+
+
+def _entropies(distributions: Doubles) -> Doubles:
+    """Shannon entropy of each row, in bits; 0 log 0 = 0."""
+    logs = np.log2(distributions, out=np.zeros_like(distributions), where=distributions > 0)
+    return np.asarray(np.abs((distributions * logs).sum(axis=-1)))
+
+
+class Hearing:
+    """Hears batches of windows.
+
+    Args:
+        network: with the concepts it answers in.
+        ranks: of each concept's precedence, 0 for the highest.
+    """
+
+    def __init__(self, network: Network, ranks: Sequence[int]) -> None:
+        self._network = network
+        # Sums a posterior over the concepts of each rank; "none of them" is a rank of its own.
+        self._by_rank = np.eye(UNKNOWN_RANK + 1)[[*ranks, UNKNOWN_RANK]]
+
+    def hear(self, windows: Sequence[Window], inputs: Inputs) -> Verdicts:
+        """What is thought of ``windows``, whose evidence is in ``inputs``."""
+        here = np.zeros((len(windows), len(PLACE)), bool)
+        for row, window in enumerate(windows):
+            for slot in window.slots:
+                here[row, PLACE[slot.modality]] = slot.here
+        places = np.full(here.shape, -1, np.intp)
+        places[inputs.windows, inputs.modalities] = np.arange(len(inputs.windows))
+        if not len(inputs.windows):
+            return self._silence(places, here)
+        told = self._network.hear(inputs)
+        (alone,) = self._network.meet_alike(told, [np.arange(len(inputs.windows))[:, None]])
+        ranks = np.full(here.shape, _NOT_THERE)
+        ranks[inputs.windows, inputs.modalities] = np.argmax(alone.posteriors @ self._by_rank, axis=1)
+        speaking, heard = _who(ranks, here)
+        company = _Company(places, heard, alone)
+        company.ask(self._network, told)
+        return company.verdicts(speaking, here)
+
+    def _silence(self, places: Indices, here: Flags) -> Verdicts:
+        """Where no window has any evidence."""
+        nobody = np.zeros_like(here)
+        alone = Outputs(np.zeros((0, len(self._by_rank))), np.zeros((0, 1), np.float32))
+        return _Company(places, nobody, alone).verdicts(nobody, here)
+
+
+def _who(ranks: npt.NDArray[np.intp], here: Flags) -> tuple[Flags, Flags]:
+    """Who speaks: the highest precedence that is here; and who is heard: also what is not understood but might help."""
+    first = np.where(here, ranks, UNKNOWN_RANK).min(axis=1, initial=UNKNOWN_RANK)
+    speaking = ranks == first[:, None]
+    return speaking, speaking | (ranks == UNKNOWN_RANK)
+
+
+class _Company:
+    """Those who are heard in each window, asked together and without each."""
+
+    def __init__(self, places: Indices, heard: Flags, alone: Outputs) -> None:
+        hypotheses = alone.posteriors.shape[1]
+        self._posteriors = np.full((len(places), hypotheses), 1.0 / hypotheses)
+        self._contributions = np.zeros(places.shape)
+        self._attention = np.zeros(places.shape)
+        self._places, self._heard, self._alone = places, heard, alone
+        self._counts = np.count_nonzero(heard, axis=1)
+
+    def ask(self, network: Network, told: Told) -> None:
+        """Ask everything; windows in which equally many are heard together."""
+        sizes = [int(size) for size in np.unique(self._counts) if size]
+        asked = [self._members(size) for size in sizes]
+        groups = [group for members in asked for group in _groups(members)]
+        answers = iter(network.meet_alike(told, groups) if groups else ())
+        for size, members in zip(sizes, asked, strict=True):
+            self._take(size, *self._answers(members, [next(answers) for _ in _groups(members)]))
+
+    def verdicts(self, speaking: Flags, here: Flags) -> Verdicts:
+        """What came of it."""
+        said = (self._posteriors, self._contributions, self._attention, self._alone.posteriors)
+        return Verdicts(*said, self._places, speaking, here)
+
+    def _members(self, size: int) -> Indices:
+        """The places [n, size] of who is heard in the windows in which ``size`` are."""
+        rows = self._counts == size
+        members: Indices = self._places[rows][self._heard[rows]].reshape(-1, size)
+        return members
+
+    def _answers(self, members: Indices, answers: Sequence[Outputs]) -> tuple[Outputs, Doubles]:
+        """What all of ``members`` say together, and what [n, size, K + 1] they say without each."""
+        size, hypotheses = members.shape[1], self._posteriors.shape[1]
+        if size == 1:
+            own = members[:, 0]
+            whole = Outputs(self._alone.posteriors[own], self._alone.attention[own])
+            return whole, np.full((len(members), 1, hypotheses), 1.0 / hypotheses)
+        if size == 2:
+            return answers[0], self._alone.posteriors[members[:, ::-1]]
+        return answers[0], answers[1].posteriors.reshape(len(members), size, hypotheses)
+
+    def _take(self, size: int, whole: Outputs, without: Doubles) -> None:
+        rows = np.flatnonzero(self._counts == size)
+        best = np.argmax(whole.posteriors, axis=1)[:, None]
+        reached = np.log(np.maximum(np.take_along_axis(whole.posteriors, best, axis=1), _TINY))
+        lacking = np.log(np.maximum(np.take_along_axis(without, best[:, :, None], axis=2)[..., 0], _TINY))
+        modalities = np.nonzero(self._heard[rows])[1].reshape(-1, size)
+        self._posteriors[rows] = whole.posteriors
+        self._contributions[rows[:, None], modalities] = reached - lacking
+        self._attention[rows[:, None], modalities] = whole.attention
+
+
+def _groups(members: Indices) -> list[Indices]:
+    """What is left to ask about ``members`` [n, size]: all together, and without each; what one says alone is known."""
+    size = members.shape[1]
+    if size == 1:
+        return []
+    if size == 2:
+        return [members]
+    others = np.stack([np.delete(members, place, axis=1) for place in range(size)], axis=1)
+    return [members, others.reshape(-1, size - 1)]
