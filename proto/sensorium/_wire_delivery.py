@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from sensorium._wire_checks import at_least, at_most, each, label, name, part, text
+from sensorium._wire_concept import concept_to_proto, taught_from_proto
 from sensorium._wire_symbol import symbol_from_proto, symbol_to_proto
 from sensorium._wire_window import window_from_proto, window_to_proto
 from sensorium.delivery import Ack, Hello, Refusal, Request, Response, SequencedSymbol, SequencedWindow, Welcome
@@ -68,6 +69,7 @@ def hello_to_proto(hello: Hello) -> pb.Hello:
         wall_offset_ns=hello.wall_offset_ns,
         wall_error_ns=hello.wall_error_ns,
         software=hello.software,
+        taught=[concept_to_proto(concept) for concept in hello.taught],
     )
 
 
@@ -84,6 +86,7 @@ def hello_from_proto(message: pb.Hello) -> Hello:
         wall_offset_ns=message.wall_offset_ns,
         wall_error_ns=at_least(0, "wall_error_ns", message.wall_error_ns),
         software=label("software", message.software),
+        taught=taught_from_proto(message.taught),
     )
 
 

@@ -10,8 +10,8 @@ import hashlib
 import math
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from sensorium import limits, settings
+from sensorium.errors import SensoriumError
 from sensorium.event import Modality
 from sensorium.settings import SettingsError
 
@@ -27,6 +28,10 @@ _DEFAULT: Final = Path(__file__).with_name("concepts.toml")
 _SLACK: Final = 1e-9
 
 Labels = Mapping[Modality, Mapping[str, float]]
+
+
+class VocabularyFull(SensoriumError):
+    """More concepts were taught than there is room for."""
 
 
 class Precedence(StrEnum):
@@ -122,6 +127,26 @@ class Vocabulary:
         return self._by_label.get((modality, label or ""), ())
 
 
+def extended(vocabulary: Vocabulary, taught: Iterable[Concept]) -> Vocabulary:
+    """``vocabulary`` with what a user taught: known concepts are joined, new ones come after the others.
+
+    A label that was taught means what it was taught for and nothing else; of two that teach the same label or name, the
+    later counts for the label and both for the name. An empty description leaves the known one, or says the name.
+
+    Raises:
+        VocabularyFull: there would be more than a symbol can tell apart.
+    """
+    concepts = {concept.name: concept for concept in vocabulary}
+    for lesson in taught:
+        own = {(modality, label) for modality, labels in lesson.labels.items() for label in labels}
+        concepts = {name: _without(concept, own) for name, concept in concepts.items()}
+        concepts[lesson.name] = _joined(concepts.get(lesson.name), lesson)
+    if len(concepts) >= limits.ALTERNATIVES:
+        most = limits.ALTERNATIVES - 1
+        raise VocabularyFull(f"{len(concepts)} concepts, at most {most}; forget some: sensorium teach NAME --forget")
+    return Vocabulary(tuple(concepts.values()))
+
+
 def load(path: Path | None = None) -> Vocabulary:
     """The vocabulary in ``path``, or the default one.
 
@@ -154,7 +179,8 @@ def parse(text: str, *, where: str = "vocabulary") -> Vocabulary:
 
 # --- the file --------------------------------------------------------------------------
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
+NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
+"""What a concept may be called, in full."""
 _Sentence = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.TEXT_BYTES // 4)]
 _Strength = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
@@ -192,7 +218,7 @@ def _names(text: str, where: str) -> dict[str, str]:
     if not isinstance(tables, dict):
         raise SettingsError(where, "concept", "must hold tables: [concept.NAME]")
     for name in tables:
-        if not _NAME.fullmatch(name) or len(name) > limits.NAME_BYTES:
+        if not NAME.fullmatch(name) or len(name) > limits.NAME_BYTES:
             raise SettingsError(
                 where, f"concept.{name}", "a name has small letters, digits and _, and begins with a letter"
             )
@@ -212,6 +238,33 @@ def _refuse_oversubscribed(concepts: tuple[Concept, ...], where: str) -> None:
         if total > 1 + _SLACK:
             key = f"concept.{concepts[meanings[-1].index].name}.labels.{modality}.{label}"
             raise SettingsError(where, key, f"all concepts' figures for this label add up to {total:g}, at most 1")
+
+
+def _without(concept: Concept, taken: Collection[tuple[Modality, str]]) -> Concept:
+    """The concept without the labels that were taken from it."""
+    if not any((m, label) in taken for m, labels in concept.labels.items() for label in labels):
+        return concept
+    left = {
+        m: {name: p for name, p in labels.items() if (m, name) not in taken} for m, labels in concept.labels.items()
+    }
+    return replace(concept, labels=_frozen(left))
+
+
+def _joined(known: Concept | None, lesson: Concept) -> Concept:
+    """What was known of a concept and what was taught of it."""
+    if known is None:
+        return replace(lesson, description=lesson.description or lesson.name.replace("_", " "))
+    labels = {m: {**known.labels.get(m, {}), **lesson.labels.get(m, {})} for m in Modality}
+    return replace(
+        known,
+        description=lesson.description or known.description,
+        paraphrases=tuple(dict.fromkeys((*known.paraphrases, *lesson.paraphrases))),
+        labels=_frozen(labels),
+    )
+
+
+def _frozen(labels: Mapping[Modality, Mapping[str, float]]) -> Labels:
+    return MappingProxyType({m: MappingProxyType(dict(some)) for m, some in labels.items() if some})
 
 
 def _by_label(concepts: tuple[Concept, ...]) -> dict[tuple[Modality, str], tuple[Meaning, ...]]:

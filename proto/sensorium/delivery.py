@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from sensorium.concepts import Concept
 from sensorium.errors import FieldError
 from sensorium.symbol import Symbol
 from sensorium.window import Window
@@ -29,6 +30,7 @@ class Hello:
         wall_offset_ns: wall clock minus monotonic clock, now.
         wall_error_ns: half width of the interval that holds the true offset.
         software: name and version.
+        taught: concepts that the device was taught, and taught signs of known ones; see `concepts.extended`.
     """
 
     device_id: str
@@ -37,6 +39,7 @@ class Hello:
     wall_offset_ns: int = 0
     wall_error_ns: int = 0
     software: str = ""
+    taught: tuple[Concept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

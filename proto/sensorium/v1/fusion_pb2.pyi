@@ -1,3 +1,4 @@
+from sensorium.v1 import event_pb2 as _event_pb2
 from sensorium.v1 import symbol_pb2 as _symbol_pb2
 from sensorium.v1 import window_pb2 as _window_pb2
 from google.protobuf.internal import containers as _containers
@@ -9,20 +10,44 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Hello(_message.Message):
-    __slots__ = ("device_id", "spool_id", "boot_id", "wall_offset_ns", "wall_error_ns", "software")
+    __slots__ = ("device_id", "spool_id", "boot_id", "wall_offset_ns", "wall_error_ns", "software", "taught")
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     SPOOL_ID_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     WALL_OFFSET_NS_FIELD_NUMBER: _ClassVar[int]
     WALL_ERROR_NS_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_FIELD_NUMBER: _ClassVar[int]
+    TAUGHT_FIELD_NUMBER: _ClassVar[int]
     device_id: str
     spool_id: str
     boot_id: str
     wall_offset_ns: int
     wall_error_ns: int
     software: str
-    def __init__(self, device_id: _Optional[str] = ..., spool_id: _Optional[str] = ..., boot_id: _Optional[str] = ..., wall_offset_ns: _Optional[int] = ..., wall_error_ns: _Optional[int] = ..., software: _Optional[str] = ...) -> None: ...
+    taught: _containers.RepeatedCompositeFieldContainer[TaughtConcept]
+    def __init__(self, device_id: _Optional[str] = ..., spool_id: _Optional[str] = ..., boot_id: _Optional[str] = ..., wall_offset_ns: _Optional[int] = ..., wall_error_ns: _Optional[int] = ..., software: _Optional[str] = ..., taught: _Optional[_Iterable[_Union[TaughtConcept, _Mapping]]] = ...) -> None: ...
+
+class TaughtConcept(_message.Message):
+    __slots__ = ("name", "description", "paraphrases", "labels")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    PARAPHRASES_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    description: str
+    paraphrases: _containers.RepeatedScalarFieldContainer[str]
+    labels: _containers.RepeatedCompositeFieldContainer[TaughtLabel]
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., paraphrases: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[_Union[TaughtLabel, _Mapping]]] = ...) -> None: ...
+
+class TaughtLabel(_message.Message):
+    __slots__ = ("modality", "label", "strength")
+    MODALITY_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    STRENGTH_FIELD_NUMBER: _ClassVar[int]
+    modality: _event_pb2.Modality
+    label: str
+    strength: float
+    def __init__(self, modality: _Optional[_Union[_event_pb2.Modality, str]] = ..., label: _Optional[str] = ..., strength: _Optional[float] = ...) -> None: ...
 
 class Welcome(_message.Message):
     __slots__ = ("resume_after", "max_in_flight", "max_message_bytes", "software")
