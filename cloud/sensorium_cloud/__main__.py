@@ -89,6 +89,12 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument(
         "--workers", type=_workers, metavar="N", help='processes; "auto" is one for each processor (default: 1)'
     )
+    serve.add_argument(
+        "--gateway",
+        type=_gateway,
+        metavar="[HOST:]PORT",
+        help="WebSocket and HTTP here too: docs/gateway.md; 0 takes a free port (default: off)",
+    )
     serve.add_argument("--state", metavar="DIR", help="keep what was answered here, across restarts")
     serve.add_argument("--tls-cert", metavar="PEM", help="certificate chain: speak TLS; needs --tls-key")
     serve.add_argument("--tls-key", metavar="PEM", help="private key of the certificate")
@@ -107,6 +113,14 @@ def _workers(said: str) -> int:
     if not said.isdecimal() or said == "0":
         raise argparse.ArgumentTypeError(f'{said!r} is neither a number from 1 on nor "auto"')
     return int(said)
+
+
+def _gateway(said: str) -> tuple[str | None, int]:
+    """Host, if there is one, and port."""
+    host, colon, port = said.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535 or (colon and not host):
+        raise argparse.ArgumentTypeError(f"{said!r} is neither PORT nor HOST:PORT")
+    return host.strip("[]") or None, int(port)
 
 
 # --- what it does ----------------------------------------------------------------------
@@ -153,6 +167,9 @@ def _settings(args: argparse.Namespace) -> Settings:
         "listen.host": args.host,
         "listen.port": args.port,
         "listen.workers": args.workers,
+        "gateway.enabled": args.gateway and True,
+        "gateway.host": args.gateway and args.gateway[0],
+        "gateway.port": args.gateway and args.gateway[1],
         "state.folder": args.state,
         "tls.certificate": args.tls_cert,
         "tls.key": args.tls_key,

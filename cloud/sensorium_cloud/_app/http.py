@@ -1,17 +1,19 @@
-"""Runs the gateway's application in the service's own event loop."""
+"""Runs the gateway's application in the service's own event loop, in the clear or over TLS."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
+import ssl
+import tempfile
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any, Final
 
-import uvicorn
-
 from sensorium.errors import SensoriumError
-from sensorium_cloud._app.settings import Gateway
+from sensorium.settings import SettingsError
+from sensorium_cloud._app.settings import Gateway, Tls, pem
 
 _GRACE_S: Final = 2
 _MESSAGE_BYTES: Final = 1 << 20
@@ -21,21 +23,17 @@ class GatewayTaken(SensoriumError):
     """The gateway cannot listen where it should."""
 
 
-class _Server(uvicorn.Server):
-    """One that leaves signals to the service."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @contextlib.asynccontextmanager
-async def serving(app: Any, gateway: Gateway, *, shared: bool) -> AsyncIterator[str]:
-    """``app``, reachable at the address this gives, until the block is left.
+async def serving(app: Any, gateway: Gateway, tls: Tls, *, shared: bool) -> AsyncIterator[str]:
+    """``app``, reachable at the URL this gives, until the block is left.
 
     Raises:
         GatewayTaken: the port is in use, or the address is not this machine's.
+        SettingsError: key and certificate are no pair.
     """
+    import uvicorn
+
+    context = _context(tls)
     with _bound(gateway, shared=shared) as listening:
         host, port = listening.getsockname()[:2]
         config = uvicorn.Config(
@@ -47,11 +45,15 @@ async def serving(app: Any, gateway: Gateway, *, shared: bool) -> AsyncIterator[
             ws_max_size=_MESSAGE_BYTES,
             timeout_graceful_shutdown=_GRACE_S,
         )
-        server = _Server(config)
+        config.load()
+        config.ssl = context
+        server = uvicorn.Server(config)
+        # The service has its own.
+        server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve([listening]))
             try:
-                yield f"{host}:{port}"
+                yield f"{'https' if context else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
             finally:
                 server.should_exit = True
 
@@ -69,5 +71,32 @@ def _bound(gateway: Gateway, *, shared: bool) -> Iterator[socket.socket]:
             listening.setblocking(False)
             yield listening
     except OSError as error:
-        where = f"{gateway.host}:{gateway.port}"
-        raise GatewayTaken(f"the gateway cannot listen on {where}: {error.strerror}; give another port") from error
+        raise not_free(gateway) from error
+
+
+def not_free(gateway: Gateway) -> GatewayTaken:
+    """What to say when the gateway's address cannot be listened on."""
+    where = f"{gateway.host}:{gateway.port}"
+    way_out = "stop what uses it, or give another --gateway (0 takes a free port)"
+    return GatewayTaken(f"the gateway cannot listen on {where}: {way_out}")
+
+
+def _context(tls: Tls) -> ssl.SSLContext | None:
+    """For the server's side; clients need a certificate if there is an authority for them."""
+    if not tls.certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # Settings may hold the PEM text itself, but Python reads keys from files only: a folder nobody else can enter.
+    with tempfile.TemporaryDirectory(prefix="sensorium-keys-") as folder:
+        certificate, key = Path(folder, "certificate.pem"), Path(folder, "key.pem")
+        certificate.write_bytes(pem(tls.certificate, "gateway.tls.certificate"))
+        key.write_bytes(pem(tls.key, "gateway.tls.key"))
+        try:
+            context.load_cert_chain(certificate, key, password=lambda: b"")
+            if tls.client_ca:
+                context.load_verify_locations(cadata=pem(tls.client_ca, "gateway.tls.client_ca").decode("ascii"))
+                context.verify_mode = ssl.CERT_REQUIRED
+        except (ssl.SSLError, UnicodeDecodeError) as error:
+            reason = f"not the key of the certificate, or not PEM ({getattr(error, 'reason', 'not text')})"
+            raise SettingsError("settings", "gateway.tls.key", reason) from error
+    return context

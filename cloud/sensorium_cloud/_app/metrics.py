@@ -23,7 +23,8 @@ from sensorium.symbol import Symbol
 from sensorium_cloud.quality import Budget, judged
 from sensorium_cloud.refine import Queued
 
-_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the folder in which several workers' metrics meet."""
 _EVERY_S: Final = 1.0
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
 _SHARES: Final = tuple(n / 20 for n in range(1, 21))
@@ -121,7 +122,7 @@ class Metrics:
 
 def exposition(registry: CollectorRegistry) -> bytes:
     """Everything in Prometheus's text format: of all workers where there are several, else of ``registry``."""
-    if _FOLDER not in os.environ:
+    if MULTIPROCESS not in os.environ:
         return generate_latest(registry)
     together = CollectorRegistry()
     MultiProcessCollector(together)  # type: ignore[no-untyped-call]

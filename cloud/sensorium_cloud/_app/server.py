@@ -6,8 +6,8 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -160,7 +160,7 @@ async def running(
     server = grpc.aio.server(options=_options(settings.listen, shared=shared))
     address = _bind(server, settings.listen, settings.tls)
     registry = registry or CollectorRegistry()
-    with closing(opened(settings.state)) as store:
+    with _as_one(), closing(opened(settings.state)) as store:
         memory = Memory(store, wall_s=partial(_wall_s, clock.DeviceClock()))
         metrics = Metrics(registry)
         history = _history(settings.history)
@@ -179,6 +179,20 @@ async def running(
                     yield address
             for task in tasks:
                 task.cancel()
+
+
+@contextmanager
+def _as_one() -> Iterator[None]:
+    """What was wrong with the settings, without the task groups it came through."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        if isinstance(error, SensoriumError):
+            raise error from None
+        raise
 
 
 def _history(table: HistoryTable) -> History:
@@ -220,8 +234,8 @@ async def _gateway(
         metrics=partial(exposition, registry),
         software=software(),
     )
-    async with serving(gateway.build(parts), settings.gateway, shared=shared) as address:
-        log.warning("gateway.ready address=http://%s", address)
+    async with serving(gateway.build(parts), settings.gateway, settings.gateway_tls, shared=shared) as address:
+        log.warning("gateway.ready address=%s", address)
         try:
             yield
         finally:

@@ -19,6 +19,8 @@ _SECRETS: Final[Mapping[str, str]] = {
     "SENSORIUM_CLOUD_TLS_CERTIFICATE": "tls.certificate",
     "SENSORIUM_CLOUD_TLS_KEY": "tls.key",
     "SENSORIUM_CLOUD_TLS_CLIENT_CA": "tls.client_ca",
+    "SENSORIUM_GATEWAY_TLS_CERTIFICATE": "gateway.tls.certificate",
+    "SENSORIUM_GATEWAY_TLS_KEY": "gateway.tls.key",
     "REDIS_URL": "history.redis",
 }
 _PEM: Final = "-----BEGIN"
@@ -99,6 +101,7 @@ class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="TCP port; 0 takes a free one")] = 8080
     tokens: Annotated[tuple[Token, ...], Meta(description="who may use it")] = ()
+    tls: Annotated[Tls, Meta(description="a certificate of its own; without one it has the service's")] = Tls()
 
 
 class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -132,6 +135,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """How the service calls itself: as told, or as the machine is called."""
         return self.device_name or socket.gethostname()[: limits.NAME_BYTES // 4] or "cloud"
 
+    @property
+    def gateway_tls(self) -> Tls:
+        """What the gateway encrypts with: its own certificate, else the service's; that asks nobody for theirs."""
+        own = self.gateway.tls
+        return own if own.certificate else Tls(certificate=self.tls.certificate, key=self.tls.key)
+
 
 def load(path: Path | None, environ: Mapping[str, str], told: Mapping[str, Any] = NOTHING) -> Settings:
     """The settings in ``path`` (the defaults if None), with secrets from the environment.
@@ -151,17 +160,21 @@ def load(path: Path | None, environ: Mapping[str, str], told: Mapping[str, Any] 
 
 def _checked(found: Settings, where: str) -> Settings:
     """``found``, if its parts fit together and its files are there."""
-    tls = found.tls
-    for key, needs in (("certificate", "key"), ("key", "certificate"), ("client_ca", "certificate")):
-        if getattr(tls, key) and not getattr(tls, needs):
-            raise SettingsError(where, f"tls.{key}", f"needs tls.{needs} too")
-        pem(getattr(tls, key), f"tls.{key}", where)
+    _check_tls(found.tls, "tls", where)
+    _check_tls(found.gateway.tls, "gateway.tls", where)
     if found.gateway.enabled and not found.gateway.tokens and not _is_loopback(found.gateway.host):
         reason = "needed where others can reach the gateway: add [[gateway.tokens]], or listen on 127.0.0.1"
         raise SettingsError(where, "gateway.tokens", reason)
     if found.fusion.vocabulary and not Path(found.fusion.vocabulary).is_file():
         raise SettingsError(where, "fusion.vocabulary", f"no such file: {found.fusion.vocabulary}")
     return found
+
+
+def _check_tls(tls: Tls, table: str, where: str) -> None:
+    for key, needs in (("certificate", "key"), ("key", "certificate"), ("client_ca", "certificate")):
+        if getattr(tls, key) and not getattr(tls, needs):
+            raise SettingsError(where, f"{table}.{key}", f"needs {table}.{needs} too")
+        pem(getattr(tls, key), f"{table}.{key}", where)
 
 
 def _is_loopback(host: str) -> bool:

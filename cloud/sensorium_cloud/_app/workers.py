@@ -19,11 +19,15 @@ from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from prometheus_client.multiprocess import mark_process_dead
 
 from sensorium.errors import SensoriumError
+from sensorium_cloud._app.http import not_free
+from sensorium_cloud._app.metrics import MULTIPROCESS
 from sensorium_cloud._app.server import (
     AddressTaken,
     Ready,
@@ -34,7 +38,7 @@ from sensorium_cloud._app.server import (
     serve,
     taken,
 )
-from sensorium_cloud._app.settings import Listen, Settings
+from sensorium_cloud._app.settings import Gateway, Listen, Settings
 
 log = logging.getLogger(__name__)
 
@@ -73,10 +77,13 @@ def serve_together(settings: Settings, ready: Ready, *, log_level: str) -> None:
         folder = settings.state.folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="sensorium-cloud-"))
         state = msgspec.structs.replace(settings.state, folder=folder)
         opened(state).close()  # made once: a dozen workers would trip over each other
-        port = stack.enter_context(_reserved(settings.listen))
-        listen = msgspec.structs.replace(settings.listen, port=port)
-        shared = msgspec.structs.replace(settings, state=state, listen=listen)
-        crew = _Crew(shared, log_level)
+        listen, gateway = settings.listen, settings.gateway
+        refused = AddressTaken(taken(f"{listen.host}:{listen.port}"))
+        listen = msgspec.structs.replace(listen, port=stack.enter_context(_reserved(listen, refused)))
+        if gateway.enabled:
+            gateway = msgspec.structs.replace(gateway, port=stack.enter_context(_reserved(gateway, not_free(gateway))))
+        shared = msgspec.structs.replace(settings, state=state, listen=listen, gateway=gateway)
+        crew = _Crew(shared, log_level, Path(stack.enter_context(_metrics_folder())))
         stack.callback(crew.stop)
         crew.run(stack.enter_context(_stop_signals()), ready)
 
@@ -97,9 +104,10 @@ class _Worker:
 class _Crew:
     """The workers, each in its place."""
 
-    def __init__(self, settings: Settings, log_level: str) -> None:
+    def __init__(self, settings: Settings, log_level: str, metrics: Path) -> None:
         self._settings = settings
         self._log_level = log_level
+        self._metrics = metrics
         self._workers: dict[int, _Worker] = {}
         self._due_s: dict[int, tuple[float, int]] = {}
 
@@ -166,6 +174,7 @@ class _Crew:
 
     def _bury(self, place: int, worker: _Worker, now_s: float) -> None:
         del self._workers[place]
+        mark_process_dead(worker.process.pid, str(self._metrics))  # type: ignore[no-untyped-call]
         lived_s = now_s - worker.since_s
         wait_s = restart_wait_s(lived_s, worker.deaths)
         said = [line for line in iter(lambda: _said(worker.says), None) if not line[0]]
@@ -190,10 +199,10 @@ def _said(says: Connection) -> tuple[bool, str] | None:
 
 
 @contextlib.contextmanager
-def _reserved(listen: Listen) -> Iterator[int]:
-    """A port that the workers can share, and nobody else takes meanwhile."""
+def _reserved(place: Listen | Gateway, refused: SensoriumError) -> Iterator[int]:
+    """A port that the workers can share, and nobody else takes meanwhile; raises ``refused`` if there is none."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM)[0]
+        family, _, _, _, address = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as alone:
             alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             alone.bind(address)  # fails where another service listens; sharing would take half of its devices
@@ -203,7 +212,24 @@ def _reserved(listen: Listen) -> Iterator[int]:
             shared.bind((address[0], port, *address[2:]))
             yield port
     except OSError as error:
-        raise AddressTaken(taken(f"{listen.host}:{listen.port}")) from error
+        raise refused from error
+
+
+@contextlib.contextmanager
+def _metrics_folder() -> Iterator[str]:
+    """Where the workers' metrics meet: whichever of them is asked answers for all.
+
+    A new one each time: prometheus-client would add up what an earlier service left behind.
+    """
+    before = os.environ.get(MULTIPROCESS)
+    with tempfile.TemporaryDirectory(prefix="sensorium-metrics-") as folder:
+        os.environ[MULTIPROCESS] = folder
+        try:
+            yield folder
+        finally:
+            del os.environ[MULTIPROCESS]
+            if before is not None:
+                os.environ[MULTIPROCESS] = before
 
 
 @contextlib.contextmanager

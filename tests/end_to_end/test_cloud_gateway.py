@@ -1,0 +1,81 @@
+"""The gateway of several processes: one address, and metrics of all of them whoever is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import httpx
+import pytest
+from end_to_end.test_cloud_workers import children
+from services import until
+
+pytestmark = pytest.mark.needs_models
+
+COMMAND = [sys.executable, "-m", "sensorium_cloud", "serve", "--port", "0", "--gateway", "0", "--workers", "2"]
+EVENT = {"type": "event", "modality": "gesture", "label": "thumb_up", "at_ms": 1.0}
+
+
+@contextmanager
+def both(log: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Two workers, and the URL of their gateway."""
+    with log.open("w") as err, subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=err, text=True) as process:
+        out: IO[str] | None = process.stdout
+        assert out is not None
+        try:
+            assert out.readline().startswith("ready on "), log.read_text()
+            urls = set(re.findall(r"gateway\.ready address=(\S+)", log.read_text()))
+            assert len(urls) == 1  # one address for both
+            yield process, urls.pop()
+        finally:
+            process.kill()
+
+
+async def asked(url: str, times: int) -> None:
+    """Batches over as many connections: the kernel gives each to one of the workers."""
+    for number in range(times):
+        body = {"batches": [{"session_id": f"s{number}", "events": [EVENT]}]}
+        async with httpx.AsyncClient(timeout=20) as client:
+            assert (await client.post(f"{url}/api/multimodal/batch", json=body)).status_code == 200
+
+
+async def counted(url: str) -> list[float]:
+    """What several connections are told of the number of symbols, one after the other."""
+    told = []
+    for _ in range(8):
+        async with httpx.AsyncClient(timeout=20) as client:
+            text = (await client.get(f"{url}/metrics")).text
+        told.append(sum(float(v) for v in re.findall(r"^multimodal_symbols_total\{.*\} (\S+)$", text, re.MULTILINE)))
+    return told
+
+
+async def resident(url: str) -> float:
+    async with httpx.AsyncClient(timeout=20) as client:
+        text = (await client.get(f"{url}/metrics")).text
+    found = re.search(r"^multimodal_memory_usage_bytes (\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+async def test_whichever_worker_is_asked_tells_the_metrics_of_all_also_of_one_that_died(tmp_path: Path) -> None:
+    with both(tmp_path / "log") as (process, url):
+        await asked(url, 8)
+        assert await counted(url) == [8.0] * 8
+
+        together, before = await resident(url), children(process.pid)
+        os.kill(next(iter(before)), signal.SIGKILL)
+        await asyncio.to_thread(until, lambda: children(process.pid) != before, within_s=30)
+        assert await resident(url) < 0.8 * together  # the dead one's memory is not counted on
+        await asyncio.to_thread(until, lambda: len(children(process.pid)) == 2, within_s=30)
+        await asked(url, 1)
+        assert await counted(url) == [9.0] * 8  # what it had counted is
+
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 30) == 0
