@@ -21,6 +21,7 @@ from typing import Any, Final, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from sensorium.concepts import Vocabulary
 from sensorium.event import Event, Modality
 from sensorium.window import Window
 from sensorium_cloud.runtime import ModelError, Net
@@ -51,6 +52,7 @@ class EncodedWindow:
         encode_ms: time the encoders took for this window; about 0 where everything was remembered.
         text_events: for each row of ``text``, the index of its event in the text slot.
         frame_events: for each row of ``frames``, the index of its event in the video slot.
+        vocabulary: what it may mean, where its device was taught something; None for the service's own.
     """
 
     window: Window
@@ -59,6 +61,7 @@ class EncodedWindow:
     encode_ms: float
     text_events: tuple[int, ...] = ()
     frame_events: tuple[int, ...] = ()
+    vocabulary: Vocabulary | None = None
 
 
 # --- what there is to encode -----------------------------------------------------------

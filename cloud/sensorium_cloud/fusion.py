@@ -31,13 +31,19 @@ log = logging.getLogger(__name__)
 
 
 class Fuser:
-    """Turns encoded windows into symbols; make it with `load`."""
+    """Turns encoded windows into symbols; make it with `load`.
+
+    Attributes:
+        vocabulary: what a window may mean.
+        concepts: float32 [K, 384], its concepts' sentence embeddings.
+    """
 
     def __init__(
         self, network: Network, vocabulary: Vocabulary, concepts: Floats, provenance: Provenance, half_life_ns: int
     ) -> None:
         self._network = network
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
+        self.concepts = concepts
         self._provenance = provenance
         self._half_life_ns = half_life_ns
         self._packer = Packer(vocabulary, concepts, network.card, half_life_ns)
@@ -85,6 +91,10 @@ class Fuser:
         models = (*encoders, *own)
         return cls(network, vocabulary, concepts, Provenance(processed_on, software, models), half_life_ns)
 
+    def speaking(self, vocabulary: Vocabulary, concepts: Floats) -> Fuser:
+        """The same network with another vocabulary; ``concepts`` [K, 384] are its sentence embeddings."""
+        return Fuser(self._network.answering(concepts), vocabulary, concepts, self._provenance, self._half_life_ns)
+
     def check(self, window: Window) -> None:
         """Refuse a window whose feature vectors are not of the network's sizes.
 
@@ -122,7 +132,7 @@ class Fuser:
     def _symbol(self, encoded: EncodedWindow, answer: Answer, figures: Figures, fuse_ms: float) -> Symbol:
         return assemble.assemble(
             encoded.window,
-            self._vocabulary,
+            self.vocabulary,
             answer,
             revision=Revision.CLOUD,
             thresholds=self._network.card.thresholds,
@@ -144,5 +154,5 @@ class Fuser:
             answer=verdicts.alone(row, m),
             contribution=float(verdicts.contributions[row, m]),
             attention=float(verdicts.attention[row, m]),
-            label=assemble.label(slot, self._vocabulary),
+            label=assemble.label(slot, self.vocabulary),
         )

@@ -6,6 +6,7 @@ which sizes it takes and how its answers are calibrated.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +165,12 @@ class Network:
             self.meet(self.hear(Inputs.zeros([(m, 0) for m in range(len(card.dims))], card)), [[0, 1], [2]])
         except Exception as error:  # ONNX Runtime's own errors share no narrower base
             raise ModelError(f"{meeting}: not the network its card describes; {_MENDING}") from error
+
+    def answering(self, concepts: Floats) -> Network:
+        """The same network, answering in other concepts [K, 384]."""
+        other = copy.copy(self)
+        other._concepts = np.ascontiguousarray(concepts.T, np.float32)  # noqa: SLF001 - one of us
+        return other
 
     def hear(self, inputs: Inputs) -> Told:
         """What each modality says by itself."""

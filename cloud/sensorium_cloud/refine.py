@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sensorium.concepts import Concept, Vocabulary
 from sensorium.symbol import Symbol
 from sensorium.window import Window
 from sensorium_cloud import publish
@@ -16,17 +17,22 @@ from sensorium_cloud.encode import EncodedWindow, pictures_in, words_in
 
 Encode = Callable[[Sequence[EncodedWindow]], Sequence[EncodedWindow]]
 Fuse = Callable[[Sequence[EncodedWindow]], Sequence[Symbol]]
+Understand = Callable[[Sequence[Concept]], Vocabulary | None]
 Sink = Callable[[Symbol], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A window that was accepted: when its message came, when it was understood, how long it is of use."""
+    """A window that was accepted: when its message came, when it was understood, how long it is of use.
+
+    ``vocabulary`` is its device's, where that was taught something.
+    """
 
     window: Window
     received_ns: int
     accepted_ns: int
     deadline_ns: int | None = None
+    vocabulary: Vocabulary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +44,14 @@ class Engines:
         add_pictures: gives windows the vectors of their pictures.
         add_words: gives windows the vectors of their words.
         fuse: a symbol for each window.
+        understand: the vocabulary of a device that was taught so, None for the service's own; slow, any thread.
     """
 
     check: Check
     add_pictures: Encode
     add_words: Encode
     fuse: Fuse
+    understand: Understand = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ class Refinery:
             WorkFailed: an engine could not do it.
             SensoriumError: an engine refused it.
         """
-        encoded = EncodedWindow(arrival.window, None, None, 0.0)
+        encoded = EncodedWindow(arrival.window, None, None, 0.0, vocabulary=arrival.vocabulary)
         if pictures_in(arrival.window, 1):
             encoded = (await self.pictures.do(encoded, deadline_ns=arrival.deadline_ns)).value
         if words_in(arrival.window, 1):

@@ -27,5 +27,5 @@ DEVICE_NAME_BYTES: Final = 60
 """Names of devices and of their sources: both stand in the name of a stream."""
 TAUGHT_CONCEPTS: Final = 64
 """That one device may teach, and for each of them:"""
-TAUGHT_PARAPHRASES: Final = 32
+TAUGHT_PARAPHRASES: Final = 16
 TAUGHT_LABELS: Final = 32

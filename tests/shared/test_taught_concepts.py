@@ -82,7 +82,7 @@ def test_what_was_taught_comes_out_as_it_went_in() -> None:
         (fusion_pb2.TaughtConcept(description="?"), "taught[0].name"),
         (fusion_pb2.TaughtConcept(name="a", description="x" * 5000), "taught[0].description"),
         (fusion_pb2.TaughtConcept(name="a", paraphrases=[" "]), "taught[0].paraphrases[0]"),
-        (fusion_pb2.TaughtConcept(name="a", paraphrases=["p"] * 33), "taught[0].paraphrases"),
+        (fusion_pb2.TaughtConcept(name="a", paraphrases=["p"] * 17), "taught[0].paraphrases"),
         (
             fusion_pb2.TaughtConcept(name="a", labels=[fusion_pb2.TaughtLabel(label="l", strength=1)]),
             "taught[0].labels[0].modality",

@@ -29,6 +29,7 @@ from sensorium_cloud._app.settings import Encoders, Listen, Settings, State, Tls
 from sensorium_cloud._app.settings import History as HistoryTable
 from sensorium_cloud.access import Access, Grant
 from sensorium_cloud.answer import Desk, Memory
+from sensorium_cloud.dialects import Dialects
 from sensorium_cloud.encode import FrameEncoder, SentenceEncoder, add_pictures, add_words
 from sensorium_cloud.fusion import Fuser
 from sensorium_cloud.history import History, Recent
@@ -112,11 +113,13 @@ def load_engines(settings: Settings) -> Engines:
 
 
 def _engines(fuser: Fuser, sentences: SentenceEncoder, frames: FrameEncoder, table: Encoders) -> Engines:
+    dialects = Dialects(fuser, sentences.encode)
     return Engines(
         check=fuser.check,
         add_pictures=partial(add_pictures, frames, limit=table.max_pictures),
         add_words=partial(add_words, sentences, limit=table.max_sentences),
-        fuse=fuser.fuse,
+        fuse=dialects.fuse,
+        understand=dialects.understand,
     )
 
 
@@ -323,6 +326,7 @@ def _terms(settings: Settings, engines: Engines) -> Terms:
         patience_ns=round(engine.patience_s * 1e9),
         check=engines.check,
         software=software(),
+        understand=engines.understand,
     )
 
 

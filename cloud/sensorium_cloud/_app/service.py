@@ -18,6 +18,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from sensorium import wire
+from sensorium.concepts import Vocabulary
 from sensorium.delivery import INVALID_ARGUMENT, Hello, Refusal, Request, SequencedWindow, Welcome
 from sensorium.errors import FieldError, SensoriumError
 from sensorium.symbol import Symbol
@@ -27,7 +28,7 @@ from sensorium_cloud.accept import Check, Conversation
 from sensorium_cloud.answer import Answer, Desk, Sent
 from sensorium_cloud.batch import Overloaded
 from sensorium_cloud.publish import message, symbol_message
-from sensorium_cloud.refine import Arrival
+from sensorium_cloud.refine import Arrival, Understand
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Terms:
         patience_ns: how long a window may wait.
         check: refuses a window that the fusion cannot take.
         software: name and version of the service.
+        understand: the vocabulary of a device that was taught something.
     """
 
     max_in_flight: int
@@ -54,6 +56,7 @@ class Terms:
     patience_ns: int
     check: Check
     software: str
+    understand: Understand = lambda _: None
 
 
 class FusionService:
@@ -87,12 +90,13 @@ class FusionService:
     async def _converse(self, hello: Hello, requests: AsyncIterator[bytes], context: Context) -> None:
         terms = self._terms
         resume_after = await self._desk.memory.resume_after(hello)
+        vocabulary = await asyncio.to_thread(terms.understand, hello.taught) if hello.taught else None
         welcome = Welcome(resume_after, terms.max_in_flight, terms.max_message_bytes, terms.software)
         await _write(context, message(welcome))
         conversation = Conversation(
             hello, resume_after=resume_after, max_in_flight=terms.max_in_flight, check=terms.check
         )
-        await _Stream(self._desk, terms, conversation, context, self._now_ns).run(requests)
+        await _Stream(self._desk, terms, conversation, context, self._now_ns, vocabulary=vocabulary).run(requests)
 
     async def _greeted(self, requests: AsyncIterator[bytes], context: Context) -> Hello | None:
         """Who speaks; None if the stream ends before anybody said."""
@@ -151,8 +155,16 @@ class _Stream:
     """Listens and speaks at once; whatever is answered goes through one bounded outbox."""
 
     def __init__(
-        self, desk: Desk, terms: Terms, conversation: Conversation, context: Context, now_ns: Callable[[], int]
+        self,
+        desk: Desk,
+        terms: Terms,
+        conversation: Conversation,
+        context: Context,
+        now_ns: Callable[[], int],
+        *,
+        vocabulary: Vocabulary | None,
     ) -> None:
+        self._vocabulary = vocabulary
         self._desk = desk
         self._terms = terms
         self._conversation = conversation
@@ -185,7 +197,7 @@ class _Stream:
             self._say(message(response))
         until = _deadline_ns(self._now_ns(), self._context, self._terms.patience_ns)
         for item in heard.fuse:
-            self._ask(item, Arrival(item.window, received_ns, self._now_ns(), until))
+            self._ask(item, Arrival(item.window, received_ns, self._now_ns(), until, self._vocabulary))
 
     def _ask(self, item: SequencedWindow, arrival: Arrival) -> None:
         self._desk.answer(
