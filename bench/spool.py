@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from sensorium_agent.spool import Record, Spool
+from sensorium_agent.spool.log import Record, Spool
 
 PAYLOAD = os.urandom(2048)
 SEGMENT = 1 << 20

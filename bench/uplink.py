@@ -24,7 +24,7 @@ from sensorium.clock import DeviceClock
 from sensorium.event import DType, Media, Modality, Tensor
 from sensorium.symbol import Symbol
 from sensorium.window import Window
-from sensorium_agent.spool import Spool
+from sensorium_agent.spool.log import Spool
 from sensorium_agent.uplink import Uplink
 
 WINDOWS = 500

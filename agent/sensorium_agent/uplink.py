@@ -25,11 +25,12 @@ from sensorium.event import Modality
 from sensorium.symbol import Symbol
 from sensorium.v1 import event_pb2, fusion_pb2, window_pb2
 from sensorium.window import Window
-from sensorium_agent import delivery, spool
+from sensorium_agent import delivery
 from sensorium_agent.channel import Trouble, explain, open_channel
 from sensorium_agent.delivery import Delivery, Item
-from sensorium_agent.spool import Record, Spool, SpoolError
-from sensorium_agent.spool_worker import GROUP_BYTES, SpoolWorker, fitting
+from sensorium_agent.spool.log import Counts as SpoolCounts
+from sensorium_agent.spool.log import Record, Spool, SpoolError
+from sensorium_agent.spool.worker import GROUP_BYTES, SpoolWorker, fitting
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Stats:
     spooled: int
     round_trip_ms: float | None
     delivery: delivery.Counts
-    spool: spool.Counts
+    spool: SpoolCounts
 
 
 class _DownError(Exception):

@@ -12,7 +12,7 @@ import random
 import sys
 from pathlib import Path
 
-from sensorium_agent.spool import Record, Spool, SpoolError
+from sensorium_agent.spool.log import Record, Spool, SpoolError
 
 
 def payload(sequence: int) -> bytes:

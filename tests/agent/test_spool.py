@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sensorium_agent import spool_format
-from sensorium_agent.spool import Record, Spool, SpoolBusy, SpoolError, SpoolFull
+from sensorium_agent.spool import format as spool_format
+from sensorium_agent.spool.log import Record, Spool, SpoolBusy, SpoolError, SpoolFull
 
 SEGMENT = 4096
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from agent.spool_writer import payload
 
-from sensorium_agent.spool import Record, Spool, SpoolFull
+from sensorium_agent.spool.log import Record, Spool, SpoolFull
 
 WRITER = Path(__file__).with_name("spool_writer.py")
 EXT4_IOC_SHUTDOWN = 0x8004587D

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensorium_agent.spool_format import (
+from sensorium_agent.spool.format import (
     CURSOR_BYTES,
     HEADER_BYTES,
     Cursor,

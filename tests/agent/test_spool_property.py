@@ -11,8 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from sensorium_agent import spool_format
-from sensorium_agent.spool import Record, Spool
+from sensorium_agent.spool import format as spool_format
+from sensorium_agent.spool.log import Record, Spool
 
 SEGMENT = 1024
 PAYLOADS = st.binary(max_size=300)

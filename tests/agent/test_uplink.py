@@ -19,7 +19,7 @@ from sensorium.clock import DeviceClock
 from sensorium.delivery import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Refusal, SequencedWindow
 from sensorium.symbol import Symbol
 from sensorium.window import Window
-from sensorium_agent.spool import Spool, SpoolError
+from sensorium_agent.spool.log import Spool, SpoolError
 from sensorium_agent.uplink import Stats, Uplink
 
 

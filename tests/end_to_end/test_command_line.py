@@ -119,7 +119,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
 
 
 def test_a_spool_in_use_is_one_line(tmp_path: Path) -> None:
-    from sensorium_agent.spool import Spool
+    from sensorium_agent.spool.log import Spool
 
     (words := tmp_path / "words.txt").write_text("stop\n")
     spool = Spool.open(tmp_path / "spool")

@@ -69,7 +69,7 @@ class CloudLink:
         return cls(settings, settings.cloud, DeviceClock(), listener, windows_boot_id=boot_id() if live else "")
 
     async def __aenter__(self) -> Self:
-        from sensorium_agent.spool import Spool
+        from sensorium_agent.spool.log import Spool
         from sensorium_agent.uplink import Uplink
 
         directory, most = self._settings.spool_directory, self._settings.spool.max_mb << 20

@@ -1,6 +1,6 @@
 """One file of the spool: reserved, written durably, recovered after a crash, read past damage.
 
-Errors of the disk leave here as they come (`OSError`); `sensorium_agent.spool` says them to people.
+Errors of the disk leave here as they come (`OSError`); `sensorium_agent.spool.log` says them to people.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-from sensorium_agent import spool_format
-from sensorium_agent.spool_format import CURSOR_BYTES, HEADER_BYTES, RECORD_BYTES, Header, Record
+from sensorium_agent.spool import format as spool_format
+from sensorium_agent.spool.format import CURSOR_BYTES, HEADER_BYTES, RECORD_BYTES, Header, Record
 
 log = logging.getLogger(__name__)
 

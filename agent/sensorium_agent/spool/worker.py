@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
-from sensorium_agent.spool import Record, Spool, SpoolError
+from sensorium_agent.spool.log import Record, Spool, SpoolError
 
 log = logging.getLogger(__name__)
 

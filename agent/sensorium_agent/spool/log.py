@@ -1,7 +1,7 @@
 """The spool: what is to be delivered lies here first, bounded, through crashes and power cuts.
 
-A log of segments with checksums: `sensorium_agent.spool_format` tells how it lies on disk and
-`sensorium_agent.spool_segment` keeps one file. `append` returns when the records would survive a power
+A log of segments with checksums: `sensorium_agent.spool.format` tells how it lies on disk and
+`sensorium_agent.spool.segment` keeps one file. `append` returns when the records would survive a power
 cut. Space is taken ahead of time, a segment's at once and the cursor's on the first day, so that a full
 disk stops new records and nothing else. Older records give way to newer ones by whole segments.
 
@@ -23,9 +23,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from sensorium.errors import SensoriumError
-from sensorium_agent import spool_format
-from sensorium_agent.spool_format import CURSOR_BYTES, HEADER_BYTES, Cursor, Header, Record
-from sensorium_agent.spool_segment import SUFFIX, Segment, open_cursor, sync_directory
+from sensorium_agent.spool import format as spool_format
+from sensorium_agent.spool.format import CURSOR_BYTES, HEADER_BYTES, Cursor, Header, Record
+from sensorium_agent.spool.segment import SUFFIX, Segment, open_cursor, sync_directory
 
 __all__ = ["Counts", "Record", "Spool", "SpoolBusy", "SpoolError", "SpoolFull", "Stored"]
 
