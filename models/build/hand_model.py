@@ -140,7 +140,7 @@ class Hands:
 def generate(count: int, rng: np.random.Generator) -> Hands:
     """About ``count`` hands in the proportions of `POSES`, in random order."""
     total = sum(pose.weight for pose in POSES)
-    parts = [_seen(pose, max(1, round(count * pose.weight / total)), rng) for pose in POSES]
+    parts = [seen(pose, max(1, round(count * pose.weight / total)), rng) for pose in POSES]
     joints = np.concatenate([joints for joints, _ in parts])
     right = np.concatenate([right for _, right in parts])
     labels = np.concatenate([np.full(len(j), LABELS.index(p.label)) for p, (j, _) in zip(POSES, parts, strict=True)])
@@ -148,7 +148,7 @@ def generate(count: int, rng: np.random.Generator) -> Hands:
     return Hands(joints[order].astype(np.float32), right[order].astype(np.float32), labels[order])
 
 
-def _seen(pose: Pose, count: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def seen(pose: Pose, count: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Joints in a picture and handedness of hands in one pose."""
     hands = _held(pose, count, rng)
     left = rng.random(count) < 0.5
