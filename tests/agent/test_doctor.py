@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from services import Broker, broker, free_port
 
-from sensorium_agent._app import accelerators, devices, doctor
+from sensorium_agent._app import devices, doctor
 from sensorium_agent._app.devices import Found
 from sensorium_agent._app.doctor import Result
+from sensorium_agent._app.models import accelerators
 from sensorium_agent._app.settings import Camera, Cloud, Mqtt, Settings, Spool, TextInput
 
 

@@ -13,8 +13,8 @@ import pytest
 from agent.tiny_models import litert
 
 from sensorium_agent.__main__ import main
-from sensorium_agent._app import model_bench
-from sensorium_agent._app.model_bench import BenchFailed, Total
+from sensorium_agent._app.models import bench as model_bench
+from sensorium_agent._app.models.bench import BenchFailed, Total
 from sensorium_models import store
 
 NAME = "gesture_classifier"  # comes with the code: nothing has to be fetched

@@ -17,7 +17,7 @@ from sensorium.align import Aligner
 from sensorium.clock import Clock, DeviceClock
 from sensorium.event import Event, EventStream, Modality, Sample
 from sensorium_agent._app import compose, daemon, model_watch
-from sensorium_agent._app.model_watch import watch_models
+from sensorium_agent._app.models.watch import watch_models
 from sensorium_agent._app.settings import Settings
 from sensorium_agent.infer.lanes import Lane
 from sensorium_agent.infer.living import LivingModel

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sensorium_agent._app.sketch import Outline, Sheet, SketchError
+from sensorium_agent._app.files.sketch import Outline, Sheet, SketchError
 
 JOINTS = np.random.default_rng(2).uniform(100, 300, (21, 2)).astype(np.float32)
 GREY = np.full((400, 600, 3), 128, np.uint8)

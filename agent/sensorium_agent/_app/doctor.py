@@ -22,7 +22,8 @@ from typing import Any, Final, Literal
 
 from sensorium.clock import boot_id
 from sensorium.errors import SensoriumError
-from sensorium_agent._app import accelerators, devices
+from sensorium_agent._app import devices
+from sensorium_agent._app.models import accelerators
 from sensorium_agent._app.settings import Cloud, Mqtt, Settings
 from sensorium_agent.infer.accelerate import Accelerator
 

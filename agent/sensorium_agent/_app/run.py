@@ -23,7 +23,7 @@ from sensorium_agent._app.clock_watch import watch_clocks
 from sensorium_agent._app.cloud_link import CloudLink
 from sensorium_agent._app.line_writer import LineWriter
 from sensorium_agent._app.listeners import Following, LineListener, LogListener, TelemetryListener
-from sensorium_agent._app.model_watch import watch_models
+from sensorium_agent._app.models.watch import watch_models
 from sensorium_agent._app.play import play
 from sensorium_agent._app.settings import Settings
 from sensorium_agent.answer import Listener

@@ -46,8 +46,8 @@ def _share(text: str) -> float:
 def run(args: argparse.Namespace) -> int:
     """Listen; gives 1 if a file could not be read."""
     from sensorium.lines import writer
-    from sensorium_agent._app.hear import hear_files
-    from sensorium_agent._app.sound_sheet import SoundSheet
+    from sensorium_agent._app.files.hear import hear_files
+    from sensorium_agent._app.files.sound_sheet import SoundSheet
     from sensorium_agent.infer.keyword import THRESHOLD, Listening
 
     logging.getLogger().setLevel("WARNING")

@@ -13,7 +13,7 @@ from sensorium_models import cli
 
 if TYPE_CHECKING:
     from sensorium_agent._app.commands import Commands
-    from sensorium_agent._app.model_versions import Report
+    from sensorium_agent._app.models.versions import Report
 
 
 def add_parser(commands: Commands) -> None:
@@ -60,7 +60,7 @@ def _add_bench(verbs: Any) -> None:
 
 
 def _bench(args: argparse.Namespace) -> int:
-    from sensorium_agent._app import model_bench
+    from sensorium_agent._app.models import bench as model_bench
 
     threads = model_bench.counts(args.threads)
     found = model_bench.measure(args.names, threads, args.accelerator, progress=sys.stderr.isatty())
@@ -72,7 +72,7 @@ def _bench(args: argparse.Namespace) -> int:
 
 
 def _use(args: argparse.Namespace) -> int:
-    from sensorium_agent._app import model_versions
+    from sensorium_agent._app.models import versions as model_versions
     from sensorium_agent.infer.shelf import short
 
     chosen = model_versions.use(args.name, args.version, again=args.again)
@@ -81,7 +81,7 @@ def _use(args: argparse.Namespace) -> int:
 
 
 def _canary(args: argparse.Namespace) -> int:
-    from sensorium_agent._app import model_versions
+    from sensorium_agent._app.models import versions as model_versions
     from sensorium_agent.infer.canary import Limits
 
     if not args.on:

@@ -41,8 +41,8 @@ def _threads(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Look; gives 1 if a file could not be read."""
-    from sensorium_agent._app.see import print_line, see_files
-    from sensorium_agent._app.sketch import Sheet
+    from sensorium_agent._app.files.see import print_line, see_files
+    from sensorium_agent._app.files.sketch import Sheet
     from sensorium_agent.infer.lanes import shelf
 
     logging.getLogger().setLevel("WARNING")

@@ -1,8 +1,8 @@
 """One measurement in a fresh process, printed as JSON: `model_bench` starts this for each figure.
 
-python -m sensorium_agent._app.model_probe alone FILE THREADS ACCELERATOR
-python -m sensorium_agent._app.model_probe pair FILE FILE THREADS ACCELERATOR
-python -m sensorium_agent._app.model_probe together FILE...
+python -m sensorium_agent._app.models.probe alone FILE THREADS ACCELERATOR
+python -m sensorium_agent._app.models.probe pair FILE FILE THREADS ACCELERATOR
+python -m sensorium_agent._app.models.probe together FILE...
 """
 
 from __future__ import annotations

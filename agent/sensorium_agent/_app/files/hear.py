@@ -15,7 +15,7 @@ import numpy.typing as npt
 from sensorium.errors import SensoriumError
 from sensorium.event import Event, EventStream, Modality, Sound
 from sensorium.lines import Line, event_line
-from sensorium_agent._app.sound_sheet import SoundSheet
+from sensorium_agent._app.files.sound_sheet import SoundSheet
 from sensorium_agent.capture.recording import RecordingError, open_recording
 from sensorium_agent.infer import lanes
 from sensorium_agent.infer.keyword import Listening

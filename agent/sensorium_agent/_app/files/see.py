@@ -13,7 +13,7 @@ import numpy as np
 from sensorium.errors import SensoriumError
 from sensorium.event import Event, EventStream, Frame, Modality
 from sensorium.lines import Line, encoded, event_line
-from sensorium_agent._app.sketch import Outline, Pixels, Points, Sheet
+from sensorium_agent._app.files.sketch import Outline, Pixels, Points, Sheet
 from sensorium_agent.capture.files import BadFile
 from sensorium_agent.capture.landmarks import LANDMARK_KINDS, read_landmarks
 from sensorium_agent.capture.recording import Recording, RecordingError, open_recording

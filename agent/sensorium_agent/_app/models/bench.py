@@ -174,7 +174,7 @@ def _first_event_s(path: Path) -> float:
 
 
 def _probe(*arguments: str) -> dict[str, Any]:
-    said: dict[str, Any] = json.loads(_run([sys.executable, "-m", "sensorium_agent._app.model_probe", *arguments]))
+    said: dict[str, Any] = json.loads(_run([sys.executable, "-m", "sensorium_agent._app.models.probe", *arguments]))
     return said
 
 

@@ -1,0 +1,1 @@
+"""Files looked at and listened to: `sensorium see` and `sensorium hear`, and what they draw."""

@@ -1,0 +1,1 @@
+"""The models as an operator meets them: measured, replaced, watched, and what could run them faster."""
