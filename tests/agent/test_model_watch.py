@@ -16,7 +16,8 @@ from agent.tiny_models import inputs
 from sensorium.align import Aligner
 from sensorium.clock import Clock, DeviceClock
 from sensorium.event import Event, EventStream, Modality, Sample
-from sensorium_agent._app import compose, daemon, model_watch
+from sensorium_agent._app import compose, daemon
+from sensorium_agent._app.models import watch as model_watch
 from sensorium_agent._app.models.watch import watch_models
 from sensorium_agent._app.settings import Settings
 from sensorium_agent.infer.lanes import Lane
