@@ -13,7 +13,7 @@ from sensorium.wire import content_hash
 from sensorium_cloud.batch import Lane, Overloaded, WorkFailed
 from sensorium_cloud.publish import symbol_bytes
 from sensorium_cloud.refine import Arrival, Refinery
-from sensorium_cloud.store import Operation, Place, Store, run_together
+from sensorium_cloud.store import Operation, Place, Remembers, Store, run_together
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ class Desk:
     def __init__(
         self,
         group: asyncio.TaskGroup,
-        memory: Memory,
+        memory: Remembers,
         refinery: Refinery,
         *,
         max_in_flight: int,

@@ -81,7 +81,13 @@ class RedisHistory:
         self._filled.set()
 
     async def run(self) -> NoReturn:
-        """Write what waits, as much at once as there is, until cancelled."""
+        """Write what waits, as much at once as there is, until cancelled; then let the connections go."""
+        try:
+            await self._write()
+        finally:
+            await self.close()
+
+    async def _write(self) -> NoReturn:
         wait_s = _RETRY_S[0]
         while True:
             await self._filled.wait()

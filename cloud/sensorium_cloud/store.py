@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
+from sensorium.delivery import Hello
 from sensorium.errors import SensoriumError
 
 _FILE: Final = "sensorium-cloud.sqlite3"
@@ -59,6 +60,22 @@ class Place:
     sequence: int
     window: str
     content: str
+
+
+class Remembers(Protocol):
+    """What was answered and how far spools have come, off the event loop; each may raise `batch.Overloaded`."""
+
+    async def resume_after(self, hello: Hello) -> int:
+        """How far the device's spool has come."""
+
+    async def advance(self, hello: Hello, through: int) -> None:
+        """The device's spool has come so far."""
+
+    async def find(self, place: Place) -> bytes | None:
+        """The symbol a window got before."""
+
+    async def save(self, place: Place, symbol: bytes) -> bytes:
+        """Remember a window's symbol; the one that holds."""
 
 
 class Store:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any, Final
 
 from sensorium import lines, wire
@@ -59,6 +60,8 @@ class _Session:
         self.episodes = Episodes(vocabulary, room.session_id)
         self.news = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
+        self.hello = Hello("gateway", f"{room.session_id}/{token_hex(4)}")
+        """Its own: a room of the same name in another process counts the same windows with other events in them."""
 
     def tell(self, line: Line) -> None:
         for member in self.members:
@@ -158,9 +161,8 @@ class Hall:
 
     def _ask(self, session: _Session, window: Window) -> None:
         now_ns = self._clock.now_ns()
-        hello = Hello("gateway", session.room.session_id)
         arrival = Arrival(window, now_ns, now_ns, now_ns + self._patience_ns)
-        sent = Sent(hello, SequencedWindow(window.index + 1, window), arrival)
+        sent = Sent(session.hello, SequencedWindow(window.index + 1, window), arrival)
         self._desk.answer(sent, lambda answer: self._answered(session, window, answer))
 
     def _answered(self, session: _Session, window: Window, answer: Answer) -> None:

@@ -85,6 +85,23 @@ class Metrics:
             registry=registry,
         )
 
+        self._lookups = Count(
+            "multimodal_cache_lookups", "What was looked up, by where it was found: local_hit, redis_hit, miss",
+            ["cache", "outcome"], registry=registry,
+        )  # fmt: skip
+        self._redis = Count(
+            "multimodal_redis_operations", "What became of questions to Redis: done, slow, away, full, skipped",
+            ["outcome"], registry=registry,
+        )  # fmt: skip
+
+    def looked_up(self, cache: str, outcome: str, count: int = 1) -> None:
+        """Something was looked up in ``cache``: a ``local_hit``, a ``redis_hit`` or a ``miss``."""
+        self._lookups.labels(cache, outcome).inc(count)
+
+    def redis(self, outcome: str) -> None:
+        """Redis was asked, or would have been."""
+        self._redis.labels(outcome).inc()
+
     def fused(self, symbol: Symbol) -> None:
         """A symbol was made."""
         heard = Counter(e.modality for e in symbol.timeline if e.at_ns >= symbol.start_ns)

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -26,7 +26,6 @@ from sensorium_cloud._app.hall import chronicle
 from sensorium_cloud._app.metrics import Metrics, exposition
 from sensorium_cloud._app.service import SERVICE, FusionService, Terms
 from sensorium_cloud._app.settings import Encoders, Listen, Settings, State, Tls, pem
-from sensorium_cloud._app.settings import History as HistoryTable
 from sensorium_cloud.access import Access, Grant
 from sensorium_cloud.answer import Desk, Memory
 from sensorium_cloud.dialects import Dialects
@@ -35,7 +34,10 @@ from sensorium_cloud.fusion import Fuser
 from sensorium_cloud.history import History, Recent
 from sensorium_cloud.network import read_card
 from sensorium_cloud.refine import Capacity, Engines, Refinery
-from sensorium_cloud.store import Store
+from sensorium_cloud.store import Remembers, Store
+
+if TYPE_CHECKING:
+    from sensorium_cloud.redis_store import RedisStore
 
 log = logging.getLogger(__name__)
 
@@ -164,12 +166,19 @@ async def running(
     address = _bind(server, settings.listen, settings.tls)
     registry = registry or CollectorRegistry()
     with _as_one(), closing(opened(settings.state)) as store:
-        memory = Memory(store, wall_s=partial(_wall_s, clock.DeviceClock()))
+        local = Memory(store, wall_s=partial(_wall_s, clock.DeviceClock()))
         metrics = Metrics(registry)
-        history = _history(settings.history)
+        history = _history(settings)
+        memory, *others = _shared(settings, local, metrics)
         refinery = Refinery(engines, _capacity(settings), sinks=[metrics.fused, chronicle(history)])
         async with asyncio.TaskGroup() as lanes:
-            work = (memory.run(), refinery.run(), metrics.run(refinery.waiting), history.run())
+            work = (
+                local.run(),
+                *(other.run() for other in others),
+                refinery.run(),
+                metrics.run(refinery.waiting),
+                history.run(),
+            )
             tasks = [lanes.create_task(forever) for forever in work]
             async with asyncio.TaskGroup() as answers:
                 desk = Desk(
@@ -198,13 +207,26 @@ def _as_one() -> Iterator[None]:
         raise
 
 
-def _history(table: HistoryTable) -> History:
-    if not table.redis:
+def _history(settings: Settings) -> History:
+    retention_s = settings.history.retention_s
+    if not settings.redis.url:
         device = clock.DeviceClock()
-        return Recent(lambda: 1000 * _wall_s(device), retention_s=table.retention_s)
+        return Recent(lambda: 1000 * _wall_s(device), retention_s=retention_s)
     from sensorium_cloud.redis_history import RedisHistory, connected
 
-    return RedisHistory(connected(table.redis), retention_s=table.retention_s)
+    return RedisHistory(connected(settings.redis.url), retention_s=retention_s)
+
+
+def _shared(settings: Settings, local: Memory, metrics: Metrics) -> tuple[Remembers, *tuple[RedisStore, ...]]:
+    """What is remembered, here and by all replicas; and what has to run for that."""
+    if not settings.redis.url:
+        return (local,)
+    from sensorium_cloud.redis_store import RedisStore, SharedMemory, impatient
+
+    patience_s = settings.redis.patience_s
+    client = impatient(settings.redis.url, patience_s)
+    store = RedisStore(client, retention_s=settings.state.retention_s, patience_s=patience_s, count=metrics.redis)
+    return SharedMemory(local, store, count=partial(metrics.looked_up, "answers")), store
 
 
 @asynccontextmanager

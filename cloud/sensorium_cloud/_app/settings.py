@@ -21,7 +21,7 @@ _SECRETS: Final[Mapping[str, str]] = {
     "SENSORIUM_CLOUD_TLS_CLIENT_CA": "tls.client_ca",
     "SENSORIUM_GATEWAY_TLS_CERTIFICATE": "gateway.tls.certificate",
     "SENSORIUM_GATEWAY_TLS_KEY": "gateway.tls.key",
-    "REDIS_URL": "history.redis",
+    "REDIS_URL": "redis.url",
 }
 _PEM: Final = "-----BEGIN"
 _LEAST_MESSAGE_BYTES: Final = limits.MEDIA_BYTES + (1 << 18)
@@ -107,8 +107,14 @@ class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What happened in sessions, for who comes later or follows along."""
 
-    redis: Annotated[str, Meta(description="redis://HOST:PORT/NUMBER; or REDIS_URL; empty: in each process")] = ""
     retention_s: Annotated[Count, Meta(description="how long it is kept")] = 3600
+
+
+class Redis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What replicas share: answers, how far spools have come, and history. While it is away they go on without."""
+
+    url: Annotated[str, Meta(description="redis://HOST:PORT/NUMBER; or REDIS_URL; empty: nothing is shared")] = ""
+    patience_s: Annotated[Seconds, Meta(description="how long an answer waits for it")] = 0.05
 
 
 class Fusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -129,6 +135,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fusion: Fusion = Fusion()
     gateway: Gateway = Gateway()
     history: History = History()
+    redis: Redis = Redis()
 
     @property
     def name(self) -> str:

@@ -1,0 +1,225 @@
+"""Answers in Redis: replicas on different machines answer each window once.
+
+The verbs are `store.Store`'s. Redis is asked with little patience, everything that waits in one go, and not at all
+for a while after it failed: then the answers of this machine are what there is, and a window that comes to two
+machines may be fused twice. Kept are symbols and how far spools have come, as long as the settings say; never media.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+from sensorium.delivery import Hello
+from sensorium_cloud.batch import Lane, Overloaded
+from sensorium_cloud.circuit import Circuit
+from sensorium_cloud.store import Place, Remembers
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+log = logging.getLogger(__name__)
+
+_WAITING: Final = 1 << 14
+_BATCH: Final = 128
+_SPOOL_TTL_S: Final = 86_400
+_HELD: Final = """
+local held = redis.call('GET', KEYS[1])
+if held then return held end
+local first = redis.call('GET', KEYS[2])
+held = first and redis.call('GET', first)
+"""
+_FIND: Final = f"{_HELD} return held"
+_SAVE: Final = f"""{_HELD}
+if held then return held end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('SET', KEYS[2], KEYS[1], 'EX', ARGV[2])
+return false
+"""
+_ADVANCE: Final = """
+local through = tonumber(redis.call('GET', KEYS[1]) or 0)
+if tonumber(ARGV[1]) > through then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
+return 1
+"""
+
+Command = tuple[Any, ...]
+Count = Callable[[str], None]
+"""Told of every question what became of it: ``done``, ``slow``, ``away``, ``full`` or ``skipped``."""
+
+
+def uncounted(_: str) -> None:
+    """For stores that nobody watches."""
+
+
+def impatient(url: str, patience_s: float) -> Redis:
+    """A client that waits ``patience_s`` for a connection, and as long for an answer, and does not try again."""
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    return Redis.from_url(
+        url, protocol=2, socket_connect_timeout=patience_s, socket_timeout=patience_s, retry=Retry(NoBackoff(), 0)
+    )
+
+
+class RedisStore:
+    """What replicas remember together; None wherever Redis cannot be asked.
+
+    Args:
+        redis: a client, see `impatient`; used by one thread.
+        retention_s: how long an answer is remembered.
+        patience_s: how long an answer waits for Redis.
+        count: told what became of each question.
+        now_ns: monotonic clock.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        retention_s: int = 3600,
+        patience_s: float = 0.05,
+        count: Count = uncounted,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._redis, self._retention_s, self._patience_s = redis, retention_s, patience_s
+        self._count, self._now_ns = count, now_ns
+        self._circuit = Circuit()
+        self._full = False
+        self._lane: Lane[Command, Any] = Lane("redis", self._asked, max_waiting=_WAITING, max_batch=_BATCH)
+
+    async def resume_after(self, device: str, spool: str) -> int | None:
+        """Every window of the spool up to this sequence is answered."""
+        found = await self._ask(("GET", _spool_key(device, spool)))
+        return int(found) if found else None
+
+    async def advance(self, device: str, spool: str, through: int) -> None:
+        """Every window of the spool up to ``through`` is answered; never moves back."""
+        await self._ask(("EVAL", _ADVANCE, 1, _spool_key(device, spool), through, _SPOOL_TTL_S))
+
+    async def find(self, place: Place) -> bytes | None:
+        """The symbol this window got before, from whichever replica."""
+        found: bytes | None = await self._ask(("EVAL", _FIND, 2, *_keys(place)))
+        return found
+
+    async def save(self, place: Place, symbol: bytes) -> bytes:
+        """Remember the answer of a window; the one that holds: another replica's, if that was first."""
+        held: bytes | None = await self._ask(("EVAL", _SAVE, 2, *_keys(place), symbol, self._retention_s))
+        return held or symbol
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        try:
+            await self._lane.run()
+        finally:
+            self._redis.close()
+
+    # --- asking --------------------------------------------------------------------------
+
+    async def _ask(self, command: Command) -> Any:
+        if not self._circuit.allows(self._now_ns()):
+            self._count("skipped")
+            return None
+        try:
+            async with asyncio.timeout(self._patience_s):
+                answer = (await self._lane.do(command)).value
+        except (TimeoutError, Overloaded):
+            self._failed("slow", f"no answer within {self._patience_s * 1e3:.0f} ms")
+            return None
+        return self._heard(answer)
+
+    def _asked(self, commands: Sequence[Command]) -> list[Any]:
+        """Answers, or errors in their place; in the lane's thread."""
+        from redis.exceptions import RedisError
+
+        pipe = self._redis.pipeline(transaction=False)
+        for command in commands:
+            pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+        try:
+            return pipe.execute(raise_on_error=False)
+        except (RedisError, OSError) as error:
+            return [error] * len(commands)
+
+    def _heard(self, answer: Any) -> Any:
+        from redis.exceptions import OutOfMemoryError
+
+        if isinstance(answer, OutOfMemoryError):
+            self._count("full")
+            if not self._full:
+                log.warning("redis.full: it keeps nothing new; raise maxmemory, or let it evict (volatile-ttl)")
+            self._full = True
+            return None
+        if isinstance(answer, Exception):
+            self._failed("away", str(answer))
+            return None
+        if self._circuit.worked():
+            log.info("redis.back")
+        self._count("done")
+        return answer
+
+    def _failed(self, outcome: str, reason: str) -> None:
+        self._count(outcome)
+        if self._circuit.failed(self._now_ns()):
+            log.warning("redis.away: %s; answers go on without it", reason)
+
+
+class SharedMemory:
+    """This machine's memory first, then what all replicas remember; `answer.Remembers` over both.
+
+    Args:
+        local: of this machine.
+        shared: of all.
+        count: told of each window whether it was a ``local_hit``, a ``redis_hit`` or a ``miss``.
+    """
+
+    def __init__(self, local: Remembers, shared: RedisStore, *, count: Count = uncounted) -> None:
+        self._local, self._shared, self._count = local, shared, count
+
+    async def resume_after(self, hello: Hello) -> int:
+        """How far the device's spool has come, at whichever replica."""
+        here, there = await asyncio.gather(
+            self._local.resume_after(hello), self._shared.resume_after(hello.device_id, hello.spool_id)
+        )
+        return max(here, there or 0)
+
+    async def advance(self, hello: Hello, through: int) -> None:
+        """The device's spool has come so far."""
+        await asyncio.gather(
+            self._local.advance(hello, through), self._shared.advance(hello.device_id, hello.spool_id, through)
+        )
+
+    async def find(self, place: Place) -> bytes | None:
+        """The symbol a window got before."""
+        if (found := await self._local.find(place)) is not None:
+            self._count("local_hit")
+            return found
+        if (found := await self._shared.find(place)) is not None:
+            self._count("redis_hit")
+            return await self._local.save(place, found)
+        self._count("miss")
+        return None
+
+    async def save(self, place: Place, symbol: bytes) -> bytes:
+        """Remember a window's symbol; the one that holds."""
+        return await self._local.save(place, await self._shared.save(place, symbol))
+
+
+# --- keys ------------------------------------------------------------------------------
+
+
+def _digest(*parts: object) -> str:
+    return blake2b("\0".join(map(str, parts)).encode(), digest_size=16).hexdigest()
+
+
+def _spool_key(device: str, spool: str) -> str:
+    return f"multimodal:spool:{_digest(device, spool)}"
+
+
+def _keys(place: Place) -> tuple[str, str]:
+    """Of a window's content and of its place; in braces what keeps a device's keys on one node of a cluster."""
+    device = f"multimodal:answer:{{{_digest(place.device)}}}"
+    return f"{device}:{place.content}", f"{device}:{_digest(place.spool, place.sequence, place.window)}"
