@@ -11,7 +11,6 @@ from sensorium.delivery import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Hello, Refu
 from sensorium.errors import FieldError, SensoriumError
 from sensorium.wire import content_hash
 from sensorium_cloud.batch import Lane, Overloaded, WorkFailed
-from sensorium_cloud.publish import symbol_bytes
 from sensorium_cloud.refine import Arrival, Refinery
 from sensorium_cloud.store import Operation, Place, Remembers, Store, run_together
 
@@ -124,7 +123,7 @@ class Desk:
             if remembered is not None:
                 self._count("remembered")
                 return remembered
-            symbol = symbol_bytes(await self.refinery.refine(arrival))
+            _, symbol = await self.refinery.refine(arrival)
             held = await self.memory.save(place, symbol)
         except SensoriumError as error:
             return self._refused(error)
@@ -141,7 +140,7 @@ def _place(sent: Sent) -> Place:
     window = sent.item.window
     hello = sent.hello
     named = f"{window.id}/{window.revision}"
-    return Place(hello.device_id, hello.spool_id, sent.item.sequence, named, content_hash(window))
+    return Place(hello.device_id, hello.spool_id, sent.item.sequence, named, sent.item.content or content_hash(window))
 
 
 def _refusal(error: SensoriumError) -> Refusal:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 START: Final = "0-0"
@@ -27,15 +27,20 @@ class Entry:
         stream_type: a modality for an event, `SYMBOL` or `EPISODE`.
         timestamp_ns: event time, on the clock of who sent it.
         sequence: the event's or window's number in its stream.
-        data: JSON, without media.
+        written: `data`, or what writes it, for what will seldom be read.
         id: its place in the session's history, ``milliseconds-number``; grows; empty before it has one.
     """
 
     stream_type: str
     timestamp_ns: int
     sequence: int
-    data: bytes
+    written: bytes | Callable[[], bytes]
     id: str = ""
+
+    @property
+    def data(self) -> bytes:
+        """JSON, without media."""
+        return self.written if isinstance(self.written, bytes) else self.written()
 
 
 class History(Protocol):
@@ -94,7 +99,7 @@ class Recent:
         for entry in entries:
             session.last = max((now_ms, 0), (session.last[0], session.last[1] + 1))
             named = f"{session.last[0]}-{session.last[1]}"
-            session.entries.append(Entry(entry.stream_type, entry.timestamp_ns, entry.sequence, entry.data, named))
+            session.entries.append(replace(entry, id=named))
         self._forget(session, now_ms)
         session.changed.set()
         while len(self._sessions) > self._max_sessions:

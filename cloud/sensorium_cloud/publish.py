@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from sensorium import wire
 from sensorium.delivery import Response
 from sensorium.symbol import Stage, Symbol
-from sensorium.v1 import fusion_pb2, symbol_pb2
+from sensorium.v1 import fusion_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,29 @@ def symbol_bytes(symbol: Symbol) -> bytes:
 
 def symbol_message(sequence: int, symbol: bytes) -> bytes:
     """The message that answers the window ``sequence`` with a stored symbol."""
-    message = fusion_pb2.SequencedSymbol(sequence=sequence, symbol=symbol_pb2.Symbol.FromString(symbol))
-    return fusion_pb2.FuseResponse(symbol=message).SerializeToString()
+    # A message inside another is its tag, its length and its bytes, so a stored symbol need not be taken apart.
+    head = fusion_pb2.SequencedSymbol(sequence=sequence).SerializeToString()
+    own = b"".join((head, _SYMBOL_TAG, _varint(len(symbol)), symbol))
+    return b"".join((_ANSWER_TAG, _varint(len(own)), own))
+
+
+def _varint(number: int) -> bytes:
+    """Protobuf's base-128 number: seven bits a byte, the lowest first, a set top bit where more follows."""
+    done = bytearray()
+    while number > 0x7F:
+        done.append(number & 0x7F | 0x80)
+        number >>= 7
+    done.append(number)
+    return bytes(done)
+
+
+def _tag(number: int) -> bytes:
+    """What stands before a message inside another: its field's number and the wire type "has a length"."""
+    return _varint(number << 3 | 2)
+
+
+_SYMBOL_TAG: Final = _tag(fusion_pb2.SequencedSymbol.DESCRIPTOR.fields_by_name["symbol"].number)
+_ANSWER_TAG: Final = _tag(fusion_pb2.FuseResponse.DESCRIPTOR.fields_by_name["symbol"].number)
 
 
 def message(response: Response) -> bytes:

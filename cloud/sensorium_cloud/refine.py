@@ -18,7 +18,8 @@ from sensorium_cloud.encode import EncodedWindow, pictures_in, words_in
 Encode = Callable[[Sequence[EncodedWindow]], Sequence[EncodedWindow]]
 Fuse = Callable[[Sequence[EncodedWindow]], Sequence[Symbol]]
 Understand = Callable[[Sequence[Concept]], Vocabulary | None]
-Sink = Callable[[Symbol], None]
+Sink = Callable[[Symbol, bytes], None]
+"""Told of a symbol, and how it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,8 @@ class Refinery:
         self.words = Lane("words", engines.add_words, max_waiting=wide, max_batch=batch, now_ns=now_ns)
         self.fusion = Lane("fusion", engines.fuse, max_waiting=wide, max_batch=batch, now_ns=now_ns)
 
-    async def refine(self, arrival: Arrival) -> Symbol:
-        """The window's symbol.
+    async def refine(self, arrival: Arrival) -> tuple[Symbol, bytes]:
+        """The window's symbol, and how it is stored.
 
         Raises:
             Overloaded: too much is waiting, or the deadline passed before its turn.
@@ -117,9 +118,10 @@ class Refinery:
             arrival.received_ns, arrival.accepted_ns, self._now_ns(), encoded.encode_ms, fused.ran_ns * 1e-6
         )
         symbol = publish.timed(fused.value, timing)
+        stored = publish.symbol_bytes(symbol)
         for sink in self._sinks:
-            sink(symbol)
-        return symbol
+            sink(symbol, stored)
+        return symbol, stored
 
     def waiting(self) -> dict[str, Queued]:
         """How many windows wait, by what for, and how long the oldest has."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from sensorium._wire_checks import at_least, at_most, each, label, name, part, text
 from sensorium._wire_concept import concept_to_proto, taught_from_proto
 from sensorium._wire_symbol import symbol_from_proto, symbol_to_proto
-from sensorium._wire_window import window_from_proto, window_to_proto
+from sensorium._wire_window import message_hash, window_from_proto, window_to_proto
 from sensorium.delivery import Ack, Hello, Refusal, Request, Response, SequencedSymbol, SequencedWindow, Welcome
 from sensorium.errors import FieldError
 from sensorium.limits import WINDOWS_PER_MESSAGE
@@ -26,7 +26,10 @@ def request_to_proto(request: Hello | Sequence[SequencedWindow]) -> pb.FuseReque
     """A device's message: a greeting, or windows."""
     if isinstance(request, Hello):
         return pb.FuseRequest(hello=hello_to_proto(request))
-    windows = [pb.SequencedWindow(sequence=s.sequence, window=window_to_proto(s.window)) for s in request]
+    windows = [
+        pb.SequencedWindow(sequence=s.sequence, window=window_to_proto(s.window), patience_ms=s.patience_ms)
+        for s in request
+    ]
     return pb.FuseRequest(windows=pb.WindowBatch(windows=windows))
 
 
@@ -57,7 +60,8 @@ def _window_or_refusal(index: int, message: pb.SequencedWindow) -> SequencedWind
 
 def _sequenced_window(message: pb.SequencedWindow) -> SequencedWindow:
     sequence = at_least(1, "sequence", message.sequence)
-    return SequencedWindow(sequence, part("window", message, window_from_proto))
+    window = part("window", message, window_from_proto)
+    return SequencedWindow(sequence, window, message.patience_ms, message_hash(message.window))
 
 
 def hello_to_proto(hello: Hello) -> pb.Hello:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from sensorium import limits
 from sensorium._wire_checks import (
@@ -107,6 +108,7 @@ def _evidence_to_proto(evidence: Evidence) -> pb.Evidence:
     )
 
 
+@lru_cache(maxsize=8)  # a process makes its symbols with the same few models
 def _provenance_to_proto(provenance: Provenance) -> pb.Provenance:
     return pb.Provenance(
         processed_on=provenance.processed_on,

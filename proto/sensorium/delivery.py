@@ -5,7 +5,7 @@ Names and order are those of ``sensorium/v1/fusion.proto``, which tells the prot
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sensorium.concepts import Concept
@@ -61,10 +61,19 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class SequencedWindow:
-    """A window with its place in the device's spool, counted from 1."""
+    """A window with its place in the device's spool.
+
+    Attributes:
+        sequence: counted from 1.
+        window: the window.
+        patience_ms: for how long after it has come its answer is of use; 0: as long as the service likes.
+        content: the window's content hash, if whoever read it has taken it already.
+    """
 
     sequence: int
     window: Window
+    patience_ms: int = 0
+    content: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,5 +169,14 @@ def test_the_hash_survives_the_journey(one: Window) -> None:
     assert wire.content_hash(there) == wire.content_hash(one)
 
 
+@given(strategies.windows())
+@settings(max_examples=60, deadline=None)
+def test_the_hash_of_a_window_is_that_of_its_message(one: Window) -> None:
+    (item,) = wire.request_from_proto(wire.request_to_proto([SequencedWindow(1, one)]))
+
+    assert isinstance(item, SequencedWindow)
+    assert item.content == wire.content_hash(one)
+
+
 def test_the_hash_is_the_same_in_every_process_and_version() -> None:
     assert wire.content_hash(a_window()) == "82d52d234ceb4c10e051019f875713986ecfac8828b5795f125b7401cb7a6bdf"

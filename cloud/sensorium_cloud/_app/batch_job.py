@@ -79,7 +79,7 @@ class Job:
                 return Told(retry_after_ms=result.retry_after_ms)
             if isinstance(result, BaseException):
                 raise result
-            symbols.append(result)
+            symbols.append(result[0])
         return Told(_lines(symbols, Episodes(self._vocabulary, session_id)))
 
     def _arrival(self, window: Window) -> Arrival:

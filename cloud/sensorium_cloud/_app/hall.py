@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from secrets import token_hex
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from sensorium.v1 import symbol_pb2
 from sensorium.window import Window
 from sensorium_cloud.answer import Answer, Desk, Sent
 from sensorium_cloud.history import EPISODE, SYMBOL, Entry, History
-from sensorium_cloud.refine import Arrival
+from sensorium_cloud.refine import Arrival, Sink
 from sensorium_cloud.room import Room, Said, Seat
 
 log = logging.getLogger(__name__)
@@ -195,13 +196,19 @@ def _entry(event: Event) -> Entry:
     return Entry(event.modality, event.at_ns, event.sequence, lines.encoded(line).rstrip())
 
 
-def chronicle(history: History) -> Callable[[Symbol], None]:
+def chronicle(history: History) -> Sink:
     """Keeps every symbol that is made, also those of sessions that come over gRPC."""
 
-    def keep(symbol: Symbol) -> None:
+    def keep(symbol: Symbol, stored: bytes) -> None:
         number = symbol.id.rpartition(".")[2]
-        line = lines.encoded(lines.symbol_line(symbol, None, None)).rstrip()
-        entry = Entry(SYMBOL, symbol.start_ns, int(number) if number.isdecimal() else 0, line)
+        # Kept as it is stored: as many bytes as its line, which nobody may ever want to read.
+        written = partial(_symbol_data, stored)
+        entry = Entry(SYMBOL, symbol.start_ns, int(number) if number.isdecimal() else 0, written)
         history.tell(symbol.session_id, [entry])
 
     return keep
+
+
+def _symbol_data(stored: bytes) -> bytes:
+    symbol = wire.symbol_from_proto(symbol_pb2.Symbol.FromString(stored))
+    return lines.encoded(lines.symbol_line(symbol, None, None)).rstrip()

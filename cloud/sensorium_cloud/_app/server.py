@@ -166,11 +166,12 @@ async def running(
     address = _bind(server, settings.listen, settings.tls)
     registry = registry or CollectorRegistry()
     with _as_one(), closing(opened(settings.state)) as store:
-        local = Memory(store, wall_s=partial(_wall_s, clock.DeviceClock()))
+        local = Memory(store, wall_s=_WallSeconds(clock.DeviceClock()))
         metrics = Metrics(registry)
         history = _history(settings)
         memory, *others = _shared(settings, local, metrics)
-        refinery = Refinery(engines, _capacity(settings), sinks=[metrics.fused, chronicle(history)])
+        sinks = (lambda symbol, _: metrics.fused(symbol), chronicle(history))
+        refinery = Refinery(engines, _capacity(settings), sinks=sinks)
         async with asyncio.TaskGroup() as lanes:
             work = (
                 local.run(),
@@ -350,6 +351,21 @@ def _terms(settings: Settings, engines: Engines) -> Terms:
         software=software(),
         understand=engines.understand,
     )
+
+
+class _WallSeconds:
+    """`_wall_s`, read once a second: it is wanted for every answer."""
+
+    def __init__(self, device: clock.DeviceClock) -> None:
+        self._device = device
+        self._until_ns = 0
+        self._wall_s = 0
+
+    def __call__(self) -> int:
+        now_ns = time.monotonic_ns()
+        if now_ns >= self._until_ns:
+            self._until_ns, self._wall_s = now_ns + 1_000_000_000, _wall_s(self._device)
+        return self._wall_s
 
 
 def _wall_s(device: clock.DeviceClock) -> int:

@@ -126,7 +126,7 @@ class FusionService:
             if isinstance(result, BaseException):
                 await _abort(context, result, index)
             else:
-                symbols.append(result)
+                symbols.append(result[0])
         return wire.symbols_to_proto(symbols).SerializeToString()
 
     def _batch(self, raw: bytes) -> tuple[Window, ...]:

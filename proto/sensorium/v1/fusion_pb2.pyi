@@ -62,12 +62,14 @@ class Welcome(_message.Message):
     def __init__(self, resume_after: _Optional[int] = ..., max_in_flight: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., software: _Optional[str] = ...) -> None: ...
 
 class SequencedWindow(_message.Message):
-    __slots__ = ("sequence", "window")
+    __slots__ = ("sequence", "window", "patience_ms")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
+    PATIENCE_MS_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     window: _window_pb2.Window
-    def __init__(self, sequence: _Optional[int] = ..., window: _Optional[_Union[_window_pb2.Window, _Mapping]] = ...) -> None: ...
+    patience_ms: int
+    def __init__(self, sequence: _Optional[int] = ..., window: _Optional[_Union[_window_pb2.Window, _Mapping]] = ..., patience_ms: _Optional[int] = ...) -> None: ...
 
 class FuseRequest(_message.Message):
     __slots__ = ("hello", "windows")
