@@ -96,12 +96,16 @@ def by_name(objects: Iterable[Object]) -> dict[tuple[str, str], Any]:
 
 def test_the_service_takes_the_settings_it_is_given(tmp_path: Path) -> None:
     told = the("ConfigMap", documents(KUBERNETES / "base" / "settings.yaml"))["data"]["cloud.toml"]
-    (file := tmp_path / "cloud.toml").write_text(told)
-    found = settings.load(file, {})
+    (secret := tmp_path / "tokens.toml").write_text(f'[[tokens]]\nsha256 = "{"0" * 64}"\n')
+    (file := tmp_path / "cloud.toml").write_text(told.replace("/etc/sensorium-gateway/tokens.toml", str(secret)))
+    found = settings.load(file, {"REDIS_URL": "redis://redis:6379/0"})
     pod = the("Deployment", rendered(KUBERNETES / "base"))["spec"]["template"]["spec"]
     ports = {port["containerPort"] for container in pod["containers"] for port in container["ports"]}
 
-    assert found.listen.port in ports
+    assert {found.listen.port, found.gateway.port} == ports
+    assert found.redis.url
+    assert len(found.gateway.tokens) == 1
+    assert "/etc/sensorium-gateway" in {m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
     assert found.listen.stop_grace_s < pod["terminationGracePeriodSeconds"]
     assert found.state.folder in {m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
 
@@ -120,6 +124,20 @@ def test_nothing_runs_as_root_or_can_write_its_own_files(name: str) -> None:
             assert locked["capabilities"] == {"drop": ["ALL"]}
             assert not locked["allowPrivilegeEscalation"]
             assert container["resources"]["limits"]["memory"]
+
+
+def test_probes_and_prometheus_ask_where_the_gateway_listens() -> None:
+    template = the("Deployment", rendered(KUBERNETES / "base"))["spec"]["template"]
+    container = template["spec"]["containers"][0]
+    named = {port["name"]: port["containerPort"] for port in container["ports"]}
+    asked = {container[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")}
+    ways = [port for o in rendered(KUBERNETES / "base") if o["kind"] == "Service" for port in o["spec"]["ports"]]
+    policy = the("NetworkPolicy", rendered(KUBERNETES / "base"))["spec"]["ingress"][0]["ports"]
+
+    assert asked == {"/healthz", "/readyz"}
+    assert template["metadata"]["annotations"]["prometheus.io/port"] == str(named["http"])
+    assert {port["targetPort"] for port in ways} == named.keys() == {port["port"] for port in policy}
+    assert 80 in {port["port"] for port in ways}
 
 
 def test_selectors_find_their_pods() -> None:

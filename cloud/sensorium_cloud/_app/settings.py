@@ -101,7 +101,14 @@ class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="TCP port; 0 takes a free one")] = 8080
     tokens: Annotated[tuple[Token, ...], Meta(description="who may use it")] = ()
+    tokens_file: Annotated[str, Meta(description="TOML file of more [[tokens]]: a mounted secret")] = ""
     tls: Annotated[Tls, Meta(description="a certificate of its own; without one it has the service's")] = Tls()
+
+
+class Tokens(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the gateway's `tokens_file` holds."""
+
+    tokens: Annotated[tuple[Token, ...], Meta(min_length=1)]
 
 
 class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,7 +169,18 @@ def load(path: Path | None, environ: Mapping[str, str], told: Mapping[str, Any] 
     """
     where = str(path) if path else "settings"
     overrides = {**settings.from_environment(environ, _SECRETS), **told}
-    return _checked(settings.decode(_read(path) if path else "", Settings, where=where, overrides=overrides), where)
+    found = settings.decode(_read(path) if path else "", Settings, where=where, overrides=overrides)
+    return _checked(_with_tokens(found), where)
+
+
+def _with_tokens(found: Settings) -> Settings:
+    """``found`` with the tokens that are in a file of their own."""
+    gateway = found.gateway
+    if not gateway.tokens_file:
+        return found
+    more = settings.decode(_read(Path(gateway.tokens_file)), Tokens, where=gateway.tokens_file).tokens
+    together = msgspec.structs.replace(gateway, tokens=(*gateway.tokens, *more))
+    return msgspec.structs.replace(found, gateway=together)
 
 
 def _checked(found: Settings, where: str) -> Settings:
