@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar, cast
@@ -13,6 +14,7 @@ from sensorium.wire import content_hash
 from sensorium_cloud.batch import Lane, Overloaded, WorkFailed
 from sensorium_cloud.refine import Arrival, Refinery
 from sensorium_cloud.store import Operation, Place, Remembers, Store, run_together
+from sensorium_cloud.tempo import Tempo
 
 T = TypeVar("T")
 
@@ -85,6 +87,7 @@ class Desk:
         memory: what was answered.
         refinery: what makes answers.
         max_in_flight: how many may be in the making.
+        now_ns: monotonic clock, that of deadlines.
         count: told of each answer whether it was ``fused``, ``remembered``, put off for ``later`` or ``refused``.
     """
 
@@ -95,12 +98,15 @@ class Desk:
         refinery: Refinery,
         *,
         max_in_flight: int,
+        now_ns: Callable[[], int] = time.monotonic_ns,
         count: Callable[[str], None] = uncounted,
     ) -> None:
         self.memory = memory
         self.refinery = refinery
         self._group = group
         self._max_in_flight = max_in_flight
+        self._now_ns = now_ns
+        self._tempo = Tempo()
         self._count = count
         self._making: dict[tuple[str, str], asyncio.Task[Answer]] = {}
 
@@ -110,12 +116,25 @@ class Desk:
         key = (place.device, place.content)
         task = self._making.get(key)
         if task is None:
-            if len(self._making) >= self._max_in_flight:
-                then(self._refused(self.refinery.fusion.backlog.overloaded("too many windows are in flight")))
+            try:
+                self._check_room(sent.arrival.deadline_ns)
+            except Overloaded as error:
+                then(self._refused(error))
                 return
             task = self._making[key] = self._group.create_task(self._make(place, sent.arrival))
-            task.add_done_callback(lambda _: self._making.pop(key))
+            task.add_done_callback(lambda _: self._made(key))
+            self._tempo.asked(self._now_ns(), len(self._making))
         task.add_done_callback(lambda done: None if done.cancelled() else then(done.result()))
+
+    def _check_room(self, deadline_ns: int | None) -> None:
+        """Refuse what is too much, or would be too late, before anything is done for it."""
+        if len(self._making) >= self._max_in_flight:
+            raise self.refinery.fusion.backlog.overloaded("too many windows are in flight")
+        self._tempo.check(self._now_ns(), deadline_ns, len(self._making))
+
+    def _made(self, key: tuple[str, str]) -> None:
+        del self._making[key]
+        self._tempo.answered(self._now_ns(), len(self._making))
 
     async def _make(self, place: Place, arrival: Arrival) -> Answer:
         try:

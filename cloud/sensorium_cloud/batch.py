@@ -40,6 +40,12 @@ class Overloaded(SensoriumError):
         self.retry_after_ms = retry_after_ms
 
 
+def retry_ms(wait_ns: float) -> int:
+    """When to come back if what waits will have been done after ``wait_ns``."""
+    low, high = _RETRY_MS
+    return min(max(round(wait_ns * 1e-6), low), high)
+
+
 # --- deciding --------------------------------------------------------------------------
 
 
@@ -75,6 +81,7 @@ class Backlog(Generic[A]):
         self._max_batch = max_batch
         self._queue: deque[Waiting[A]] = deque()
         self._cost_ns = 0.0
+        self._batch_ns = 0.0
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -87,11 +94,15 @@ class Backlog(Generic[A]):
         """Queue ``item``.
 
         Raises:
-            Overloaded: the queue is full.
+            Overloaded: the queue is full, or the item would be done too late.
         """
         if len(self._queue) >= self._max_waiting:
             self.refused += 1
             raise self.overloaded(f"{len(self._queue)} are waiting already")
+        wait_ns = self._wait_ns()
+        if wait_ns and deadline_ns is not None and now_ns + wait_ns > deadline_ns:
+            self.refused += 1
+            raise self.overloaded(f"its turn would come in {wait_ns / 1e6:.0f} ms, after its deadline")
         self._queue.append(Waiting(item, now_ns, deadline_ns))
 
     def take(self, now_ns: int) -> Batch[A]:
@@ -105,15 +116,21 @@ class Backlog(Generic[A]):
         return Batch(tuple(ready), tuple(expired))
 
     def ran(self, count: int, took_ns: int) -> None:
-        """Learn what an item costs."""
-        cost = took_ns / count
-        self._cost_ns = cost if self._cost_ns == 0.0 else self._cost_ns + _LEARNING * (cost - self._cost_ns)
+        """Learn what an item costs, and a batch."""
+        self._cost_ns = _learned(self._cost_ns, took_ns / count)
+        self._batch_ns = _learned(self._batch_ns, took_ns)
+
+    def _wait_ns(self) -> int:
+        """For how long the batches that are queued should take: not what items cost alone, which many share."""
+        return round(len(self._queue) // self._max_batch * self._batch_ns)
 
     def overloaded(self, reason: str) -> Overloaded:
         """The error that tells a client when to come back: when what waits now should be done."""
-        low, high = _RETRY_MS
-        wait_ms = round(len(self._queue) * self._cost_ns * 1e-6)
-        return Overloaded(self.name, reason, min(max(wait_ms, low), high))
+        return Overloaded(self.name, reason, retry_ms(len(self._queue) * self._cost_ns))
+
+
+def _learned(known: float, newest: float) -> float:
+    return newest if known == 0.0 else known + _LEARNING * (newest - known)
 
 
 # --- doing -----------------------------------------------------------------------------

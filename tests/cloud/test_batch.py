@@ -70,6 +70,17 @@ def test_does_not_run_what_nobody_waits_for_any_more() -> None:
     assert queue.expired == 1
 
 
+def test_what_would_come_too_late_is_refused_at_once() -> None:
+    queue = backlog("a", "b", "c", "d", max_batch=2)
+    queue.ran(count=2, took_ns=100)
+
+    with pytest.raises(Overloaded, match="its turn would come in 0 ms, after its deadline"):
+        queue.offer("late", now_ns=0, deadline_ns=199)
+    queue.offer("in time", now_ns=0, deadline_ns=200)
+
+    assert queue.refused == 1
+
+
 # --- the lane --------------------------------------------------------------------------
 
 

@@ -438,6 +438,23 @@ async def test_a_window_that_waited_too_long_is_to_be_sent_again(connect: Connec
     assert fusion.fused == []
 
 
+async def test_a_device_may_say_for_how_long_an_answer_is_of_use(connect: Connect, fusion: FakeFusion) -> None:
+    async with connect(max_batch=1) as client:
+        device = client.device()
+        await device.greet()
+        fusion.go.clear()
+        patient, hurried = SequencedWindow(1, a_window(0)), SequencedWindow(2, a_window(1), patience_ms=1)
+        await device.say(wire.request_to_proto([patient, hurried]))
+        await asyncio.sleep(0.01)
+        fusion.go.set()
+        heard = {type(answer): answer for answer in await device.hear_many(2)}
+
+    assert heard[SequencedSymbol].sequence == 1  # type: ignore[union-attr]
+    assert heard[Refusal].sequence == 2  # type: ignore[union-attr]
+    assert heard[Refusal].retry_after_ms > 0  # type: ignore[union-attr]
+    assert fusion.fused == ["kitchen.0"]
+
+
 async def test_a_batch_nobody_waits_for_any_more_is_not_fused(connect: Connect, fusion: FakeFusion) -> None:
     async with connect(max_batch=1) as client:
         fusion.go.clear()

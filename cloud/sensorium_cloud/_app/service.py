@@ -197,7 +197,8 @@ class _Stream:
             self._say(message(response))
         until = _deadline_ns(self._now_ns(), self._context, self._terms.patience_ns)
         for item in heard.fuse:
-            self._ask(item, Arrival(item.window, received_ns, self._now_ns(), until, self._vocabulary))
+            own = min(until, received_ns + item.patience_ms * 1_000_000) if item.patience_ms else until
+            self._ask(item, Arrival(item.window, received_ns, self._now_ns(), own, self._vocabulary))
 
     def _ask(self, item: SequencedWindow, arrival: Arrival) -> None:
         self._desk.answer(
