@@ -22,6 +22,7 @@ _FEATURE_ZERO: Final = -128
 _AFTER: Final = 30 * STEP  # 300 ms
 _PROBABILITY_SCALE: Final = 1 / 256
 _QUIET: Final = np.full((1, _STRIDE, 40), _FEATURE_ZERO, np.int8)
+_SILENCE: Final = 100  # steps, 1 s
 _FLUSH: Final = 100  # inferences, 3 s: no network looks further back than 1.5 s
 
 
@@ -70,8 +71,11 @@ class FrontEnd:
         self._held = b""
 
     def reset(self) -> None:
-        """Forget what was heard, its noise estimate too."""
+        """Forget what was heard, its noise estimate too: there was silence."""
         self._micro.reset()
+        # Without a past, the first sounds of a recording come out too loud, and "hey mycroft" is heard in them.
+        for _ in range(_SILENCE):
+            self._micro.process_samples(bytes(2 * STEP))
         self._held = b""
 
     def feed(self, pcm: npt.NDArray[np.int16]) -> Iterator[list[float] | None]:
