@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 
 from sensorium import wire
 from sensorium.clock import Clock, read_wall
+from sensorium.concepts import Concept
 from sensorium.delivery import Ack, Hello, Refusal, Response, SequencedSymbol, Welcome
 from sensorium.errors import FieldError
 from sensorium.event import Modality
@@ -95,6 +96,7 @@ class Uplink:
         credentials: for TLS, see `sensorium_agent.channel.read_credentials`; None for a link in the clear.
         boot_id: names the boot ``clock`` counts from.
         software: name and version, for the service's records.
+        taught: asked before each greeting for what this device was taught.
         ttl_s: how long a window is worth sending, 0 for ever.
         patience_s: how long an answer may take before the stream counts as dead.
         backoff_s: shortest and longest wait before a reconnect.
@@ -112,13 +114,14 @@ class Uplink:
         credentials: grpc.ChannelCredentials | None = None,
         boot_id: str = "",
         software: str = "",
+        taught: Callable[[], tuple[Concept, ...]] = tuple,
         ttl_s: int = 24 * 3600,
         patience_s: float = 20.0,
         backoff_s: tuple[float, float] = (0.5, 30.0),
     ) -> None:
         self._target, self._credentials, self._spool, self._clock = target, credentials, spool, clock
         self._device_id, self._boot_id, self._software = device_id, boot_id, software
-        self._on_symbol, self._on_link = on_symbol, on_link
+        self._on_symbol, self._on_link, self._taught = on_symbol, on_link, taught
         self._ttl_s, self._patience_s = ttl_s, patience_s
         self._delivery = Delivery(
             acknowledged=spool.acknowledged,
@@ -231,6 +234,7 @@ class Uplink:
             wall_offset_ns=wall.offset_ns,
             wall_error_ns=wall.error_ns,
             software=self._software,
+            taught=self._taught(),
         )
         await self._write(call, wire.request_to_proto(hello))
         try:

@@ -46,7 +46,7 @@ def test_a_taught_stroke_is_known_when_it_is_played_in_pixels_and_turned(
     assert played(other, capsys) == [None]
 
     assert main(["teach", "my_vee", "--modality", "haptic", "--from", str(drawn(home / "vee.jsonl", VEE))]) == 0
-    assert capsys.readouterr().out == "my_vee\t1 example\n"
+    assert capsys.readouterr().out == "my_vee\t1 example\thaptic\tmy_vee\n"
 
     assert played(other, capsys) == ["my_vee"]
 
@@ -69,7 +69,7 @@ def test_one_bad_file_takes_nothing_from_the_others(home: Path, capsys: pytest.C
     assert main(["teach", "vee", "--from", str(home / "bad.jsonl"), str(good), str(home / "none.jsonl")]) == 1
 
     out, err = capsys.readouterr()
-    assert out == "vee\t1 example\n"
+    assert out == "vee\t1 example\thaptic\tvee\n"
     assert [line.split(": ")[0] for line in err.splitlines()] == [str(home / "bad.jsonl"), str(home / "none.jsonl")]
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from sensorium.clock import Clock, DeviceClock, boot_id
+from sensorium.concepts import Concept
+from sensorium.errors import SensoriumError
 from sensorium.symbol import Symbol
 from sensorium.window import Window
 from sensorium_agent._app import compose
@@ -85,6 +87,7 @@ class CloudLink:
             credentials=self._credentials,
             boot_id=boot_id(),
             software=compose.software(),
+            taught=self._lessons,
             backoff_s=(0.5, 10.0),
         )
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
@@ -148,6 +151,14 @@ class CloudLink:
             finally:
                 for _ in batch:
                     self._waiting.task_done()
+
+    def _lessons(self) -> tuple[Concept, ...]:
+        """What was taught by now; the link does without where that cannot be read."""
+        try:
+            return compose.lessons(self._settings)
+        except SensoriumError as error:
+            log.warning("link.untaught reason=%s", error)
+            return ()
 
     def _on_symbol(self, symbol: Symbol) -> None:
         self._listener.on_symbol(symbol)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sensorium import concepts
+from sensorium import concepts, limits
 from sensorium.align import Aligner, Windower
 from sensorium.assemble import Thresholds
 from sensorium.clock import Clock, DeviceClock, read_wall
-from sensorium.concepts import Vocabulary
+from sensorium.concepts import Concept, Vocabulary
 from sensorium.event import Modality
 from sensorium.pair import PairAligner
 from sensorium.session_window import SessionAligner
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from sensorium_agent._app.telemetry import Telemetry
     from sensorium_agent.capture.companion import Companion
     from sensorium_agent.infer.biometric import Bounds
+    from sensorium_agent.infer.taught import Taught
     from sensorium_agent.infer.touch import Touching
 
 _MS = 1_000_000
@@ -98,7 +99,19 @@ def lanes(settings: Settings, modalities: Collection[Modality], session_id: str)
         listening=listening(settings),
         touching=touching(settings) if Modality.HAPTIC in modalities else None,
         beating=beating(settings),
+        taught=taught(settings),
     )
+
+
+def taught(settings: Settings) -> Taught:
+    """What the user taught this device.
+
+    Raises:
+        SensoriumError: it cannot be read; one line.
+    """
+    from sensorium_agent.infer.taught import read
+
+    return read(settings.taught_file)
 
 
 def touching(settings: Settings) -> Touching:
@@ -185,12 +198,41 @@ def session(
 
 
 def vocabulary(settings: Settings) -> Vocabulary:
+    """The user's concepts, or the built-in ones, and what this device was taught.
+
+    Raises:
+        SensoriumError: a file cannot be used; one line.
+    """
+    return extended(settings, taught(settings))
+
+
+def extended(settings: Settings, taught: Taught) -> Vocabulary:
+    """The user's concepts, or the built-in ones, and those that were taught."""
+    return concepts.extended(untaught(settings), taught.lessons())
+
+
+def untaught(settings: Settings) -> Vocabulary:
     """The user's concepts, or the built-in ones.
 
     Raises:
         SettingsError: the file cannot be used.
     """
     return concepts.load(Path(settings.fusion.concepts) if settings.fusion.concepts else None)
+
+
+def lessons(settings: Settings) -> tuple[Concept, ...]:
+    """What was taught, as the cloud is told: with what each concept means here, without the senses that stay here."""
+    hidden = [m for m, least in egress(settings).items() if least is Egress.NONE]
+    board = taught(settings)
+    known = extended(settings, board)
+    return tuple(_described(lesson, known[lesson.name]) for lesson in board.lessons(hidden))
+
+
+def _described(lesson: Concept, known: Concept) -> Concept:
+    """The lesson, with as much of what is known of its concept as the cloud takes."""
+    short = [phrase for phrase in known.paraphrases if len(phrase.encode()) <= limits.TEXT_BYTES // 4]
+    phrases = tuple(dict.fromkeys((*lesson.paraphrases, *short)))[: limits.TAUGHT_PARAPHRASES]
+    return replace(lesson, description=known.description[: limits.TEXT_BYTES // 4], paraphrases=phrases)
 
 
 def actor(settings: Settings, vocabulary: Vocabulary, telemetry: Telemetry | None) -> Actor | None:

@@ -248,6 +248,11 @@ class Settings(_Table, frozen=True, kw_only=True):
         return self._state / "strokes.json"
 
     @property
+    def taught_file(self) -> Path:
+        """Where other signs that were taught are kept, and what all of them mean."""
+        return self.strokes_file.with_name("taught.json")
+
+    @property
     def spool_directory(self) -> Path:
         """Where the spool lies."""
         if self.spool.directory:

@@ -15,6 +15,8 @@ from sensorium_agent.infer.shelf import Shelf
 
 if TYPE_CHECKING:
     from sensorium_agent.infer.biometric import Bounds
+    from sensorium_agent.infer.gesture.own import OwnGestures
+    from sensorium_agent.infer.taught import Taught
     from sensorium_agent.infer.touch import Touching
 
 WAKE_WORDS = ("okay_nabu", "hey_jarvis", "hey_mycroft", "alexa")
@@ -91,6 +93,7 @@ def build(
     listening: Listening | None = None,
     touching: Touching | None = None,
     beating: Bounds | None = None,
+    taught: Taught | None = None,
 ) -> tuple[Lane, ...]:
     """A lane for each modality, in their order.
 
@@ -102,7 +105,7 @@ def build(
         Modality.VIDEO: lambda stream: _keyframes(stream, keyframe_every_s),
         Modality.AUDIO: lambda stream: _speech(stream, models, listening or Listening()),
         Modality.TEXT: _text,
-        Modality.GESTURE: lambda stream: _hands(stream, models),
+        Modality.GESTURE: lambda stream: _hands(stream, models, taught),
         Modality.HAPTIC: lambda stream: _touch(stream, touching),
         Modality.BIOMETRIC: lambda stream: _heart(stream, beating),
     }
@@ -119,11 +122,26 @@ def _keyframes(stream: EventStream, every_s: float) -> Perceiver:
     return KeyframePerceiver(stream, every_s=every_s)
 
 
-def _hands(stream: EventStream, models: Shelf) -> Perceiver:
+def _hands(stream: EventStream, models: Shelf, taught: Taught | None = None) -> Perceiver:
     from sensorium_agent.infer.gesture.perceive import GesturePerceiver
 
     palm, landmark, classifier = (models.model(name) for name in MODELS[Modality.GESTURE])
-    return GesturePerceiver(stream, palm=palm, landmark=landmark, classifier=classifier)
+    return GesturePerceiver(stream, palm=palm, landmark=landmark, classifier=classifier, own=own_gestures(taught))
+
+
+def own_gestures(taught: Taught | None) -> OwnGestures | None:
+    """The gestures that were taught, if there are any.
+
+    Raises:
+        SensoriumError: the space in which they are compared is missing or damaged.
+    """
+    hands = taught.hands() if taught else {}
+    if not hands:
+        return None
+    from sensorium_agent.infer.gesture.own import OwnGestures
+    from sensorium_models import store
+
+    return OwnGestures(store.path("gesture_space"), hands)
 
 
 def _speech(stream: EventStream, models: Shelf, listening: Listening) -> Perceiver:

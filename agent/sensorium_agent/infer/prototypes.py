@@ -151,7 +151,9 @@ def read_space(path: Path) -> Space:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = [file[name].astype(np.float32) for name in ("mean", "basis", "between", "negatives")]
-            return Space(*arrays, labels=file["labels"].astype(str), slope=float(file["slope"]))
+            mean, basis, between, negatives = (
+                file[name].astype(np.float32) for name in ("mean", "basis", "between", "negatives")
+            )
+            return Space(mean, basis, between, negatives, file["labels"].astype(str), float(file["slope"]))
     except (OSError, ValueError, KeyError) as error:
         raise SpaceError(f"{path}: not a space of examples; run: sensorium models verify") from error

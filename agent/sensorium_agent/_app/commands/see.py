@@ -41,13 +41,15 @@ def _threads(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Look; gives 1 if a file could not be read."""
+    from sensorium_agent._app import compose
     from sensorium_agent._app.files.see import print_line, see_files
     from sensorium_agent._app.files.sketch import Sheet
+    from sensorium_agent._app.settings import Settings
     from sensorium_agent.infer.lanes import shelf
 
     logging.getLogger().setLevel("WARNING")
     sheet = Sheet() if args.overlay else None
-    failed = see_files(args.files, shelf(args.threads), print_line, sheet)
+    failed = see_files(args.files, shelf(args.threads), print_line, sheet, compose.taught(Settings()))
     if sheet is not None:
         sheet.save(args.overlay)
     return 1 if failed else 0

@@ -1,9 +1,10 @@
-"""`sensorium teach`: show the agent a stroke of your own by examples, and it will know it again."""
+"""`sensorium teach`: show the agent a sign of your own by examples, and it will know it again."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,62 +12,70 @@ from sensorium_agent._app.commands import options
 
 if TYPE_CHECKING:
     from sensorium_agent._app.commands import Commands
-    from sensorium_agent.infer.touch import Strokes
+
+_EPILOG = """files to learn from:
+  gesture  photos (one example each), videos, measured joints (.npz), or the word: camera
+  haptic   touch files (.jsonl), an example for each stroke
+
+NAME stands for the concept of this name, a new one if there is none; --as names another. See docs/teach.md.
+"""
 
 
 def add_parser(commands: Commands) -> None:
     """Say in words what may be asked."""
-    parser = commands.add_parser("teach", help="teach a stroke of your own by examples")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="what it is called, for example check_mark")
-    parser.add_argument("--modality", choices=["haptic"], default="haptic", help="the sense (default: haptic)")
-    parser.add_argument(
-        "--from", dest="examples", nargs="+", type=Path, default=[], metavar="FILE", help="touch files (.jsonl)"
+    parser = commands.add_parser(
+        "teach",
+        help="teach a gesture or a stroke of your own by examples",
+        description="Teach a sign of your own by examples; without NAME, list what was taught.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--forget", action="store_true", help="drop every example of NAME instead")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="what it is called, for example check_mark")
+    parser.add_argument("--modality", choices=["gesture", "haptic"], help="the sense (default: haptic)")
+    parser.add_argument("--from", dest="sources", nargs="+", default=[], metavar="FILE", help='files, or "camera"')
+    parser.add_argument(
+        "--examples", type=_count, metavar="N", help="of each video, or of the camera: at most so many (5)"
+    )
+    parser.add_argument("--as", dest="concept", metavar="CONCEPT", help="what it stands for, known or new")
+    parser.add_argument("--means", default="", metavar="SENTENCE", help="what that means")
+    parser.add_argument("--say", nargs="+", default=[], metavar="WORDS", help="what one may say for it")
+    parser.add_argument("--forget", action="store_true", help="drop NAME instead, of one sense or of all")
+    parser.add_argument("--list", action="store_true", help="say what was taught: the default")
     parser.add_argument("--export", type=Path, metavar="FILE", help="copy all that was taught into a file")
+    parser.add_argument("--import", dest="taken", type=Path, metavar="FILE", help="take over what was exported")
+    parser.add_argument("--camera", metavar="SOURCE", help="the camera: 0, /dev/video0, rtsp://..., http://...")
     options.add_config(parser)
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Teach, forget or export, then say what is known; gives the exit code."""
-    from sensorium_agent.infer.touch.taught import StrokesError, read, write
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of examples: write 1 to 64")
+    return int(text)
 
-    path = options.settings(args, needed=True).strokes_file
-    strokes, failed = read(path), False
+
+def run(args: argparse.Namespace) -> int:
+    """Teach, forget, import or export, then say what is known; gives the exit code."""
+    from sensorium.event import Modality
+    from sensorium_agent._app.lessons import Blackboard, Wish
+
+    board = Blackboard(options.settings(args, needed=True))
+    modality = Modality(args.modality) if args.modality else None
+    failed = False
+    if args.taken:
+        board.take(args.taken)
     if args.name and args.forget:
-        if not strokes.forget(args.name):
-            raise StrokesError(f"{args.name}: nobody taught it; known are: {', '.join(strokes.names) or 'none'}")
-        write(path, strokes)
+        board.forget(args.name, modality)
     elif args.name:
-        failed = _teach(strokes, args.name, args.examples)
-        write(path, strokes)
+        wish = Wish(args.name, modality or Modality.HAPTIC, args.concept, args.means, tuple(args.say), args.examples)
+        failed = board.teach(wish, args.sources, lambda line: print(line, file=sys.stderr))
+    board.save()
     if args.export:
-        write(args.export, strokes)
-    for name, count in strokes.names.items():
-        print(f"{name}\t{count} example{'s' if count > 1 else ''}")
+        board.export(args.export)
+    _print(board.known())
     return int(failed)
 
 
-def _teach(strokes: Strokes, name: str, files: list[Path]) -> bool:
-    """Learn every stroke of ``files``; one that cannot be read takes nothing from the others."""
-    from sensorium.errors import SensoriumError
-    from sensorium.event import Modality
-    from sensorium_agent.capture.recording import RecordingError, open_recording
-    from sensorium_agent.infer.touch.perceive import drawings
-    from sensorium_agent.infer.touch.taught import StrokesError
-
-    if not files:
-        raise StrokesError(f"{name}: name the files to learn from, with --from FILE...")
-    failed = False
-    for file in files:
-        try:
-            found = drawings(s for s in open_recording(file).samples() if s.modality is Modality.HAPTIC)
-            if not found:
-                raise RecordingError(f"{file}: no finger moves in it; see docs/recording.md")
-            for paths in found:
-                strokes.teach(name, paths)
-        except SensoriumError as error:
-            print(error, file=sys.stderr)
-            failed = True
-    return failed
+def _print(known: Iterator[tuple[str, str, str, int]]) -> None:
+    for name, modality, concept, count in known:
+        print(f"{name}\t{count} example{'s' if count != 1 else ''}\t{modality}\t{concept}")

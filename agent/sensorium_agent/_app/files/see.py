@@ -23,6 +23,7 @@ from sensorium_agent.infer.gesture.measured import read_hands
 from sensorium_agent.infer.gesture.perceive import GesturePerceiver
 from sensorium_agent.infer.gesture.track import Track
 from sensorium_agent.infer.shelf import Shelf
+from sensorium_agent.infer.taught import Taught
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,14 +44,20 @@ class Seen:
         return said if index is None else f"{index}: {said}"
 
 
-def see_files(files: Sequence[Path], models: Shelf, write: Callable[[Line], None], sheet: Sheet | None) -> int:
+def see_files(
+    files: Sequence[Path],
+    models: Shelf,
+    write: Callable[[Line], None],
+    sheet: Sheet | None,
+    taught: Taught | None = None,
+) -> int:
     """Write a line for each event of each file and draw it; returns how many files could not be read."""
     from sensorium_models.store import ModelDamaged, ModelMissing
 
     failed = 0
     for number, file in enumerate(files):
         try:
-            for seen in look(file, number, models):
+            for seen in look(file, number, models, taught):
                 write(event_line(seen.event, str(file)))
                 if sheet is not None:
                     name = f"{file.name}: " if len(files) > 1 else ""
@@ -69,7 +76,7 @@ def print_line(line: Line) -> None:
     sys.stdout.buffer.flush()
 
 
-def look(file: Path, number: int, models: Shelf) -> Iterator[Seen]:
+def look(file: Path, number: int, models: Shelf, taught: Taught | None = None) -> Iterator[Seen]:
     """What is seen in the file at that place of the command line, in order.
 
     Raises:
@@ -78,17 +85,17 @@ def look(file: Path, number: int, models: Shelf) -> Iterator[Seen]:
     """
     session = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{number}:{file.name}"))  # the same files, the same lines
     if file.suffix.lower() in LANDMARK_KINDS:
-        yield from _measured(file, EventStream(session, Modality.GESTURE), models)
+        yield from _measured(file, EventStream(session, Modality.GESTURE), models, taught)
         return
     recording = open_recording(file)
     if Modality.VIDEO not in recording.modalities:
         raise RecordingError(f"{file}: it has no pictures; give photos, videos, or joints as .npz")
-    yield from _pictures(recording, session, models)
+    yield from _pictures(recording, session, models, taught)
 
 
-def _pictures(recording: Recording, session: str, models: Shelf) -> Iterator[Seen]:
+def _pictures(recording: Recording, session: str, models: Shelf, taught: Taught | None) -> Iterator[Seen]:
     """The events of each picture; a photo without a hand has one too, so that each photo has its line."""
-    (lane,) = lanes.build({Modality.GESTURE}, session, models=models)
+    (lane,) = lanes.build({Modality.GESTURE}, session, models=models, taught=taught)
     assert isinstance(lane.perceiver, GesturePerceiver)
     for sample in recording.samples():
         if sample.modality is not Modality.VIDEO:
@@ -119,7 +126,7 @@ def _outline(hand: Track) -> Outline:
     return Outline(hand.joints[:, :2], hand.crop.place(corners))
 
 
-def _measured(file: Path, stream: EventStream, models: Shelf) -> Iterator[Seen]:
+def _measured(file: Path, stream: EventStream, models: Shelf, taught: Taught | None) -> Iterator[Seen]:
     try:
         landmarks = read_landmarks(file)
     except BadFile as error:
@@ -127,5 +134,6 @@ def _measured(file: Path, stream: EventStream, models: Shelf) -> Iterator[Seen]:
     except OSError as error:
         raise RecordingError(f"{file}: {error.strerror}; check the path") from error
     classifier = GestureClassifier(models.model("gesture_classifier"))
-    for event, joints in zip(read_hands(stream, landmarks, classifier), landmarks.joints, strict=True):
+    events = read_hands(stream, landmarks, classifier, lanes.own_gestures(taught))
+    for event, joints in zip(events, landmarks.joints, strict=True):
         yield Seen(event, None, (Outline(joints[:, :2]),) if event.features else ())

@@ -41,6 +41,13 @@ def hand_features(joints: Floats, right: float) -> Floats:
     return features
 
 
+def built_in_label(probabilities: Floats, least: float) -> tuple[str | None, float]:
+    """The likeliest of `LABELS` and its probability, if that is at least ``least``; else None and 0."""
+    best = int(probabilities[: len(LABELS)].argmax())
+    known = bool(probabilities[best] >= least)
+    return (LABELS[best], min(float(probabilities[best]), 1.0)) if known else (None, 0.0)
+
+
 class GestureClassifier:
     """Names a hand's gesture."""
 

@@ -16,10 +16,12 @@ from sensorium_agent.infer.gesture.classify import (
     LABELS,
     Floats,
     GestureClassifier,
+    built_in_label,
     hand_features,
 )
 from sensorium_agent.infer.gesture.landmark import LandmarkModel
 from sensorium_agent.infer.gesture.motion import HandMotions, Motion
+from sensorium_agent.infer.gesture.own import OWN_FROM, OwnGestures
 from sensorium_agent.infer.gesture.palm import PalmDetector
 from sensorium_agent.infer.gesture.region import Picture
 from sensorium_agent.infer.gesture.track import HandTracker, Track
@@ -27,22 +29,33 @@ from sensorium_agent.infer.model import Model
 
 # At 30 Hz a new gesture passes one half of the smoothed probability with its second picture, after 67 ms.
 _SMOOTH_NS: Final = 60_000_000
+_NONE: Final = np.zeros(0, np.float32)
 _REMEMBER_NS: Final = 5_000_000_000  # a hand's features, for a movement that ended out of sight
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Reading:
-    """What one hand said up to now: probabilities smoothed over time, and its features [64] now."""
+    """What one hand said up to now: probabilities smoothed over time, and its features [64] now.
+
+    ``own`` are those of the user's own gestures.
+    """
 
     track: Track
     probabilities: Floats
+    own: Floats
     features: Floats
     at_ns: int
 
     @property
     def score(self) -> float:
         """Probability of the likeliest label."""
-        return float(self.probabilities[: len(LABELS)].max())
+        return float(max(self.probabilities[: len(LABELS)].max(), self.own.max(initial=0.0)))
+
+    def said(self, own_names: Sequence[str], least: float) -> tuple[str | None, float]:
+        """The label and its probability: the user's own from one half on, a built-in one from ``least`` on."""
+        if len(self.own) and self.own.max() > OWN_FROM:
+            return own_names[int(self.own.argmax())], float(self.own.max())
+        return built_in_label(self.probabilities, least)
 
     @property
     def side(self) -> str:
@@ -54,16 +67,25 @@ class GesturePerceiver:
     """Finds up to two hands in each picture and names the gesture of the one that is surest.
 
     The event's features are 128 numbers: `hand_features` of that hand, then of the other one, zero if there is none.
+    Gestures that the user taught (``own``) are named where a hand is nearer to them than to the built-in one.
     A movement (`bout.LABELS`) is an event of its own once it is over: ``at_ns`` is its end, ``span_ns`` its length.
     """
 
     def __init__(
-        self, stream: EventStream, *, palm: Model, landmark: Model, classifier: Model, min_score: float = KNOWN_FROM
+        self,
+        stream: EventStream,
+        *,
+        palm: Model,
+        landmark: Model,
+        classifier: Model,
+        min_score: float = KNOWN_FROM,
+        own: OwnGestures | None = None,
     ) -> None:
         self._stream = stream
         self._tracker = HandTracker(PalmDetector(palm), LandmarkModel(landmark))
         self._classifier = GestureClassifier(classifier)
         self._min_score = min_score
+        self._own = own
         self._readings: dict[int, _Reading] = {}
         self._motions = HandMotions()
         self._error_ns = 0
@@ -117,21 +139,24 @@ class GesturePerceiver:
         """Classify a hand, and soften the answer by what it said before; the first picture speaks for itself."""
         features = hand_features(track.joints, track.right)
         probabilities = self._classifier.probabilities(features)
+        label, _ = built_in_label(probabilities, self._min_score)
+        own = self._own.chances(features, label) if self._own else _NONE
         before = self._readings.get(track.number)
         if before is not None:
             kept = math.exp((before.at_ns - at_ns) / _SMOOTH_NS)
             probabilities = kept * before.probabilities + (1 - kept) * probabilities
-        return _Reading(track, probabilities, features, at_ns)
+            own = kept * before.own + (1 - kept) * own
+        return _Reading(track, probabilities, own, features, at_ns)
 
     def _event(self, sample: Sample, picture: Picture, readings: Sequence[_Reading]) -> Event:
         surest = readings[0]
         hand = surest.track.hand
-        known = surest.score >= self._min_score
+        label, score = surest.said(self._own.names if self._own else (), self._min_score)
         return self._stream.event(
             sample.at_ns,
             at_error_ns=sample.at_error_ns,
-            label=LABELS[int(surest.probabilities[: len(LABELS)].argmax())] if known else None,
-            score=min(surest.score, 1.0) if known else 0.0,
+            label=label,
+            score=score,
             quality=hand.presence * (0.5 + 0.5 * hand.sharpness()),
             features=_features(readings),
             metadata={

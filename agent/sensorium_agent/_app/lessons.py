@@ -1,0 +1,204 @@
+"""What `sensorium teach` does: examples out of files, and what they mean, into the files that the agent reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sensorium.errors import SensoriumError
+from sensorium.event import Modality
+from sensorium_agent._app import compose
+from sensorium_agent._app.settings import Settings
+from sensorium_agent.infer import taught
+from sensorium_agent.infer.taught import Lesson, Sign, TaughtError, hand_example
+from sensorium_agent.infer.touch import taught as strokes
+
+_EXAMPLES: Final = 5
+_CAMERA: Final = "camera"
+
+Say = Callable[[str], None]
+"""Told, in a line, of what did not work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be taught.
+
+    Attributes:
+        name: of the sign.
+        modality: the sense.
+        concept: what it stands for; None for the concept of its own name.
+        means: the concept's description, if it is given.
+        say: what one may say for it.
+        examples: at most so many of a video or a camera; None for the usual.
+    """
+
+    name: str
+    modality: Modality
+    concept: str | None = None
+    means: str = ""
+    say: tuple[str, ...] = ()
+    examples: int | None = None
+
+
+class Blackboard:
+    """All that was taught, between reading and writing it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._taught = taught.read(settings.taught_file)
+        self._strokes = strokes.read(settings.strokes_file)
+        self._before = self._written()
+
+    def known(self) -> Iterator[tuple[str, str, str, int]]:
+        """Of each sign its name, its sense, its concept and how many examples there are."""
+        for sign in self._taught.signs:
+            if sign.modality is not Modality.HAPTIC:
+                yield sign.name, str(sign.modality), sign.concept, len(sign.examples)
+        for name, count in self._strokes.names.items():
+            sign_of_it = self._taught.sign(Modality.HAPTIC, name)
+            yield name, str(Modality.HAPTIC), sign_of_it.concept if sign_of_it else "", count
+
+    def save(self) -> None:
+        """Keep what changed.
+
+        Raises:
+            SensoriumError: a file cannot be written, or there are more concepts than can be told apart.
+        """
+        if self._written() == self._before:
+            return
+        compose.extended(self._settings, self._taught)
+        strokes.write(self._settings.strokes_file, self._strokes)
+        taught.write(self._settings.taught_file, self._taught.export())
+
+    def _written(self) -> tuple[bytes, bytes]:
+        return self._taught.export(), self._strokes.export()
+
+    # --- in and out ----------------------------------------------------------------------
+
+    def export(self, path: Path) -> None:
+        """Copy everything into one file."""
+        taught.write(path, self._taught.export(self._strokes.export()))
+
+    def take(self, path: Path) -> None:
+        """Take over what was exported; signs of the same name give way."""
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise TaughtError(f"{path}: {error.strerror}; check the path") from error
+        other = taught.parse(data, str(path))
+        self._taught = self._taught.joined(other)
+        drawn = strokes.parse(other.strokes, str(path)) if other.strokes else strokes.Strokes()
+        for name in drawn.names:
+            self._strokes.forget(name)
+        self._strokes = strokes.Strokes((*self._strokes.examples, *drawn.examples))
+
+    def forget(self, name: str, modality: Modality | None) -> None:
+        """Drop a sign.
+
+        Raises:
+            TaughtError: nobody taught it.
+        """
+        before = self._taught
+        self._taught = before.without(name, modality)
+        dropped = self._strokes.forget(name) if modality in (None, Modality.HAPTIC) else 0
+        if not dropped and self._taught.signs == before.signs:
+            names = ", ".join(known for known, *_ in self.known()) or "none"
+            raise TaughtError(f"{name}: nobody taught it; known are: {names}")
+
+    # --- teaching ------------------------------------------------------------------------
+
+    def teach(self, wish: Wish, sources: Sequence[str], say: Say) -> bool:
+        """Learn from ``sources``; one that cannot be read takes nothing from the others, and gives True.
+
+        Raises:
+            SensoriumError: there is nothing to learn from, or the name is no name.
+        """
+        if not sources:
+            raise TaughtError(f"{wish.name}: name the files to learn from, with --from FILE...")
+        if wish.modality is Modality.HAPTIC:
+            count, failed = self._teach_strokes(wish, sources, say)
+            self._mean(wish, ()) if count else None
+            return failed
+        examples, failed = self._hands(wish, sources, say)
+        if examples:
+            self._mean(wish, tuple(examples))
+            self._warn(wish, say)
+        return failed
+
+    def _mean(self, wish: Wish, examples: tuple[tuple[float, ...], ...]) -> None:
+        """Keep the sign's examples and what it stands for."""
+        known = self._taught.sign(wish.modality, wish.name)
+        concept = wish.concept or (known.concept if known else self._usual(wish))
+        before = self._taught.concepts.get(concept, Lesson())
+        lesson = Lesson(wish.means or before.means, tuple(dict.fromkeys((*before.say, *wish.say))))
+        self._taught = self._taught.with_sign(Sign(wish.name, wish.modality, concept, examples), lesson)
+
+    def _usual(self, wish: Wish) -> str:
+        """What a built-in label of this name stands for, or the concept of this name."""
+        vocabulary = compose.untaught(self._settings)
+        meant = vocabulary.meanings(wish.modality, wish.name)
+        return vocabulary.concepts[max(meant, key=lambda m: m.strength).index].name if meant else wish.name
+
+    def _teach_strokes(self, wish: Wish, sources: Sequence[str], say: Say) -> tuple[int, bool]:
+        from sensorium_agent.capture.recording import RecordingError, open_recording
+        from sensorium_agent.infer.touch.perceive import drawings
+
+        count, failed = 0, False
+        for file in sources:
+            try:
+                samples = open_recording(Path(file)).samples()
+                found = drawings(s for s in samples if s.modality is Modality.HAPTIC)
+                if not found:
+                    raise RecordingError(f"{file}: no finger moves in it; see docs/recording.md")
+                for paths in found:
+                    self._strokes.teach(wish.name, paths)
+                count += len(found)
+            except SensoriumError as error:
+                say(str(error))
+                failed = True
+        return count, failed
+
+    def _hands(self, wish: Wish, sources: Sequence[str], say: Say) -> tuple[list[tuple[float, ...]], bool]:
+        from sensorium_agent._app.files.hands import hands_in
+
+        models, examples, failed = compose.shelf(self._settings), [], False
+        most = wish.examples or _EXAMPLES
+        for source in sources:
+            try:
+                if source == _CAMERA:
+                    examples += asyncio.run(self._watched(most, say))
+                else:
+                    usual = taught.MOST_EXAMPLES if source.lower().endswith(".npz") else _EXAMPLES
+                    examples += map(hand_example, hands_in(Path(source), models, wish.examples or usual))
+            except SensoriumError as error:
+                say(str(error))
+                failed = True
+        return examples, failed
+
+    async def _watched(self, most: int, say: Say) -> list[tuple[float, ...]]:
+        from sensorium.clock import DeviceClock
+        from sensorium_agent._app.files.hands import hands_before
+        from sensorium_agent.capture.camera import Camera
+
+        chosen = self._settings.camera
+        say(f"hold it before the camera, a little differently each time: {most} looks are taken")
+        found: list[tuple[float, ...]] = []
+        camera = Camera(chosen.source if chosen else "0", max_fps=chosen.fps if chosen else 15.0)
+        async for hand in hands_before(camera, DeviceClock(), compose.shelf(self._settings)):
+            found.append(hand_example(hand))
+            say(f"{len(found)} of {most}")
+            if len(found) >= most:
+                break
+        return found
+
+    def _warn(self, wish: Wish, say: Say) -> None:
+        """Say so where what was taught would hardly be heard beside what is known."""
+        from sensorium_agent._app.files.hands import hardly_told
+
+        count, like = hardly_told(self._taught, wish.name, compose.shelf(self._settings))
+        if count:
+            say(f"{wish.name}: {count} of its examples are not told from {like}; show it more clearly, or otherwise")

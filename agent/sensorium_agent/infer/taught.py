@@ -1,0 +1,216 @@
+"""What a user taught this device: which signs, by which examples, and what they mean.
+
+One small file, wholly or not at all. Examples are kept as they were measured, so that a better way to compare them
+needs no new ones: a hand as the 64 numbers of `classify.hand_features`. Strokes have a file of their own
+(`touch.taught`), and come along when all is exported.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Meta
+
+from sensorium import limits
+from sensorium.concepts import Concept
+from sensorium.errors import SensoriumError
+from sensorium.event import Modality
+
+Floats = npt.NDArray[np.float32]
+
+HAND: Final = 64
+"""Numbers of a hand."""
+STRENGTH: Final = 0.95
+"""Probability that who shows a taught sign means its concept."""
+MOST_EXAMPLES: Final = 64
+_NAME: Final = r"^[a-z][a-z0-9_]{0,40}$"
+_Name = Annotated[str, Meta(pattern=_NAME)]
+_Sentence = Annotated[str, Meta(max_length=limits.TEXT_BYTES // 4)]
+_Examples = Annotated[tuple[tuple[float, ...], ...], Meta(max_length=MOST_EXAMPLES)]
+
+
+class TaughtError(SensoriumError):
+    """What was taught cannot be read, kept or changed; one line."""
+
+
+class Sign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A sign: what it is called, by which sense it is perceived, and the concept it stands for."""
+
+    name: _Name
+    modality: Modality
+    concept: _Name
+    examples: _Examples = ()
+
+
+class Lesson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a taught concept means, and what one may say for it."""
+
+    means: _Sentence = ""
+    say: Annotated[tuple[_Sentence, ...], Meta(max_length=limits.TAUGHT_PARAPHRASES)] = ()
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    version: int
+    signs: tuple[Sign, ...] = ()
+    concepts: dict[_Name, Lesson] = {}
+    strokes: msgspec.Raw = msgspec.Raw(b"null")
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """All that was taught.
+
+    Attributes:
+        signs: by modality and name at most one.
+        concepts: those that were described, by name.
+        strokes: the file of strokes that came with an import, empty otherwise.
+    """
+
+    signs: tuple[Sign, ...] = ()
+    concepts: Mapping[str, Lesson] = field(default_factory=lambda: MappingProxyType({}))
+    strokes: bytes = b""
+
+    def sign(self, modality: Modality, name: str) -> Sign | None:
+        """The sign of this name."""
+        return next((s for s in self.signs if (s.modality, s.name) == (modality, name)), None)
+
+    def named(self, modality: Modality) -> Mapping[str, int]:
+        """How many examples each sign of ``modality`` has."""
+        return {s.name: len(s.examples) for s in self.signs if s.modality is modality}
+
+    def hands(self) -> dict[str, Floats]:
+        """By name the hands [n, 64] that show it."""
+        signs = [s for s in self.signs if s.modality is Modality.GESTURE and s.examples]
+        return {s.name: np.asarray(s.examples, np.float32) for s in signs}
+
+    def lessons(self, hidden: Collection[Modality] = ()) -> tuple[Concept, ...]:
+        """The concepts that signs stand for, for `concepts.extended`; signs of the senses ``hidden`` are left out."""
+        labels: dict[str, dict[Modality, dict[str, float]]] = {}
+        for sign in self.signs:
+            if sign.modality not in hidden:
+                labels.setdefault(sign.concept, {}).setdefault(sign.modality, {})[sign.name] = STRENGTH
+        return tuple(self._concept(name, own) for name, own in labels.items())
+
+    def _concept(self, name: str, labels: Mapping[Modality, Mapping[str, float]]) -> Concept:
+        lesson = self.concepts.get(name, Lesson())
+        frozen = MappingProxyType({m: MappingProxyType(dict(own)) for m, own in labels.items()})
+        return Concept(name, lesson.means, lesson.say, frozen)
+
+    def with_sign(self, sign: Sign, lesson: Lesson | None = None) -> Taught:
+        """With ``sign``'s examples after those of the same name; the newest count where there are too many.
+
+        Raises:
+            TaughtError: a name is no name, or there is no room for one more.
+        """
+        known = self.sign(sign.modality, sign.name)
+        examples = (*(known.examples if known else ()), *sign.examples)[-MOST_EXAMPLES:]
+        sign = _checked(msgspec.structs.replace(sign, examples=examples))
+        signs = (*(s for s in self.signs if s is not known), sign)
+        concepts = {**self.concepts, **({sign.concept: lesson} if lesson else {})}
+        taught = replace(self, signs=signs, concepts=MappingProxyType(_used(concepts, signs)))
+        taught.check_room()
+        return taught
+
+    def without(self, name: str, modality: Modality | None = None) -> Taught:
+        """Without the signs called ``name``, of one sense or of all, and without concepts nothing stands for then."""
+        signs = tuple(s for s in self.signs if s.name != name or modality not in (None, s.modality))
+        return replace(self, signs=signs, concepts=MappingProxyType(_used(self.concepts, signs)))
+
+    def joined(self, other: Taught) -> Taught:
+        """With all of ``other``, whose signs take the place of those of the same name."""
+        signs = {(s.modality, s.name): s for s in (*self.signs, *other.signs)}
+        taught = replace(self, signs=tuple(signs.values()), concepts={**self.concepts, **other.concepts})
+        taught.check_room()
+        return taught
+
+    def check_room(self) -> None:
+        """Raises: TaughtError: more concepts or signs of one than the cloud takes from a device."""
+        concepts = {sign.concept for sign in self.signs}
+        if len(concepts) > limits.TAUGHT_CONCEPTS:
+            raise TaughtError(f"{len(concepts)} concepts are too many, at most {limits.TAUGHT_CONCEPTS}; forget one")
+        for concept in concepts:
+            if (count := sum(s.concept == concept for s in self.signs)) > limits.TAUGHT_LABELS:
+                raise TaughtError(f"{concept}: {count} signs are too many, at most {limits.TAUGHT_LABELS}; forget one")
+
+    def export(self, strokes: bytes = b"") -> bytes:
+        """All of it as JSON, with the file of strokes; `parse` reads it."""
+        file = _File(1, self.signs, dict(self.concepts), msgspec.Raw(strokes or b"null"))
+        return msgspec.json.format(msgspec.json.encode(file), indent=0) + b"\n"
+
+
+def _used(concepts: Mapping[str, Lesson], signs: Iterable[Sign]) -> dict[str, Lesson]:
+    used = {sign.concept for sign in signs}
+    return {name: lesson for name, lesson in concepts.items() if name in used}
+
+
+def _checked(sign: Sign) -> Sign:
+    try:
+        return msgspec.convert(msgspec.to_builtins(sign), Sign)
+    except msgspec.ValidationError as error:
+        wrong = sign.concept if "concept" in str(error) else sign.name
+        raise TaughtError(f"{wrong!r} is no name; use a-z, 0-9 and _, as in open_sesame") from error
+
+
+def hand_example(features: Sequence[float] | Floats) -> tuple[float, ...]:
+    """A hand as it is kept."""
+    return tuple(round(float(x), 4) for x in features)
+
+
+def parse(data: bytes, where: str = "taught") -> Taught:
+    """What `Taught.export` wrote.
+
+    Raises:
+        TaughtError: it is damaged, or of another version.
+    """
+    try:
+        file = msgspec.json.decode(data, type=_File)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise TaughtError(f"{where}: {error}; mend the file or teach anew") from error
+    if file.version != 1:
+        raise TaughtError(f"{where}: version {file.version} is not known here; update Sensorium")
+    for sign in file.signs:
+        if sign.modality is Modality.GESTURE and not _are_hands(sign.examples):
+            raise TaughtError(f"{where}: {sign.name}: a hand has {HAND} numbers; mend the file or teach anew")
+    strokes = bytes(file.strokes)
+    return Taught(file.signs, MappingProxyType(file.concepts), b"" if strokes == b"null" else strokes)
+
+
+def _are_hands(examples: Sequence[Sequence[float]]) -> bool:
+    return bool(examples) and all(len(one) == HAND and np.isfinite(one).all() for one in examples)
+
+
+def read(path: Path) -> Taught:
+    """What is kept in ``path``; nothing if there is no such file.
+
+    Raises:
+        TaughtError: it cannot be read.
+    """
+    try:
+        return parse(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        return Taught()
+    except OSError as error:
+        raise TaughtError(f"{path}: {error.strerror}; check the path and its rights") from error
+
+
+def write(path: Path, data: bytes) -> None:
+    """Keep ``data`` in ``path``, wholly or not at all.
+
+    Raises:
+        TaughtError: it cannot be written.
+    """
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(data)
+        beside.replace(path)
+    except OSError as error:
+        raise TaughtError(f"{path}: {error.strerror}; check the path and its rights") from error
