@@ -1,0 +1,173 @@
+"""Datasets of recordings: what is taken, what is refused in one line, and what is warned of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from models.build.fusion import dataset as datasets
+from models.build.fusion import exam, leaks
+from models.build.fusion.__main__ import main
+from models.build.fusion.answers import Answers
+from models.build.fusion.dataset import DatasetError
+from models.build.fusion.teach import Space, choose
+from models.clips import a_file, some_clips
+
+
+def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
+    found = datasets.read(a_file(tmp_path))
+
+    assert (len(found), found.people, found.names) == (48, ("0", "1", "2", "3"), ("rise", "fall", "swing", "rest"))
+    assert {name: sense.x.shape for name, sense in found.senses.items()} == {
+        "worn": (48, 40, 3),
+        "camera": (48, 24, 4),
+    }
+
+
+def test_lengths_presence_and_descriptions_may_be_left_out(tmp_path: Path) -> None:
+    found = datasets.read(a_file(tmp_path, len_worn=None, descriptions=None))
+
+    assert (found.senses["worn"].steps == 40).all()
+    assert found.present.all()
+    assert found.descriptions == found.names
+
+
+def test_the_files_of_a_folder_are_one_dataset(tmp_path: Path) -> None:
+    a_file(tmp_path, "a.npz")
+    a_file(tmp_path, "b.npz", group=np.full(48, 9))
+
+    assert datasets.read(tmp_path).people == ("0", "1", "2", "3", "9")
+
+
+BROKEN = np.full((48, 40, 3), np.nan, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"y": None}, "y is not there"),
+        ({"group": None}, "group is not there"),
+        ({"x_worn": np.zeros((48, 40))}, r"x_worn is float64 \[48, 40\]; numbers \[48, T, D\] are needed"),
+        ({"x_worn": BROKEN}, "x_worn is not finite in 48 clips, first in 0"),
+        ({"len_worn": np.full(48, 41)}, "len_worn goes from 41 to 41; 0 to 40 is possible"),
+        ({"y": np.full(48, 4)}, "y goes from 4 to 4; 0 to 3 is possible"),
+        ({"names": np.array(["a", "a", "b", "c"])}, "names has a name twice"),
+        ({"descriptions": np.array(["one"])}, "descriptions has 1 entries for 4 names"),
+        ({"present_worn": np.zeros(48, bool), "present_camera": np.zeros(48, bool)}, "without any modality"),
+        ({"y": np.array([object()])}, "not a readable npz file of plain arrays"),
+    ],
+)
+def test_a_bad_array_is_named_in_one_line(tmp_path: Path, changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(DatasetError, match=complaint) as found:
+        datasets.read(a_file(tmp_path, **changes))
+
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut"])
+def test_what_is_no_npz_is_one_line_and_exit_code_1(
+    tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.npz").write_bytes(content)
+
+    assert main(["train", "--data", str(tmp_path / "bad.npz"), "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_no_model_is_one_line_and_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = a_file(tmp_path)
+
+    assert main(["evaluate", "--data", str(data), "--out", str(tmp_path)]) == 1
+    assert "has no model.json" in capsys.readouterr().err
+
+
+# --- people ----------------------------------------------------------------------------
+
+
+def test_everybody_is_held_out_once_and_whole() -> None:
+    group = np.repeat([str(p) for p in range(7)], 5)
+
+    held = np.stack(list(datasets.folds(group, 3, 0)))
+
+    assert (held.sum(axis=0) == 1).all()
+    assert all(len(set(group[one]) & set(group[~one])) == 0 for one in held)
+
+
+def test_a_clip_under_two_people_is_warned_of(tmp_path: Path) -> None:
+    x = some_clips()["x_worn"]
+    x[13] = x[1]
+    steps = some_clips()["len_worn"]
+    steps[13] = steps[1]
+
+    (warned,) = leaks.warnings(datasets.read(a_file(tmp_path, x_worn=x, len_worn=steps)), [])
+
+    assert warned == "worn: 2 clips are the same under different people, first clips [1, 13]; remove them"
+
+
+def test_features_that_tell_who_it_is_are_warned_of(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = some_clips(people=6)
+    cell = arrays["group"] * 4 + arrays["y"]
+    told = np.repeat(rng.normal(size=(24, 1, 8))[cell], 5, axis=1) + rng.normal(0, 0.1, (72, 5, 8))
+    own = {name: arrays[name] for name in ("y", "group", "names")}
+    file = tmp_path / "told.npz"
+    np.savez(file, x_told=told.astype(np.float32), **own)
+    found = datasets.read(file)
+
+    (probe,) = leaks.probe(found, 0)
+
+    assert probe.flattered > 0.4
+    assert "believe only figures by people" in next(leaks.warnings(found, [probe]))
+
+
+def test_honest_clips_are_not_warned_of(tmp_path: Path) -> None:
+    found = datasets.read(a_file(tmp_path))
+
+    assert list(leaks.warnings(found, leaks.probe(found, 0))) == []
+
+
+# --- the exam --------------------------------------------------------------------------
+
+
+def test_each_condition_shows_what_its_name_says(tmp_path: Path) -> None:
+    found = datasets.read(a_file(tmp_path))
+    shown = dict(exam.conditions(found, 0))
+
+    assert not shown["without worn"].present[:, 0].any()
+    assert shown["worn alone"].present.tolist() == [[True, False]] * 48
+    assert shown["random halves missing"].present.any(axis=1).all()
+    noise = shown["3 sigma of noise on worn"].senses["worn"].x - found.senses["worn"].x
+    real = np.arange(40)[None, :] < found.senses["worn"].steps[:, None]
+    assert noise[real].std() == pytest.approx(3 * found.senses["worn"].x[real].std(axis=0).mean(), rel=0.1)
+    assert not noise[~real].any()
+
+
+def test_a_wrong_pairing_takes_one_modality_from_another_class(tmp_path: Path) -> None:
+    found = datasets.read(a_file(tmp_path))
+
+    wrong = exam.mispaired(found, np.random.default_rng(0))
+
+    changed = np.stack([(s.x != found.senses[m].x).any(axis=(1, 2)) for m, s in wrong.senses.items()], axis=1)
+    assert (changed.sum(axis=1) == 1).all()
+
+
+# --- teaching --------------------------------------------------------------------------
+
+
+def test_a_taught_class_is_found_and_old_ones_keep_their_answer() -> None:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(0, 5, (4, 8))
+    features = np.repeat(centres, 20, axis=0) + rng.normal(size=(80, 8))
+    y = np.repeat(np.arange(4), 20)
+    known = y < 3
+    space = Space.of(features[known], y[known], 3)
+    log_pool = np.where(np.arange(3) == np.minimum(y, 2)[:, None], -0.1, -3.0).astype(np.float32)
+    none = np.zeros((80, 1), np.float32)
+    answers = Answers(log_pool, none[:, :, None], none, none, none[:, 0], features.astype(np.float32), none)
+    taught = space.place(features[60:65]).mean(axis=0, keepdims=True)
+
+    chosen = choose(answers, space, taught, examples=5)
+
+    assert (chosen == y).mean() > 0.97
