@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from sensorium.clock import Clock
 from sensorium.event import Frame, Modality, Sample
-from sensorium_agent.capture.opencv import opencv
 from sensorium_agent.capture.sensor import SensorFailed, threaded
+from sensorium_agent.opencv import opencv
 
 _KEPT: Final = 2
 """Pictures that may wait for the loop; an older one is worth nothing."""

@@ -95,9 +95,9 @@ def _opened(path: Path) -> Recording:
         staged, duration_s = stage(path, told)
         return Recording(path, staged, duration_s, told.expect)
     if path.suffix.lower() == ".mcap":
-        from sensorium_agent.record import playback
+        from sensorium_agent.capture import session
 
-        return Recording(path, *playback.tracks(path))
+        return Recording(path, *session.tracks(path))
     track = _track(path, path.suffix.lower())
     return Recording(path, (track,), track.duration_s)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from sensorium.event import Frame, Modality, Sample
 from sensorium_agent.capture.files import BadFile
-from sensorium_agent.capture.opencv import opencv
+from sensorium_agent.opencv import opencv
 
 IMAGE_KINDS: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 VIDEO_KINDS: Final = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mjpeg", ".mjpg", ".ogv", ".mpg"})

@@ -32,7 +32,7 @@ class Media(StrEnum):
 
 def picture(frame: Frame, wall_ns: int, source: str, media: Media) -> CompressedImage:
     """One picture, taken at ``wall_ns``, in the format that ``media`` names."""
-    from sensorium_agent.capture.opencv import opencv
+    from sensorium_agent.opencv import opencv
 
     cv2 = opencv()
     bgr = cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2BGR)
@@ -49,7 +49,7 @@ def frame(message: CompressedImage) -> Frame:
     Raises:
         ValueError: it cannot be decoded.
     """
-    from sensorium_agent.capture.opencv import opencv
+    from sensorium_agent.opencv import opencv
 
     cv2 = opencv()
     bgr = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR) if message.data else None

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium.errors import SensoriumError
-from sensorium_agent.capture.opencv import opencv
+from sensorium_agent.opencv import opencv
 
 Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float32]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sensorium.errors import SensoriumError
 from sensorium.event import Event
-from sensorium_agent.capture.opencv import opencv
+from sensorium_agent.opencv import opencv
 
 Pixels = npt.NDArray[np.uint8]
 Pcm = npt.NDArray[np.int16]
