@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar, cast
 
 from sensorium.delivery import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Hello, Refusal, SequencedWindow
 from sensorium.errors import FieldError, SensoriumError
 from sensorium.wire import content_hash
 from sensorium_cloud.batch import Lane, Overloaded, WorkFailed
+from sensorium_cloud.meeting import Meetings
 from sensorium_cloud.refine import Arrival, Refinery
 from sensorium_cloud.store import Operation, Place, Remembers, Store, run_together
 from sensorium_cloud.tempo import Tempo
@@ -107,6 +108,7 @@ class Desk:
         self._max_in_flight = max_in_flight
         self._now_ns = now_ns
         self._tempo = Tempo()
+        self._meetings = Meetings()
         self._count = count
         self._making: dict[tuple[str, str], asyncio.Task[Answer]] = {}
 
@@ -121,10 +123,16 @@ class Desk:
             except Overloaded as error:
                 then(self._refused(error))
                 return
-            task = self._making[key] = self._group.create_task(self._make(place, sent.arrival))
+            task = self._making[key] = self._group.create_task(self._make(place, self._met(sent)))
             task.add_done_callback(lambda _: self._made(key))
             self._tempo.asked(self._now_ns(), len(self._making))
         task.add_done_callback(lambda done: None if done.cancelled() else then(done.result()))
+
+    def _met(self, sent: Sent) -> Arrival:
+        """The arrival with what other devices of the session saw; what is remembered stays what was sent."""
+        arrival = sent.arrival
+        window = self._meetings.join(sent.hello.device_id, arrival.window, arrival.received_ns)
+        return arrival if window is arrival.window else replace(arrival, window=window)
 
     def _check_room(self, deadline_ns: int | None) -> None:
         """Refuse what is too much, or would be too late, before anything is done for it."""
