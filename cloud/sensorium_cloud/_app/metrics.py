@@ -93,7 +93,7 @@ class Metrics:
         self._of_outcome = cache(self._windows.labels)
 
         self._lookups = Count(
-            "multimodal_cache_lookups", "What was looked up, by where it was found: local_hit, redis_hit, miss",
+            "multimodal_cache_lookups", "What was looked up, by where: local_hit, redis_hit, similar, miss",
             ["cache", "outcome"], registry=registry,
         )  # fmt: skip
         self._redis = Count(
@@ -102,7 +102,7 @@ class Metrics:
         )  # fmt: skip
 
     def looked_up(self, cache: str, outcome: str, count: int = 1) -> None:
-        """Something was looked up in ``cache``: a ``local_hit``, a ``redis_hit`` or a ``miss``."""
+        """Something was looked up in ``cache``: a ``local_hit``, a ``redis_hit``, ``similar`` or a ``miss``."""
         self._lookups.labels(cache, outcome).inc(count)
 
     def redis(self, outcome: str) -> None:

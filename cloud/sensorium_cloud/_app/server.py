@@ -9,9 +9,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
 from functools import partial
+from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -22,22 +23,19 @@ from sensorium import clock, concepts
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality
 from sensorium.symbol import ModelRef
+from sensorium_cloud._app import state
 from sensorium_cloud._app.hall import chronicle
 from sensorium_cloud._app.metrics import Metrics, exposition
 from sensorium_cloud._app.service import SERVICE, FusionService, Terms
-from sensorium_cloud._app.settings import Encoders, Listen, Settings, State, Tls, pem
+from sensorium_cloud._app.settings import Encoders, Listen, Settings, Tls, pem
 from sensorium_cloud.access import Access, Grant
 from sensorium_cloud.answer import Desk, Memory
 from sensorium_cloud.dialects import Dialects
 from sensorium_cloud.encode import FrameEncoder, SentenceEncoder, add_pictures, add_words
 from sensorium_cloud.fusion import Fuser
-from sensorium_cloud.history import History, Recent
+from sensorium_cloud.history import History
 from sensorium_cloud.network import read_card
 from sensorium_cloud.refine import Capacity, Engines, Refinery
-from sensorium_cloud.store import Remembers, Store
-
-if TYPE_CHECKING:
-    from sensorium_cloud.redis_store import RedisStore
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +123,14 @@ def _engines(fuser: Fuser, sentences: SentenceEncoder, frames: FrameEncoder, tab
     )
 
 
+def _identity(settings: Settings) -> str:
+    """Of everything that makes an answer what it is."""
+    from sensorium_models import store
+
+    parts = (software(), _vocabulary(settings).digest, *(store.digest(name) for name in MODELS))
+    return blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
+
+
 # --- the service -----------------------------------------------------------------------
 
 
@@ -165,12 +171,13 @@ async def running(
     server = grpc.aio.server(options=_options(settings.listen, shared=shared))
     address = _bind(server, settings.listen, settings.tls)
     registry = registry or CollectorRegistry()
-    with _as_one(), closing(opened(settings.state)) as store:
-        local = Memory(store, wall_s=_WallSeconds(clock.DeviceClock()))
+    with _as_one(), closing(state.opened(settings.state)) as store:
+        local = Memory(store, wall_s=state.WallSeconds(clock.DeviceClock()))
         metrics = Metrics(registry)
-        history = _history(settings)
-        memory, *others = _shared(settings, local, metrics)
+        history = state.history(settings)
+        memory, *others = state.shared(settings, local, metrics)
         sinks = (lambda symbol, _: metrics.fused(symbol), chronicle(history))
+        engines = state.sparing(settings, engines, metrics, partial(_identity, settings))
         refinery = Refinery(engines, _capacity(settings), sinks=sinks)
         async with asyncio.TaskGroup() as lanes:
             work = (
@@ -206,28 +213,6 @@ def _as_one() -> Iterator[None]:
         if isinstance(error, SensoriumError):
             raise error from None
         raise
-
-
-def _history(settings: Settings) -> History:
-    retention_s = settings.history.retention_s
-    if not settings.redis.url:
-        device = clock.DeviceClock()
-        return Recent(lambda: 1000 * _wall_s(device), retention_s=retention_s)
-    from sensorium_cloud.redis_history import RedisHistory, connected
-
-    return RedisHistory(connected(settings.redis.url), retention_s=retention_s)
-
-
-def _shared(settings: Settings, local: Memory, metrics: Metrics) -> tuple[Remembers, *tuple[RedisStore, ...]]:
-    """What is remembered, here and by all replicas; and what has to run for that."""
-    if not settings.redis.url:
-        return (local,)
-    from sensorium_cloud.redis_store import RedisStore, SharedMemory, impatient
-
-    patience_s = settings.redis.patience_s
-    client = impatient(settings.redis.url, patience_s)
-    store = RedisStore(client, retention_s=settings.state.retention_s, patience_s=patience_s, count=metrics.redis)
-    return SharedMemory(local, store, count=partial(metrics.looked_up, "answers")), store
 
 
 @asynccontextmanager
@@ -269,25 +254,19 @@ async def _gateway(
             hall.close()
 
 
-def opened(state: State) -> Store:
-    """The store the settings ask for."""
-    folder = Path(state.folder) if state.folder else None
-    return Store(folder, retention_s=state.retention_s, max_answers=state.max_answers)
-
-
 @asynccontextmanager
 async def _started(server: grpc.aio.Server, listen: Listen) -> AsyncIterator[None]:
     """The server with health and reflection, until the block is left."""
-    state = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs know the blocking one only
-    health_pb2_grpc.add_HealthServicer_to_server(state, server)
+    servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs know the blocking one only
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     await server.start()
     for name in ("", SERVICE):
-        await state.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
     try:
         yield
     finally:
-        await state.enter_graceful_shutdown()
+        await servicer.enter_graceful_shutdown()
         await server.stop(listen.stop_grace_s)
         log.info("server.stopped")
 
@@ -351,23 +330,3 @@ def _terms(settings: Settings, engines: Engines) -> Terms:
         software=software(),
         understand=engines.understand,
     )
-
-
-class _WallSeconds:
-    """`_wall_s`, read once a second: it is wanted for every answer."""
-
-    def __init__(self, device: clock.DeviceClock) -> None:
-        self._device = device
-        self._until_ns = 0
-        self._wall_s = 0
-
-    def __call__(self) -> int:
-        now_ns = time.monotonic_ns()
-        if now_ns >= self._until_ns:
-            self._until_ns, self._wall_s = now_ns + 1_000_000_000, _wall_s(self._device)
-        return self._wall_s
-
-
-def _wall_s(device: clock.DeviceClock) -> int:
-    """Wall time: answers are remembered across restarts, and no other clock means the same then."""
-    return clock.read_wall(device).wall_ns(device.now_ns()) // 1_000_000_000

@@ -130,6 +130,18 @@ class Fusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vocabulary: Annotated[str, Meta(description="TOML file of concepts; empty: the built-in ones")] = ""
 
 
+class Cache(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fusing less; docs/operate.md says what it is worth."""
+
+    entries: Annotated[int, Meta(ge=0, description="windows whose evidence is remembered exactly; 0 is off")] = 0
+    shared: Annotated[bool, Meta(description="whether they are looked for in Redis too")] = False
+    ttl_s: Annotated[Count, Meta(description="how long Redis keeps them")] = 600
+    similar: Annotated[
+        float, Meta(ge=0, le=1, description="least cosine to a session's last window to repeat its answer; 0 is off")
+    ] = 0.0
+    similar_s: Annotated[Seconds, Meta(description="how old the window may be whose answer is repeated")] = 2.0
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of sensorium-cloud."""
 
@@ -143,6 +155,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gateway: Gateway = Gateway()
     history: History = History()
     redis: Redis = Redis()
+    cache: Cache = Cache()
 
     @property
     def name(self) -> str:

@@ -26,6 +26,7 @@ import msgspec
 from prometheus_client.multiprocess import mark_process_dead
 
 from sensorium.errors import SensoriumError
+from sensorium_cloud._app import state
 from sensorium_cloud._app.http import not_free
 from sensorium_cloud._app.metrics import MULTIPROCESS
 from sensorium_cloud._app.server import (
@@ -34,7 +35,6 @@ from sensorium_cloud._app.server import (
     check_files,
     load_engines,
     loop_factory,
-    opened,
     serve,
     taken,
 )
@@ -75,14 +75,14 @@ def serve_together(settings: Settings, ready: Ready, *, log_level: str) -> None:
     check_files(settings)
     with contextlib.ExitStack() as stack:
         folder = settings.state.folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="sensorium-cloud-"))
-        state = msgspec.structs.replace(settings.state, folder=folder)
-        opened(state).close()  # made once: a dozen workers would trip over each other
+        table = msgspec.structs.replace(settings.state, folder=folder)
+        state.opened(table).close()  # made once: a dozen workers would trip over each other
         listen, gateway = settings.listen, settings.gateway
         refused = AddressTaken(taken(f"{listen.host}:{listen.port}"))
         listen = msgspec.structs.replace(listen, port=stack.enter_context(_reserved(listen, refused)))
         if gateway.enabled:
             gateway = msgspec.structs.replace(gateway, port=stack.enter_context(_reserved(gateway, not_free(gateway))))
-        shared = msgspec.structs.replace(settings, state=state, listen=listen, gateway=gateway)
+        shared = msgspec.structs.replace(settings, state=table, listen=listen, gateway=gateway)
         crew = _Crew(shared, log_level, Path(stack.enter_context(_metrics_folder())))
         stack.callback(crew.stop)
         crew.run(stack.enter_context(_stop_signals()), ready)

@@ -1,0 +1,96 @@
+"""What the service remembers, as the settings ask for it: here, and where there is a Redis, with other replicas."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sensorium import clock
+from sensorium_cloud._app.metrics import Metrics
+from sensorium_cloud._app.settings import Settings, State
+from sensorium_cloud.answer import Memory
+from sensorium_cloud.history import History, Recent
+from sensorium_cloud.refine import Engines
+from sensorium_cloud.store import Remembers, Store
+
+if TYPE_CHECKING:
+    from sensorium_cloud.redis_store import RedisStore
+
+
+def opened(state: State) -> Store:
+    """The store of this machine."""
+    folder = Path(state.folder) if state.folder else None
+    return Store(folder, retention_s=state.retention_s, max_answers=state.max_answers)
+
+
+def shared(settings: Settings, local: Memory, metrics: Metrics) -> tuple[Remembers, *tuple[RedisStore, ...]]:
+    """What was answered, here and by all replicas; and what has to run for that."""
+    if not settings.redis.url:
+        return (local,)
+    from sensorium_cloud.redis_store import RedisStore, SharedMemory, impatient
+
+    patience_s = settings.redis.patience_s
+    client = impatient(settings.redis.url, patience_s)
+    store = RedisStore(client, retention_s=settings.state.retention_s, patience_s=patience_s, count=metrics.redis)
+    return SharedMemory(local, store, count=partial(metrics.looked_up, "answers")), store
+
+
+def history(settings: Settings) -> History:
+    """What happened in sessions."""
+    retention_s = settings.history.retention_s
+    if not settings.redis.url:
+        device = clock.DeviceClock()
+        return Recent(lambda: 1000 * _wall_s(device), retention_s=retention_s)
+    from sensorium_cloud.redis_history import RedisHistory, connected
+
+    return RedisHistory(connected(settings.redis.url), retention_s=retention_s)
+
+
+def sparing(settings: Settings, engines: Engines, metrics: Metrics, identity: Callable[[], str]) -> Engines:
+    """``engines`` that fuse no more than the settings ask for.
+
+    ``identity`` is of everything that makes an answer what it is.
+    """
+    table = settings.cache
+    if not table.entries and not table.similar:
+        return engines
+    from sensorium_cloud.cache import Cached, Similar
+
+    tier = None
+    if table.shared and settings.redis.url:
+        from sensorium_cloud.redis_cache import RedisCache
+        from sensorium_cloud.redis_store import impatient
+
+        client = impatient(settings.redis.url, settings.redis.patience_s)
+        tier = RedisCache(client, identity(), ttl_s=table.ttl_s, count=metrics.redis)
+    similar = Similar(table.similar or 2.0, round(table.similar_s * 1e9))
+    count = partial(metrics.looked_up, "fusion")
+    return dataclasses.replace(
+        engines, fuse=Cached(engines.fuse, most=table.entries, similar=similar, shared=tier, count=count)
+    )
+
+
+class WallSeconds:
+    """Wall time: answers are remembered across restarts, and no other clock means the same then.
+
+    Read once a second: it is wanted for every answer.
+    """
+
+    def __init__(self, device: clock.DeviceClock) -> None:
+        self._device = device
+        self._until_ns = 0
+        self._wall_s = 0
+
+    def __call__(self) -> int:
+        now_ns = time.monotonic_ns()
+        if now_ns >= self._until_ns:
+            self._until_ns, self._wall_s = now_ns + 1_000_000_000, _wall_s(self._device)
+        return self._wall_s
+
+
+def _wall_s(device: clock.DeviceClock) -> int:
+    return clock.read_wall(device).wall_ns(device.now_ns()) // 1_000_000_000

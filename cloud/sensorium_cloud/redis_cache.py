@@ -1,0 +1,83 @@
+"""The fusion cache's second tier: symbols in Redis, for a while, for every replica with the same models."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import DecodeError
+
+from sensorium import wire
+from sensorium.errors import FieldError
+from sensorium.symbol import Symbol
+from sensorium.v1 import symbol_pb2
+from sensorium_cloud.circuit import Circuit
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+log = logging.getLogger(__name__)
+
+
+class RedisCache:
+    """`cache.Shared` in Redis: one question a batch, which also brings what the last batch made.
+
+    Args:
+        redis: a client, see `redis_store.impatient`; used by one thread.
+        identity: of models, vocabulary and software: whoever differs in these would answer differently.
+        ttl_s: how long a symbol is kept.
+        count: told what became of each question.
+        now_ns: monotonic clock.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        identity: str,
+        *,
+        ttl_s: int = 600,
+        count: Callable[[str], None] = lambda _: None,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._redis, self._prefix, self._ttl_s = redis, f"multimodal:fusion:{identity}:".encode(), ttl_s
+        self._count, self._now_ns = count, now_ns
+        self._circuit = Circuit()
+        self._new: dict[bytes, Symbol] = {}
+
+    def get(self, keys: Sequence[bytes]) -> list[Symbol | None]:
+        """What is known of each; nothing while Redis is away."""
+        new, self._new = self._new, {}
+        if not self._circuit.allows(self._now_ns()):
+            self._count("skipped")
+            return [None] * len(keys)
+        return [self._read(raw) for raw in self._asked(keys, new) or [None] * len(keys)]
+
+    def put(self, symbols: Mapping[bytes, Symbol]) -> None:
+        """Goes with the next question; those of the batch before are gone if that was not asked."""
+        self._new = dict(symbols)
+
+    def _asked(self, keys: Sequence[bytes], new: Mapping[bytes, Symbol]) -> Any:
+        from redis.exceptions import RedisError
+
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.mget([self._prefix + key for key in keys])
+        for key, symbol in new.items():
+            pipe.set(self._prefix + key, wire.symbol_to_proto(symbol).SerializeToString(), ex=self._ttl_s)
+        try:
+            told, *stored = pipe.execute(raise_on_error=False)
+        except (RedisError, OSError) as error:
+            self._count("away")
+            if self._circuit.failed(self._now_ns()):
+                log.warning("redis.away: %s; windows are fused without it", error)
+            return None
+        self._circuit.worked()
+        self._count("full" if any(isinstance(one, Exception) for one in stored) else "done")
+        return None if isinstance(told, Exception) else told
+
+    def _read(self, raw: bytes | None) -> Symbol | None:
+        try:
+            return None if raw is None else wire.symbol_from_proto(symbol_pb2.Symbol.FromString(raw))
+        except (DecodeError, FieldError):
+            return None  # not ours: somebody else's key, or another version's
