@@ -90,6 +90,18 @@ def test_what_comes_twice_is_acknowledged_and_not_taken_twice() -> None:
     assert len(companion.given) == 3
 
 
+def test_an_app_that_is_started_again_may_count_from_0_again_in_the_same_boot() -> None:
+    companion = Kept()
+    companion.greet(introduction(), 0).hear((a_line(6), a_line(7)), 8 * S)
+    visit = companion.greet(introduction(), 30 * S)
+
+    sent_again = visit.hear((a_line(7),), 30 * S)
+    new = visit.hear((a_line(0, stamp_ns=30 * S), a_line(1, stamp_ns=31 * S)), 31 * S)
+
+    assert [*sent_again, *new] == [Receipt("keys", 7), Receipt("keys", 1)]
+    assert [(sample.data, lost) for sample, lost in companion.given] == [(Text("hello"), n) for n in (6, 0, 0, 0)]
+
+
 def test_a_new_boot_begins_with_new_numbers() -> None:
     companion = Kept()
     companion.greet(introduction(boot="1"), 0).hear((a_line(7),), S)
@@ -331,6 +343,12 @@ async def test_who_does_not_know_the_token_stays_outside(token: str) -> None:
 async def test_an_open_door_to_the_network_needs_a_token() -> None:
     with pytest.raises(ApiError, match="SENSORIUM_COMPANION_TOKEN"):
         async with serving(Table(listen="0.0.0.0:0"), Companion(SENSES), DeviceClock()):
+            pass
+
+
+async def test_a_port_beyond_the_last_is_refused() -> None:
+    with pytest.raises(ApiError, match="ports end at 65535"):
+        async with serving(Table(listen="127.0.0.1:99999"), Companion(SENSES), ManualClock()):
             pass
 
 

@@ -34,6 +34,7 @@ _MOST_BYTES: Final = 1 << 20
 _STREAMS: Final = 16
 _INTRODUCTION_S: Final = 10.0
 _STOP_S: Final = 0.5
+_LAST_PORT: Final = 65_535
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", 4 * _MOST_BYTES),  # so that we can refuse a large one and keep the stream
     ("grpc.so_reuseport", 0),  # two agents on one port would share the devices between them
@@ -194,7 +195,9 @@ def _is_loopback(listen: str) -> bool:
 
 def _bind(server: grpc.aio.Server, table: Table) -> str:
     """The address, with the port that was found where 0 was asked for."""
-    host = table.listen.rpartition(":")[0]
+    host, _, wanted = table.listen.rpartition(":")
+    if int(wanted) > _LAST_PORT:  # gRPC would take its last 16 bits
+        raise ApiError(f"companion.listen: {table.listen}: ports end at {_LAST_PORT}")
     try:
         if table.certificate or table.key:
             port = server.add_secure_port(table.listen, _credentials(table))

@@ -33,6 +33,8 @@ _HASTY_BURSTS: Final = 4
 _UNANSWERED: Final = 16
 _LONGEST_GAP: Final = 1_000_000
 """A greater jump of the numbers is no loss but another way to count."""
+_RESTART_NS: Final = 1_000 * _MS
+"""A small number stamped so much later than the newest is of a source that counts anew, not one sent again."""
 
 _CARRIES: Final = {
     Modality.TEXT: (Text,),
@@ -80,6 +82,12 @@ class _Stream:
     source: Source
     clock: SourceClock
     newest: int = -1
+    stamp_ns: int = 0
+    """Of that reading, on the device's clock."""
+
+    def counts_anew(self, reading: Reading) -> bool:
+        """Whether an app was started again in the same boot: what is sent again has the stamp it had before."""
+        return reading.sequence <= self.newest and reading.stamp_ns - self.stamp_ns > _RESTART_NS
 
 
 @dataclass(slots=True)
@@ -102,9 +110,12 @@ class Device:
         for source in sources:
             known = self._streams.get(source.name)
             if known is None or known.source != source:
-                clock = SourceClock(self.clock, period_ns=source.period_ns, resolution_ns=source.resolution_ns)
-                self._streams[source.name] = _Stream(source, clock)
+                self._streams[source.name] = self._begun(source)
         self._streams = {source.name: self._streams[source.name] for source in sources}
+
+    def _begun(self, source: Source) -> _Stream:
+        clock = SourceClock(self.clock, period_ns=source.period_ns, resolution_ns=source.resolution_ns)
+        return _Stream(source, clock)
 
     def take(self, reading: Reading, now_ns: int) -> tuple[Sample | None, int]:
         """The reading's sample, not yet numbered, and how many were lost before it; None if it came before.
@@ -118,10 +129,12 @@ class Device:
         modality = stream.source.modality
         if not isinstance(reading.data, (*_CARRIES.get(modality, ()), Labelled)):
             raise FieldError("data", f"what {modality} measures, not {type(reading.data).__name__.lower()}")
+        if stream.counts_anew(reading):
+            stream = self._streams[reading.source] = self._begun(stream.source)
         if reading.sequence <= stream.newest:
             self.duplicates += 1
             return None, 0
-        lost, stream.newest = reading.sequence - stream.newest - 1, reading.sequence
+        lost, stream.newest, stream.stamp_ns = reading.sequence - stream.newest - 1, reading.sequence, reading.stamp_ns
         dated = stream.clock.date(reading.sequence, reading.stamp_ns, now_ns)
         name = f"{self.name}/{reading.source}"
         sample = Sample(modality, name, 0, dated.at_ns, reading.data, dated.error_ns)
