@@ -101,6 +101,8 @@ def test_every_fault_of_the_help_can_be_written() -> None:
         ("disconnect=audio@5s", "needs a span of time"),
         ("drop=audio:5%@8s-5s", "ends before it begins"),
         ("drop", "for example drop=audio:5%"),
+        ("delay=video:25h", "is no time of at most 24h"),
+        ("clock-step=audio:+99999999999999h@1s", "within a hundred years"),
     ],
 )
 def test_a_mistake_is_one_line_with_the_way_out(spec: str, cure: str) -> None:
@@ -207,6 +209,17 @@ def test_an_overtaken_message_comes_after_the_next_one_and_none_is_lost() -> Non
     assert marks != sorted(marks)
     assert sorted(marks) == [m.what.reached_ns or 0 for m in a_session() if m.sense is Modality.AUDIO]
     assert sum(after < before for before, after in itertools.pairwise(marks)) <= tolls["reorder=audio:30%"][1]
+
+
+def test_a_message_that_is_to_be_overtaken_waits_no_longer_than_for_the_next_one() -> None:
+    messages = a_session()
+
+    changed = list(inject(messages, parse("reorder=audio:100%@1s-2s"), start_ns=0)[0])
+
+    came_ns = {id(message.what): message.now_ns for message in messages}
+    waited_ns = [message.now_ns - came_ns[id(message.what)] for message in changed]
+    assert len(changed) == len(messages)
+    assert 0 < max(waited_ns) <= 60 * MS
 
 
 def test_a_skewed_clock_drifts_and_touches_only_what_it_dates() -> None:

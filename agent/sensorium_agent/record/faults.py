@@ -78,6 +78,10 @@ _FORMS: Final = {
 _UNITS_NS: Final = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000, "h": 3600 * 10**9}
 _NUMBER: Final = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([a-z%]*)")
 _ALL: Final = "all"
+_LONGEST_NS: Final = _UNITS_NS["h"] * 24
+"""Of what holds a message up: windows are given out meanwhile."""
+_FARTHEST_NS: Final = _UNITS_NS["h"] * 24 * 365 * 100
+"""Of any time: a board without a battery begins in 1970, and files have 64 bits for it."""
 
 
 def parse(spec: str) -> tuple[Fault, ...]:
@@ -137,6 +141,8 @@ def _amount(text: str, kind: Kind, amount: str) -> float:
     duration_ns = _duration_ns(text, kind, amount)
     if kind is not Kind.CLOCK_STEP and duration_ns < 0:
         raise _wrong(text, kind, f"{amount!r} would be in the past")
+    if kind is not Kind.CLOCK_STEP and duration_ns > _LONGEST_NS:
+        raise _wrong(text, kind, f"{amount!r} is no time of at most 24h")
     return duration_ns
 
 
@@ -154,6 +160,8 @@ def _duration_ns(text: str, kind: Kind, duration: str) -> int:
     unit = _UNITS_NS.get(match[2]) if match else None
     if match is None or unit is None or not math.isfinite(value := float(match[1]) * unit):
         raise _wrong(text, kind, f"{duration!r} is no time; write 300ms, 2s or 1.5min")
+    if abs(value) > _FARTHEST_NS:
+        raise _wrong(text, kind, f"{duration!r} is no time within a hundred years")
     return round(value)
 
 

@@ -70,7 +70,7 @@ def inject(
         toll = tolls.setdefault(fault.text, Toll())
         dice = random.Random(f"{seed}/{number}/{fault.text}")  # noqa: S311 (to be repeated, not to be secret)
         waiting: _Waiting[W] = {}
-        effect = _counted(_effect(fault, dice, start_ns, waiting), fault, start_ns, toll)
+        effect = _counted(_effect(fault, dice, start_ns, waiting), fault, start_ns, toll, waiting)
         stream = _in_order(stream, effect, waiting)
     return stream, tolls
 
@@ -103,10 +103,10 @@ def _in_order(messages: Iterator[Message[W]], effect: Effect[W], waiting: _Waiti
         yield heapq.heappop(held)[2]
 
 
-def _counted(effect: Effect[W], fault: Fault, start_ns: int, toll: Toll) -> Effect[W]:
+def _counted(effect: Effect[W], fault: Fault, start_ns: int, toll: Toll, waiting: _Waiting[W]) -> Effect[W]:
     def take(message: Message[W]) -> list[Message[W]]:
         if not fault.concerns(message.sense, message.now_ns - start_ns):
-            return [message]
+            return _overtaking(message, waiting)
         toll.seen += 1
         results = effect(message)
         if sum(result is message for result in results) != 1:
@@ -152,15 +152,20 @@ def _overtaken(share: float, dice: random.Random, waiting: _Waiting[W]) -> Effec
     """Some messages come right after the next one of their sense; the last one of all has nothing to wait for."""
 
     def take(message: Message[W]) -> list[Message[W]]:
-        before = waiting.pop(message.sense, None)
-        if before is not None:
-            return [message, replace(before, now_ns=message.now_ns)]
+        if message.sense in waiting:
+            return _overtaking(message, waiting)
         if dice.random() < share:
             waiting[message.sense] = message
             return []
         return [message]
 
     return take
+
+
+def _overtaking(message: Message[W], waiting: _Waiting[W]) -> list[Message[W]]:
+    """A message, and after it the one of its sense that was to wait for it, if there is one."""
+    before = waiting.pop(message.sense, None)
+    return [message] if before is None else [message, replace(before, now_ns=message.now_ns)]
 
 
 def _dated(message: Message[W], clock: Callable[[int], int]) -> Message[W]:
