@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -282,6 +283,19 @@ def test_a_full_disk_ends_the_recording_in_one_line_and_not_the_agent(
         recorder.end()
 
 
+def test_a_disk_that_is_full_already_is_one_line_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: SessionFile) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(SessionFile, "sync", full)
+
+    with pytest.raises(RecordError, match="No space left on device; free some space"):
+        Recorder(tmp_path / "a.mcap").begin(A_SESSION, ManualClock())
+    assert not (tmp_path / "a.mcap").exists()
+
+
 def test_a_fault_in_the_writing_thread_is_raised_at_the_end_and_holds_nobody_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -383,6 +397,8 @@ def test_what_is_no_recording_is_refused_in_one_line(tmp_path: Path) -> None:
         text: "is no MCAP file",
         foreign: "no session of ours",
         tmp_path / "no": "No such file",
+        tmp_path: "is a folder",
+        Path(os.devnull): "is no file on a disk",
     }
 
     for path, cause in causes.items():

@@ -82,6 +82,8 @@ def replay(log: SessionLog, wish: Wish, output: Output) -> Report:
         SensoriumError: a model or the concepts cannot be used.
     """
     contents = log.contents()
+    if contents.damaged_chunks and not contents.turns:
+        raise RecordError(f"{log.path}: is damaged all over: none of its turns can be read; take another copy of it")
     settings = _settings(log, wish.settings)
     lines, compared = output.listener(str(log.path)), Compared(log)
     vocabulary = _vocabulary(log, settings)

@@ -132,8 +132,8 @@ class Report:
         if lost := ", ".join(f"{number} {kind}" for kind, number in contents.losses.items()):
             yield f"  lost       while recording: {lost}"
         if contents.missing_turns or contents.damaged_chunks:
-            told = f"{contents.missing_turns} turns and {contents.damaged_chunks} chunks"
-            yield f"  damaged    {told} are missing: windows may differ from those recorded"
+            told = f"turns missing: {contents.missing_turns}, damaged chunks: {contents.damaged_chunks}"
+            yield f"  damaged    {told}; windows may differ from those recorded"
         if not contents.whole:
             yield "  cut off    the file has no end; replayed up to its last whole chunk"
 

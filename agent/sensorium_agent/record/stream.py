@@ -68,6 +68,9 @@ def pieces(path: Path) -> Iterator[Piece]:
     Raises:
         RecordError: there is no such file, or it is no MCAP file.
     """
+    if path.exists() and not path.is_file():
+        kind = "is a folder" if path.is_dir() else "is no file on a disk, and is read more than once"
+        raise RecordError(f"{path}: {kind}; name a recording: FILE.mcap")
     channels, schemas = _repeated(path)
     for record in _records(path):
         match record:

@@ -35,10 +35,18 @@ class SessionFile:
         self._writer = Writer(self._stream, _CHUNK_BYTES, CompressionType[compression.upper()])
         self._channels: dict[str, int] = {}
         self._schemas: dict[str, int] = {}
+        try:
+            self._begin(session)
+        except OSError as error:
+            self.abandon()
+            path.unlink(missing_ok=True)
+            raise RecordError(f"{path}: {error.strerror}; free some space, or record elsewhere") from error
+
+    def _begin(self, session: Session) -> None:
         self._writer.start(library=session.software)
         self._writer.add_metadata(SESSION, session.metadata())
         self.sync()
-        _sync_directory(path.parent)
+        _sync_directory(self._path.parent)
 
     def write(self, topic: str, message: Message, at_ns: int, *, own_ns: int | None = None, sequence: int = 0) -> None:
         """Add a message that was there at ``at_ns`` and speaks of ``own_ns``.
