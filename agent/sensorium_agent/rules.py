@@ -47,7 +47,7 @@ class Publish(_Table, frozen=True, kw_only=True):
 class Webhook(_Table, frozen=True, kw_only=True):
     """POST the episode as JSON."""
 
-    url: Annotated[str, Meta(pattern=r"^https?://", description="http:// or https://")]
+    url: Annotated[str, Meta(pattern=r"^https?://[!-~]+$", description="http:// or https://, percent-encoded")]
     timeout_s: Annotated[float, Meta(gt=0, le=60, description="give up a try after so long")] = 5.0
 
 

@@ -82,6 +82,7 @@ def test_what_a_rule_remembers_is_bounded() -> None:
         ('[rule.a]\nwhen = ["stop"]\npublish = { topic = "t", payload = "{consept}" }', "{consept}"),
         ('[rule.a]\nwhen = ["stop"]\npublish = { topic = "t", payload = "{" }', "braces"),
         ('[rule.a]\nwhen = ["stop"]\nwebhook = { url = "ftp://x" }', "url"),
+        ('[rule.a]\nwhen = ["stop"]\nwebhook = { url = "http://x/\u00fc" }', "url"),
         ('[rule.a]\nwhem = ["stop"]', "did you mean 'when'"),
         ("[rule", "not TOML"),
     ],

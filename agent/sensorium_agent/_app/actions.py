@@ -109,11 +109,11 @@ class Actor(Silent):
         headers = {"Content-Type": "application/json", "User-Agent": "sensorium"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        request = urllib.request.Request(hook.url, body, headers, method="POST")  # noqa: S310
         try:
+            request = urllib.request.Request(hook.url, body, headers, method="POST")  # noqa: S310
             with urllib.request.urlopen(request, timeout=hook.timeout_s):  # noqa: S310
                 return None
-        except (URLError, http.client.HTTPException, OSError) as error:
+        except (URLError, http.client.HTTPException, OSError, ValueError) as error:  # ValueError: what is no URL
             return f"host={urlsplit(hook.url).hostname}: {getattr(error, 'reason', error)}"
 
 
