@@ -7,6 +7,8 @@ from typing import Final
 
 _S: Final = 1_000_000_000
 _WINDOW_NS: Final = 120 * _S
+_GRAIN_NS: Final = _S // 10
+"""Messages closer together than this differ little in how soon they are forgotten: the quickest stands for them."""
 _SKEW: Final = 200e-6
 _STRIKES: Final = 8
 """Messages in a row that are all much slower than the quickest: their clock was set back."""
@@ -47,7 +49,8 @@ class OneWayClock:
             self._strikes.clear()
         while self._largest and self._largest[-1][1] <= difference:
             self._largest.pop()
-        self._largest.append((arrived_ns, difference))
+        if not self._largest or arrived_ns - self._largest[-1][0] >= _GRAIN_NS:
+            self._largest.append((arrived_ns, difference))
         while self._largest[0][0] < arrived_ns - _WINDOW_NS:
             self._largest.popleft()
 

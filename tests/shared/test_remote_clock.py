@@ -159,6 +159,15 @@ def test_a_clock_set_back_without_probes_is_found_after_eight_messages() -> None
 # --- numbers -----------------------------------------------------------------------------
 
 
+def test_a_clock_that_runs_slow_is_followed_in_bounded_memory() -> None:
+    clock = OneWayClock()
+    for n in range(200_000):  # 1 kHz, each message a little later than the one before
+        clock.observe(n * MS - n * 100, n * MS)
+
+    assert clock.offset_ns() == pytest.approx(-100 * (200_000 - 120_000), abs=20_000)
+    assert len(clock._largest) <= 1201
+
+
 def test_numbers_smooth_what_stamps_scatter() -> None:
     rng = np.random.default_rng(1)
     dejitter = Dejitter(10 * MS)
