@@ -76,6 +76,10 @@ class Answerer:
         """Name these models in the provenance from now on: one of them was replaced."""
         self._identity = replace(self._identity, models=models)
 
+    def learn(self, vocabulary: Vocabulary) -> None:
+        """Go by another vocabulary from now on: something was taught."""
+        self._vocabulary = vocabulary
+
     def answer(self, window: Window) -> None:
         """The device's own symbol first; nothing before it waits on a disk or a link."""
         self._listener.on_window(window)

@@ -138,7 +138,7 @@ class Uplink:
         self._closing = asyncio.Event()
         self._deadline_ns = 0
         self._running: asyncio.Task[Any] | None = None
-        self._up = False
+        self._up, self._greeted_anew = False, False
         self._trouble: Trouble | None = None
         self._refused_field: str | None = None
         self._message_bytes = GROUP_BYTES
@@ -196,6 +196,11 @@ class Uplink:
                 await self._wait(self._closing, wait_s)
         finally:
             self._say_down(None, 0.0)
+
+    def greet_anew(self) -> None:
+        """Something was taught: hang up, and say so in the next greeting."""
+        self._greeted_anew = self._up
+        self._changed.set()
 
     async def close(self, flush_s: float = 2.0) -> None:
         """Take nothing more; if the link is up, deliver what waits, but not longer than ``flush_s``."""
@@ -282,6 +287,9 @@ class Uplink:
                 return
             if self._delivery.overdue(now_ns):
                 raise self._silent()
+            if self._greeted_anew:
+                self._greeted_anew = False
+                raise _DownError(Trouble("taught", f"{self._target}: greeting it again, with what was taught"))
             await self._wait(self._changed, self._patience_left_s(now_ns))
 
     def _patience_left_s(self, now_ns: int) -> float | None:

@@ -134,13 +134,17 @@ class Episodes:
     """
 
     def __init__(self, vocabulary: Vocabulary, session_id: str, hysteresis: Hysteresis | None = None) -> None:
-        self._vocabulary = vocabulary
-        self._index = {concept.name: index for index, concept in enumerate(vocabulary)}
+        self.learn(vocabulary)
         self._session_id = session_id
         self._rules = hysteresis or Hysteresis()
         self._settled = _Story()
         self._answers: dict[int, Symbol] = {}
         self._told: dict[str, Episode] = {}
+
+    def learn(self, vocabulary: Vocabulary) -> None:
+        """Go by another vocabulary from now on: something was taught."""
+        self._vocabulary = vocabulary
+        self._index = {concept.name: index for index, concept in enumerate(vocabulary)}
 
     def hear(self, symbol: Symbol) -> tuple[Episode, ...]:
         """What a symbol, or its later revision, changes; oldest first."""

@@ -95,6 +95,23 @@ async def test_a_device_greets_the_cloud_with_what_it_was_taught(settings: Setti
     assert cloud.hellos[0].taught == compose.lessons(settings)
 
 
+async def test_what_is_taught_later_is_told_in_a_new_greeting(settings: Settings) -> None:
+    async with FakeCloud() as cloud:
+        ear = Linked()
+        link = CloudLink.of(Settings(spool=settings.spool, cloud=Cloud(target=cloud.target)), ear, live=True)
+        assert link is not None
+        async with link, asyncio.timeout(10):
+            await ear.linked.wait()
+            taught.write(settings.taught_file, BOARD.without("vulcan").export())
+            ear.linked.clear()
+            link.learn()
+            await ear.linked.wait()
+            ear.linked.clear()
+            await ear.linked.wait()
+
+    assert [[lesson.name for lesson in hello.taught] for hello in cloud.hellos] == [["prosper", "stop"], ["stop"]]
+
+
 # --- the file ----------------------------------------------------------------------------
 
 

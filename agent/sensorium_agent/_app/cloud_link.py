@@ -126,6 +126,11 @@ class CloudLink:
         except asyncio.QueueFull:
             self.dropped += 1
 
+    def learn(self) -> None:
+        """Something was taught: tell the cloud."""
+        if self._uplink is not None:
+            self._uplink.greet_anew()
+
     def summary(self) -> dict[str, Any]:
         """Bytes sent and what became of the windows; empty if the link never opened."""
         if self._uplink is None:

@@ -35,11 +35,14 @@ from sensorium_agent.record.session import Session
 
 if TYPE_CHECKING:
     from sensorium_agent._app.actions import Actor
+    from sensorium_agent._app.listeners import Following
     from sensorium_agent._app.telemetry import Telemetry
     from sensorium_agent.capture.companion import Companion
     from sensorium_agent.infer.biometric import Bounds
+    from sensorium_agent.infer.gesture.own import OwnGestures
+    from sensorium_agent.infer.perceiver import Perceiver
     from sensorium_agent.infer.taught import Taught
-    from sensorium_agent.infer.touch import Touching
+    from sensorium_agent.infer.touch import Strokes, Touching
 
 _MS = 1_000_000
 
@@ -209,6 +212,36 @@ def vocabulary(settings: Settings) -> Vocabulary:
 def extended(settings: Settings, taught: Taught) -> Vocabulary:
     """The user's concepts, or the built-in ones, and those that were taught."""
     return concepts.extended(untaught(settings), taught.lessons())
+
+
+def learn(settings: Settings, parts: Parts, listener: Following) -> Taught:
+    """Let a running pipeline go by what is taught now; gives that.
+
+    Raises:
+        SensoriumError: a file cannot be used; nothing has changed then.
+    """
+    board = taught(settings)
+    vocabulary, told = extended(settings, board), {lane.modality for lane in parts.lanes}
+    hands = perception.own_gestures(board) if Modality.GESTURE in told else None
+    drawn = touching(settings).strokes if Modality.HAPTIC in told else None
+    parts.answerer.learn(vocabulary)
+    listener.learn(vocabulary)
+    for lane in parts.lanes:
+        _learn(lane.perceiver, lane.modality, hands, drawn)
+    return board
+
+
+def _learn(perceiver: Perceiver, modality: Modality, hands: OwnGestures | None, drawn: Strokes | None) -> None:
+    if modality is Modality.GESTURE:
+        from sensorium_agent.infer.gesture.perceive import GesturePerceiver
+
+        assert isinstance(perceiver, GesturePerceiver)
+        perceiver.learn(hands)
+    elif modality is Modality.HAPTIC and drawn is not None:
+        from sensorium_agent.infer.touch import TouchPerceiver
+
+        assert isinstance(perceiver, TouchPerceiver)
+        perceiver.learn(drawn)
 
 
 def untaught(settings: Settings) -> Vocabulary:

@@ -68,6 +68,10 @@ class Following(Everyone):
         super().__init__(listeners)
         self._episodes = Episodes(vocabulary, session_id)
 
+    def learn(self, vocabulary: Vocabulary) -> None:
+        """Go by another vocabulary from now on."""
+        self._episodes.learn(vocabulary)
+
     def on_symbol(self, symbol: Symbol) -> None:
         """The symbol first, then what it changes."""
         super().on_symbol(symbol)

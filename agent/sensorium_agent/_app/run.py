@@ -26,6 +26,7 @@ from sensorium_agent._app.listeners import Following, LineListener, LogListener,
 from sensorium_agent._app.models.watch import watch_models
 from sensorium_agent._app.play import play
 from sensorium_agent._app.settings import Settings
+from sensorium_agent._app.taught_watch import watch_taught
 from sensorium_agent.answer import Listener
 from sensorium_agent.capture.recording import Recording, open_recording
 from sensorium_agent.capture.sensor import Sensor
@@ -147,6 +148,12 @@ async def _run(
         parts.answerer.use(compose.models_of(modalities))
         everyone.on_status("model", **asdict(change))
 
+    def learn() -> None:
+        board = compose.learn(settings, parts, everyone)
+        if link is not None:
+            link.learn()
+        everyone.on_status("taught", signs=[sign.name for sign in board.signs])
+
     start_ns = clock.now_ns()
     parts.aligner.start(start_ns)
     sensors = [*sensors_from(start_ns), *([companion] if companion else [])]
@@ -160,6 +167,7 @@ async def _run(
                 watch_clocks(clock, everyone),
                 _open_to(settings, companion, clock, everyone),
                 watch_models(compose.shelf(settings), changed),
+                watch_taught((settings.taught_file, settings.strokes_file), learn),
             ):
                 await daemon.run(
                     sensors,

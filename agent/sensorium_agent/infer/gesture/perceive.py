@@ -86,15 +86,22 @@ class GesturePerceiver:
         self._classifier = GestureClassifier(classifier)
         self._min_score = min_score
         self._own = own
+        self._learnt = own
         self._readings: dict[int, _Reading] = {}
         self._motions = HandMotions()
         self._error_ns = 0
         self._moving: dict[int, _Reading] = {}
 
+    def learn(self, own: OwnGestures | None) -> None:
+        """Go by other gestures of the user's own from the next picture on; from any thread."""
+        self._learnt = own
+
     def perceive(self, sample: Sample) -> Sequence[Event]:
         """The gesture in a picture, or nothing where there is no hand."""
         assert isinstance(sample.data, Frame)
         picture = sample.data.pixels
+        if self._own is not self._learnt:
+            self._own, self._readings = self._learnt, {}
         tracks = self._tracker.follow(picture, sample.at_ns)
         self._readings = {track.number: self._read(track, sample.at_ns) for track in tracks}
         moved = self._moved(sample)

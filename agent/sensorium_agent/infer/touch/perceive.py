@@ -68,6 +68,10 @@ class TouchPerceiver:
                 events += self._lift(stroke)
         return events
 
+    def learn(self, strokes: Strokes) -> None:
+        """Go by other taught strokes from now on; from any thread."""
+        self._strokes = strokes
+
     def next_due_ns(self) -> int | None:
         """When to call `tick` if no sample comes before."""
         waits = [self._rested_ns(s) for s in self._down.values() if self._may_press(s)]
