@@ -1,9 +1,8 @@
-"""Training, exporting and evaluating a fusion of one's own, from a file to its card; small, so that it takes seconds."""
+"""Training, exporting and evaluating a fusion of one's own, from a file to its card, in seconds."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +20,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # torch's exporter warns abou
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of three of the four classes, trained for a moment."""
     folder = tmp_path_factory.mktemp("fusion")
     data = a_file(folder)
     few = ("--seeds", "2", "--folds", "2", "--epochs", "8", "--processes", "1", "--novel", "rest")
     assert main(["train", "--data", str(data), "--out", str(folder / "out"), *few]) == 0
-    yield folder
+    return folder
 
 
 def test_onnx_says_what_torch_says(folder: Path) -> None:
@@ -42,7 +41,8 @@ def test_the_card_tells_figures_with_intervals_and_shows_two_pictures(folder: Pa
 
     assert card["names"] == ["rise", "fall", "swing"]
     rows = next(iter(card["figures"].values()))
-    assert {"all senses", "without worn", "3 sigma of noise on camera", "calibration error"} <= {r["name"] for r in rows}
+    told = {row["name"] for row in rows}
+    assert {"all senses", "without worn", "3 sigma of noise on camera", "calibration error"} <= told
     assert all(row["low"] <= row["high"] for row in rows)
     assert "reliability.png" in (folder / "out" / "card.md").read_text()
     assert all((folder / "out" / f"{name}.png").stat().st_size > 5000 for name in ("reliability", "robustness"))

@@ -41,7 +41,8 @@ class Layer(nn.Module):
         logits = q @ k.transpose(-1, -2) / math.sqrt(width // self.heads) + trusted[:, None, None, :]
         seen = (torch.softmax(logits, -1) @ v).permute(0, 2, 1, 3).reshape(-1, count, width)
         tokens = tokens + self.drop(self.out(seen))
-        return tokens + self.drop(self.net(self.between(tokens)))
+        thought: Tensor = tokens + self.drop(self.net(self.between(tokens)))
+        return thought
 
 
 class Gather(nn.Module):

@@ -50,7 +50,7 @@ def train(data: Path, out: Path, plan: Plan, *, novel: Sequence[str] = ()) -> No
     print(f"{out}: model.onnx, model.json, card.md, reliability.png, robustness.png")
     if test is not None:
         rows = evaluate(test, out, out)
-        _compare(rows, next(iter(reversed(found.tables.values()))))
+        _compare(rows, list(found.tables.values())[-1])
 
 
 def evaluate(

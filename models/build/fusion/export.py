@@ -11,7 +11,7 @@ import torch
 from models.build.fusion.answers import OUTPUTS, Answers, inputs, joined
 from models.build.fusion.dataset import Dataset
 from models.build.fusion.learn import Clips
-from models.build.fusion.network import Answer, ClipNet
+from models.build.fusion.network import ClipNet
 from torch import Tensor, nn
 
 from sensorium.errors import SensoriumError
@@ -51,7 +51,7 @@ class Pool(nn.Module):
 def answers(pool: Pool, dataset: Dataset, batch: int = 128) -> Answers:
     """What torch says of ``dataset``."""
     clips = Clips.of(dataset)
-    told = [pool(s.x, s.steps, s.present) for s in map(clips.take, torch.arange(len(dataset)).split(batch))]
+    told = [pool(s.x, s.steps, s.present) for s in map(clips.take, torch.split(torch.arange(len(dataset)), batch))]
     return joined([Answers(*(part.numpy() for part in parts)) for parts in told])
 
 
@@ -114,6 +114,3 @@ def _probes(dataset: Dataset) -> list[Dataset]:
 def member_answers(net: ClipNet, dataset: Dataset) -> Answers:
     """What one network says of ``dataset``."""
     return answers(Pool([net]).eval(), dataset)
-
-
-__all__ = ["MOST_APART", "Answer", "ExportError", "Pool", "answers", "apart_on", "member_answers", "write"]

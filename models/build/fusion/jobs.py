@@ -39,7 +39,11 @@ def _here(
 ) -> Iterator[ClipNet]:
     before = 0
     for job in work:
-        yield learn(dataset.take(job.kept), anchors, recipe, job.seed, lambda done, b=before: advance(b + done))
+
+        def moved(done: int, before: int = before) -> None:
+            advance(before + done)
+
+        yield learn(dataset.take(job.kept), anchors, recipe, job.seed, moved)
         before += total_steps(int(job.kept.sum()), recipe)
 
 

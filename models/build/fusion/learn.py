@@ -97,7 +97,7 @@ def learn(dataset: Dataset, anchors: Floats, recipe: Recipe, seed: int, told: To
         rows, order = order[: recipe.batch], order[recipe.batch :]
         loss = bend.loss(rows)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -109,7 +109,7 @@ def _fresh(dataset: Dataset, clips: Clips, anchors: Floats, recipe: Recipe) -> C
     widths = {name: sense.x.shape[2] for name, sense in dataset.senses.items()}
     shape = Shape(widths, len(dataset.names), recipe.width, recipe.layers, dropout=recipe.dropout)
     net = ClipNet(shape, torch.from_numpy(anchors))
-    for m, stem in enumerate(net.stems):
+    for m, stem in enumerate(net.senses()):
         x, steps = clips.x[m][clips.present[:, m]], clips.steps[m][clips.present[:, m]]
         if not len(x):
             continue
@@ -130,7 +130,8 @@ class _Bend:
     def __init__(self, net: ClipNet, dataset: Dataset, clips: Clips, recipe: Recipe, rng: torch.Generator) -> None:
         self.net, self.clips, self.recipe, self.rng = net, clips, recipe, rng
         with torch.no_grad():
-            self.standard = [s.standard(x, n) for s, x, n in zip(net.stems, clips.x, clips.steps, strict=True)]
+            self.senses = list(net.senses())
+            self.standard = [s.standard(x, n) for s, x, n in zip(net.senses(), clips.x, clips.steps, strict=True)]
             _, person = np.unique(dataset.group, return_inverse=True)
             self.person = torch.from_numpy(person)
             self.manners = [self._manner(m) for m in range(len(net.stems))]
@@ -194,7 +195,7 @@ class _Bend:
         sigma = torch.exp(self._draw((len(rows), 1, 1)) * np.log(4 / 0.3)) * 0.3
         sigma = torch.where(self._draw((len(rows), 1, 1)) < self.recipe.noisy, sigma, torch.full_like(sigma, 0.02))
         x = x * loud + sigma * torch.randn(x.shape, generator=self.rng)
-        stem = self.net.stems[m]
+        stem = self.senses[m]
         return stem.average(x.clamp(-12, 12), steps, self._edges(len(rows))), stem.told(x, steps)
 
     def _moved(self, x: Tensor, m: int, rows: Tensor) -> Tensor:
@@ -216,10 +217,12 @@ class _Bend:
         even = torch.arange(STEPS + 1) / STEPS
         warp = 0.12 * (2 * self._draw((count, 1)) - 1) * torch.sin(np.pi * even)
         first, last = 0.1 * self._draw((count, 1)), 1 - 0.1 * self._draw((count, 1))
-        return first + (last - first) * (even + warp)
+        edges: Tensor = first + (last - first) * (even + warp)
+        return edges
 
     def _draw(self, shape: tuple[int, ...] | torch.Size) -> Tensor:
-        return torch.rand(shape, generator=self.rng)
+        drawn: Tensor = torch.rand(shape, generator=self.rng)
+        return drawn
 
     def _loss(self, answer: Answer, y: Tensor, own: Tensor, present: Tensor, swapped: Tensor) -> Tensor:
         told = ~swapped
@@ -231,20 +234,10 @@ class _Bend:
         sure = functional.binary_cross_entropy(answer.reliability.clamp(1e-6, 1 - 1e-6), right, reduction="none")
         many = present.sum(1) > 1
         pairing = functional.binary_cross_entropy_with_logits(answer.paired, told.float(), reduction="none")
-        return (
+        loss: Tensor = (
             ((whole + 0.3 * closed) * told).sum() / told.sum().clamp(min=1)
             + self.recipe.alone * (alone * present).sum() / len(y)
             + 0.1 * (sure * present).sum() / len(y)
             + 0.1 * (pairing * many).sum() / many.sum().clamp(min=1)
         )
-
-
-@torch.no_grad()
-def predict(net: ClipNet, dataset: Dataset, batch: int = 256) -> Answer:
-    """The answers to all clips of ``dataset``."""
-    clips = Clips.of(dataset)
-    answers = []
-    for rows in torch.arange(len(dataset)).split(batch):
-        some = clips.take(rows)
-        answers.append(net(some.x, some.steps, some.present))
-    return Answer(*(torch.cat(parts) for parts in zip(*answers, strict=True)))
+        return loss

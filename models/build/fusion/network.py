@@ -9,7 +9,7 @@ words; a pairing head says whether the senses saw the same thing at all.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -68,7 +68,18 @@ class Shape:
 
 
 class Stem(nn.Module):
-    """One sense: raw steps to 8 tokens, whatever its rate, its units and its length."""
+    """One sense: raw steps to 8 tokens, whatever its rate, its units and its length.
+
+    Attributes:
+        mean, spread: [D], of the steps trained on; ``spread`` is their standard deviation.
+        within: [D], deviation of a standardised clip from its own mean.
+        usual_steps: mean length of a clip.
+    """
+
+    mean: Tensor
+    spread: Tensor
+    within: Tensor
+    usual_steps: Tensor
 
     def __init__(self, size: int, width: int, dropout: float) -> None:
         super().__init__()
@@ -126,7 +137,8 @@ class Stem(nn.Module):
         own = (averaged - averaged.mean(1, keepdim=True)) / self.within
         moves = torch.cat([torch.zeros_like(own[:, :1]), own[:, 1:] - own[:, :-1]], 1)
         seen = self.convs(torch.cat([own, 3 * moves, averaged], -1).transpose(1, 2)).transpose(1, 2)
-        return seen + self.facts(facts)[:, None] + self.place
+        tokens: Tensor = seen + self.facts(facts)[:, None] + self.place
+        return tokens
 
 
 class _Norm(nn.Module):
@@ -148,6 +160,8 @@ class ClipNet(nn.Module):
         shape: its sizes.
         anchors: [K, phrase], unit length: what each class means in words.
     """
+
+    anchors: Tensor
 
     def __init__(self, shape: Shape, anchors: Tensor) -> None:
         super().__init__()
@@ -182,11 +196,17 @@ class ClipNet(nn.Module):
             present: bool [n, M].
         """
         averaged, facts = [], []
-        for stem, clip, length in zip(self.stems, x, steps, strict=True):
+        for stem, clip, length in zip(self.senses(), x, steps, strict=True):
             standard = stem.standard(clip, length)
             averaged.append(stem.average(standard, length))
             facts.append(stem.told(standard, length))
         return self.heard(averaged, facts, present)
+
+    def senses(self) -> Iterator[Stem]:
+        """The stems, one for each modality."""
+        for stem in self.stems:
+            assert isinstance(stem, Stem)
+            yield stem
 
     def heard(self, averaged: Sequence[Tensor], facts: Sequence[Tensor], present: Tensor) -> Answer:
         """The answer to clips that are averaged already (training bends them in between)."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -111,7 +112,7 @@ def _examined(dataset: Dataset, held_out: Sequence[Bools], nets: Sequence[Sequen
         return pooled([member_answers(net, shown) for net in members])
 
     parts = [
-        exam.sit(lambda shown, m=members: run(m, shown), dataset.take(held), 1.0, seed)
+        exam.sit(partial(run, members), dataset.take(held), 1.0, seed)
         for seed, (held, members) in enumerate(zip(held_out, nets, strict=True))
     ]
     fitted = [_with_temperature(part, [p for p in parts if p is not part]) for part in parts]
@@ -131,10 +132,10 @@ def save(found: Study, dataset: Dataset, plan: Plan, out: Path) -> float:
     """Write weights, ONNX, figures, card and pictures to ``out``; how far ONNX is from torch."""
     out.mkdir(parents=True, exist_ok=True)
     widths = {name: sense.x.shape[2] for name, sense in dataset.senses.items()}
-    anchors = found.pool.members[0].anchors.numpy()
+    anchors = found.pool.state_dict()["members.0.anchors"]
     torch.save(
         {"members": [m.state_dict() for m in found.pool.members], "widths": widths, "recipe": asdict(plan.recipe),
-         "anchors": torch.from_numpy(anchors)},
+         "anchors": anchors},
         out / "model.pt",
     )  # fmt: skip
     np.savez(out / "space.npz", means=found.space.means, center=found.space.center, whiten=found.space.whiten,
