@@ -1,12 +1,22 @@
-"""Who may talk to the gateway: tokens, each with its rights in some sessions. Pure; only hashes of tokens are kept."""
+"""Who may talk, and how much: tokens with their rights in some sessions, rates, and connections of one client.
+
+Pure: told the time. Only hashes of tokens are kept.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from typing import Final
+
+from sensorium.errors import SensoriumError
+
+_TENANTS: Final = 10_000
 
 
 class Right(StrEnum):
@@ -59,3 +69,79 @@ class Access:
         if not self._grants:
             return OPEN
         return self._grants.get(hashlib.sha256(token.encode()).hexdigest()) if token else None
+
+
+# --- how much --------------------------------------------------------------------------
+
+
+class Rate:
+    """A token bucket: so many a second, and a burst of what two seconds would bring.
+
+    Args:
+        per_s: how many may pass a second, for ever.
+        now_ns: now.
+    """
+
+    def __init__(self, per_s: float, now_ns: int) -> None:
+        self._per_s = per_s
+        self._most = max(2 * per_s, 1.0)
+        self._left = self._most
+        self._at_ns = now_ns
+
+    def take(self, now_ns: int, count: int = 1) -> int:
+        """Let ``count`` pass: 0, or else none does and this says in how many milliseconds they might.
+
+        More than a burst at once pass when the bucket is full, and are owed: otherwise they never would.
+        """
+        self._left = min(self._left + (now_ns - self._at_ns) / 1e9 * self._per_s, self._most)
+        self._at_ns = now_ns
+        needed = min(float(count), self._most)
+        if self._left >= needed:
+            self._left -= count
+            return 0
+        return -int(-(needed - self._left) / self._per_s * 1e3 // 1)
+
+
+class Rates:
+    """A `Rate` for each of many; who has been silent for longest starts afresh when there are too many."""
+
+    def __init__(self, per_s: float) -> None:
+        self._per_s = per_s
+        self._of: OrderedDict[str, Rate] = OrderedDict()
+
+    def take(self, name: str, now_ns: int, count: int = 1) -> int:
+        """As `Rate.take`, of whoever is called so."""
+        rate = self._of.setdefault(name, Rate(self._per_s, now_ns))
+        self._of.move_to_end(name)
+        if len(self._of) > _TENANTS:
+            self._of.popitem(last=False)
+        return rate.take(now_ns, count)
+
+
+class Crowded(SensoriumError):
+    """One client has too many connections."""
+
+
+class Crowd:
+    """How many connections of each client there are, and may be: ``what`` they are called."""
+
+    def __init__(self, what: str, most: int) -> None:
+        self._what, self._most = what, most
+        self._here: Counter[str] = Counter()
+
+    @contextmanager
+    def joined(self, name: str) -> Iterator[None]:
+        """One more while inside.
+
+        Raises:
+            Crowded: there are as many as there may be.
+        """
+        if self._here[name] >= self._most:
+            raise Crowded(f"{self._most} {self._what} of {name or 'everybody'} are open already; try again later")
+        self._here[name] += 1
+        try:
+            yield
+        finally:
+            self._here[name] -= 1
+            if not self._here[name]:
+                del self._here[name]

@@ -6,7 +6,6 @@ come from, so that a message has one definition.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable
@@ -14,25 +13,21 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from msgspec import Meta
 
-from sensorium import lines
 from sensorium.clock import Clock
 from sensorium.errors import FieldError
 from sensorium_cloud._app.batch_job import Batch, Job
-from sensorium_cloud._app.hall import Hall, Member
-from sensorium_cloud.access import Access, Grant, Right
+from sensorium_cloud._app.hall import Hall
+from sensorium_cloud._app.settings import Limits as LimitsTable
+from sensorium_cloud._app.visit import MAX_MESSAGE, Visit
+from sensorium_cloud.access import Access, Crowd, Crowded, Grant, Rates, Right
 from sensorium_cloud.history import EPISODE, START, SYMBOL, History, placed
-from sensorium_cloud.room import ClockAnswer, Name, Said, parsed
+from sensorium_cloud.room import Name
 
-_MAX_MESSAGE: Final = 1 << 20
-_ASK_EVERY_S: Final = (0.1, 2.0)
-"""Between questions about a client's clock: at first, and later on."""
-_HASTE: Final = 12
-_UNANSWERED: Final = 32
 _MAX_HISTORY: Final = 10_000
 _UNDERSTOOD: Final = (SYMBOL, EPISODE)
 _BAD: Final = 4400
@@ -40,6 +35,20 @@ _FORBIDDEN: Final = 4403
 _FULL: Final = 4429
 _names = itertools.count()
 _session_name: Final[msgspec.json.Decoder[Name]] = msgspec.json.Decoder(Name)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much clients may ask for: events of a connection, requests of a tenant, its connections."""
+
+    events_per_s: float
+    requests: Rates
+    connections: Crowd
+
+    @classmethod
+    def of(cls, table: LimitsTable) -> Limits:
+        """As the settings say."""
+        return cls(table.events_per_s, Rates(table.requests_per_s), Crowd("connections", table.connections))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,7 @@ class Parts:
         ready: whether new work is taken.
         metrics: everything in Prometheus's text format.
         software: name and version.
+        limits: how much one client may ask for.
     """
 
     hall: Hall
@@ -65,6 +75,7 @@ class Parts:
     ready: Callable[[], bool]
     metrics: Callable[[], bytes]
     software: str
+    limits: Limits
 
 
 class Batches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,9 +90,9 @@ _batches: Final[msgspec.json.Decoder[Batches]] = msgspec.json.Decoder(Batches)
 class _RefusedError(Exception):
     """A request that is answered with a status and one line."""
 
-    def __init__(self, status: int, reason: str, field: str = "") -> None:
+    def __init__(self, status: int, reason: str, field: str = "", retry_after_ms: int = 0) -> None:
         super().__init__(reason)
-        self.status, self.reason, self.field = status, reason, field
+        self.status, self.reason, self.field, self.retry_after_ms = status, reason, field, retry_after_ms
 
 
 def build(parts: Parts) -> FastAPI:
@@ -97,6 +108,8 @@ def build(parts: Parts) -> FastAPI:
     async def refused(_: Request, error: Exception) -> Response:
         assert isinstance(error, _RefusedError)
         headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+        if error.retry_after_ms:
+            headers["Retry-After"] = str(-(-error.retry_after_ms // 1000))
         return JSONResponse({"field": error.field, "reason": error.reason}, error.status, headers)
 
     app.add_exception_handler(_RefusedError, refused)
@@ -139,6 +152,12 @@ def _granted(access: Access, token: str | None, session: str, right: Right) -> G
     if not grant.allows(session, right):
         raise _RefusedError(403, f"this token does not allow to {right} session {session!r}")
     return grant
+
+
+def _metered(parts: Parts, tenant: str, requests: int = 1) -> None:
+    wait_ms = parts.limits.requests.take(tenant, parts.clock.now_ns(), requests)
+    if wait_ms:
+        raise _RefusedError(429, f"too many requests; try again in {wait_ms} ms", retry_after_ms=wait_ms)
 
 
 def _check_name(session: str) -> None:
@@ -222,6 +241,7 @@ def _add_batch(app: FastAPI, parts: Parts) -> None:
         asked = await _read_batches(request)
         token = _bearer(request.headers, request.query_params)
         grants = [_granted(parts.access, token, one.session_id, Right.WRITE) for one in asked.batches]
+        _metered(parts, grants[0].tenant, len(grants))
         told = []
         for number, (one, grant) in enumerate(zip(asked.batches, grants, strict=True)):
             try:
@@ -244,8 +264,8 @@ async def _read_batches(request: Request) -> Batches:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _MAX_MESSAGE:
-            raise _RefusedError(413, f"at most {_MAX_MESSAGE} bytes; send less at once")
+        if len(body) > MAX_MESSAGE:
+            raise _RefusedError(413, f"at most {MAX_MESSAGE} bytes; send less at once")
     try:
         return _batches.decode(body)
     except msgspec.ValidationError as error:
@@ -277,6 +297,7 @@ def _add_history(app: FastAPI, parts: Parts) -> None:
         With `Accept: text/event-stream` they go on coming; `Last-Event-ID` says where to go on.
         """
         grant = _granted(parts.access, _bearer(request.headers, request.query_params), session_id, Right.READ)
+        _metered(parts, grant.tenant)
         if not 1 <= limit <= _MAX_HISTORY:
             raise _RefusedError(422, f"from 1 to {_MAX_HISTORY}", "limit")
         after = request.headers.get("last-event-id", after)
@@ -308,78 +329,28 @@ def _add_socket(app: FastAPI, parts: Parts) -> None:
         await socket.accept()
         try:
             grant = _granted(parts.access, _bearer(socket.headers, socket.query_params), session_id, Right.WRITE)
-            kept = grant.session_id(session_id)
-            member = parts.hall.enter(kept, f"ws{next(_names)}")
         except _RefusedError as error:
             await _close(socket, _BAD if error.status == 422 else _FORBIDDEN, error.reason)
             return
-        except FieldError as error:
-            await _close(socket, _FULL, str(error))
-            return
         try:
-            await _Visit(parts, socket, kept, session_id, member).run()
-        finally:
-            parts.hall.leave(kept, member)
+            with parts.limits.connections.joined(grant.tenant):
+                await _visit(parts, socket, session_id, grant.session_id(session_id))
+        except Crowded as error:
+            await _close(socket, _FULL, str(error))
+
+
+async def _visit(parts: Parts, socket: WebSocket, session_id: str, kept: str) -> None:
+    try:
+        member = parts.hall.enter(kept, f"ws{next(_names)}")
+    except FieldError as error:
+        await _close(socket, _FULL, str(error))
+        return
+    try:
+        await Visit(parts, socket, kept, session_id, member).run()
+    finally:
+        parts.hall.leave(kept, member)
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:
     await socket.send_text(json.dumps({"type": "refusal", "field": "", "reason": reason, "retry_after_ms": 0}))
     await socket.close(code, reason[:120])
-
-
-class _Visit:
-    """One connection: hears, speaks, and asks for the other's clock."""
-
-    def __init__(self, parts: Parts, socket: WebSocket, kept: str, session_id: str, member: Member) -> None:
-        self._parts, self._socket, self._kept, self._member = parts, socket, kept, member
-        self._asked: dict[int, int] = {}
-        welcome = {"type": "welcome", "session": session_id, "software": parts.software}
-        member.say(welcome | {"max_message_bytes": _MAX_MESSAGE})
-
-    async def run(self) -> None:
-        """Until either side hangs up."""
-        async with asyncio.TaskGroup() as group:
-            others = [group.create_task(self._speak()), group.create_task(self._ask())]
-            try:
-                await self._listen()
-            finally:
-                for task in others:
-                    task.cancel()
-
-    async def _listen(self) -> None:
-        while True:
-            message = await self._socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            raw = message.get("text") or message.get("bytes") or ""
-            try:
-                self._hear(parsed(raw))
-            except FieldError as error:
-                self._member.say({"type": "refusal", "window": None, "field": error.field, "reason": error.reason,
-                                  "retry_after_ms": 0})  # fmt: skip
-
-    def _hear(self, said: Said | ClockAnswer) -> None:
-        if isinstance(said, Said):
-            self._parts.hall.hear(self._kept, self._member, said)
-            return
-        sent_ns = self._asked.pop(said.number, None)
-        if sent_ns is None:
-            raise FieldError("number", f"that of a question of this connection, asked lately, not {said.number}")
-        self._member.seat.answered(said, sent_ns, self._parts.clock.now_ns())
-
-    async def _speak(self) -> None:
-        while True:
-            line = await self._member.outbox.get()
-            try:
-                await self._socket.send_text(lines.encoded(line).decode().rstrip())
-            except (WebSocketDisconnect, RuntimeError):
-                return
-
-    async def _ask(self) -> None:
-        """Questions about the other's clock; who does not answer them is dated by its quickest messages."""
-        for number in itertools.count():
-            self._asked[number] = self._parts.clock.now_ns()
-            if len(self._asked) > _UNANSWERED:
-                return
-            self._member.say({"type": "clock", "number": number})
-            await asyncio.sleep(_ASK_EVERY_S[number >= _HASTE])

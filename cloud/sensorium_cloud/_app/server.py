@@ -244,6 +244,7 @@ async def _gateway(
         ready=lambda: not stopping.is_set() and desk.refinery.fusion.backlog.age_ns(time.monotonic_ns()) < patience_ns,
         metrics=partial(exposition, registry),
         software=software(),
+        limits=gateway.Limits.of(settings.limits),
     )
     async with serving(gateway.build(parts), settings.gateway, settings.gateway_tls, shared=shared) as address:
         log.warning("gateway.ready address=%s", address)
@@ -329,4 +330,5 @@ def _terms(settings: Settings, engines: Engines) -> Terms:
         check=engines.check,
         software=software(),
         understand=engines.understand,
+        max_streams=settings.limits.streams,
     )

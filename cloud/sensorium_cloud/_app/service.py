@@ -25,6 +25,7 @@ from sensorium.symbol import Symbol
 from sensorium.v1 import fusion_pb2
 from sensorium.window import Window
 from sensorium_cloud.accept import Check, Conversation
+from sensorium_cloud.access import Crowd
 from sensorium_cloud.answer import Answer, Desk, Sent
 from sensorium_cloud.batch import Overloaded
 from sensorium_cloud.publish import message, symbol_message
@@ -49,6 +50,7 @@ class Terms:
         check: refuses a window that the fusion cannot take.
         software: name and version of the service.
         understand: the vocabulary of a device that was taught something.
+        max_streams: of one device at once.
     """
 
     max_in_flight: int
@@ -57,6 +59,7 @@ class Terms:
     check: Check
     software: str
     understand: Understand = lambda _: None
+    max_streams: int = 16
 
 
 class FusionService:
@@ -66,6 +69,7 @@ class FusionService:
         self._desk = desk
         self._terms = terms
         self._now_ns = now_ns
+        self._crowd = Crowd("streams", terms.max_streams)
 
     def handlers(self) -> grpc.GenericRpcHandler[bytes, bytes]:
         """What to add to a `grpc.aio` server."""
@@ -88,6 +92,10 @@ class FusionService:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(group.exceptions[0]))
 
     async def _converse(self, hello: Hello, requests: AsyncIterator[bytes], context: Context) -> None:
+        with self._crowd.joined(hello.device_id):
+            await self._welcome(hello, requests, context)
+
+    async def _welcome(self, hello: Hello, requests: AsyncIterator[bytes], context: Context) -> None:
         terms = self._terms
         resume_after = await self._desk.memory.resume_after(hello)
         vocabulary = await asyncio.to_thread(terms.understand, hello.taught) if hello.taught else None

@@ -130,6 +130,15 @@ class Fusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vocabulary: Annotated[str, Meta(description="TOML file of concepts; empty: the built-in ones")] = ""
 
 
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much one client may ask for; in each process."""
+
+    streams: Annotated[Count, Meta(description="gRPC streams of one device at once")] = 16
+    connections: Annotated[Count, Meta(description="WebSockets of one tenant at once")] = 1000
+    events_per_s: Annotated[Seconds, Meta(description="events of one WebSocket; bursts of two seconds' worth")] = 500.0
+    requests_per_s: Annotated[Seconds, Meta(description="HTTP requests of one tenant")] = 100.0
+
+
 class Cache(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Fusing less; docs/operate.md says what it is worth."""
 
@@ -156,6 +165,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     history: History = History()
     redis: Redis = Redis()
     cache: Cache = Cache()
+    limits: Limits = Limits()
 
     @property
     def name(self) -> str:
