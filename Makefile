@@ -8,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := $(PYTHON) tools/bootstrap.py agent,cloud,models
 
-.PHONY: demo test lint bench setup setup-dev proto clean
+.PHONY: demo test lint bench bench-cloud setup setup-dev proto clean
 
 demo: setup
 	@$(BIN)/sensorium demo $(ARGS)
@@ -23,7 +23,11 @@ lint: setup-dev
 	@$(BIN)/lint-imports
 
 bench: setup-dev
-	@for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out bench/cloud_load.py,$(wildcard bench/*.py)); do $(BIN)/python $$script || exit 1; done
+
+# The service under load: pace of a core, thousands of streams, twice the load, kill -9. Some minutes, and all of the machine.
+bench-cloud: setup-dev
+	@$(BIN)/python bench/cloud_load.py $(ARGS)
 
 setup: python
 	@$(SETUP)

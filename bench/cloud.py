@@ -127,18 +127,19 @@ class Device:
             if isinstance(answer, SequencedSymbol):
                 return answer
 
-    async def pour(self, messages: Sequence[bytes]) -> None:
-        """Send everything as fast as it is answered."""
-        room = asyncio.Semaphore(IN_FLIGHT)
+    async def pour(self, messages: Sequence[bytes], together: int = 1) -> None:
+        """Send everything, ``together`` windows a message, as fast as it is answered."""
+        room = asyncio.Semaphore(IN_FLIGHT // together)
 
         async def listen() -> None:
             answered = 0
-            while answered < len(messages):
+            while answered < len(messages) * together:
                 # The client shares the machine: it looks at the kind of an answer, no deeper.
                 raw = await self._call.read()
-                if raw[:1] == b"\x1a":  # field 3 of FuseResponse: a symbol
+                if raw[:1] in (b"\x1a", b"\x00"):  # field 3 of FuseResponse, a symbol; or what an echo says
                     answered += 1
-                    room.release()
+                    if answered % together == 0:
+                        room.release()
                 elif raw[:1] == b"\x22":
                     raise RuntimeError(f"refused: {raw!r}")
 
@@ -149,11 +150,13 @@ class Device:
                 await self._call.write(message)
 
 
-def messages(session: str, count: int, texts: Sequence[str] = ()) -> list[bytes]:
-    """One window each."""
+def messages(session: str, count: int, texts: Sequence[str] = (), together: int = 1) -> list[bytes]:
+    """``together`` windows each."""
     rng = np.random.default_rng(len(session))
     windows = [a_window(session, i, rng, texts[i % len(texts)] if texts else None) for i in range(count)]
-    return [wire.request_to_proto([SequencedWindow(1 + i, w)]).SerializeToString() for i, w in enumerate(windows)]
+    items = [SequencedWindow(1 + i, w) for i, w in enumerate(windows)]
+    parts = (items[at : at + together] for at in range(0, count - count % together, together))
+    return [wire.request_to_proto(part).SerializeToString() for part in parts]
 
 
 def cpu_s(pid: int) -> float:
@@ -165,16 +168,24 @@ def cpu_s(pid: int) -> float:
 async def pace(address: str, pid: int) -> Pace:
     """The service's over ``STREAMS`` connections."""
     loads = [messages(f"stream-{n}", WINDOWS // STREAMS) for n in range(STREAMS)]
+    return await pour_all(address, pid, loads)
+
+
+async def pour_all(
+    address: str, pid: int, loads: Sequence[Sequence[bytes]], together: int = 1, *, greet: bool = True
+) -> Pace:
+    """The server's pace over a connection for each of ``loads``, ``together`` windows a message."""
     channels = [grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) for _ in loads]
     devices = [Device(channel, f"device-{n}") for n, channel in enumerate(channels)]
-    for device in devices:
+    for device in devices if greet else ():
         await device.greet()
     began, cpu = time.perf_counter(), cpu_s(pid)
-    await asyncio.gather(*(device.pour(load) for device, load in zip(devices, loads, strict=True)))
+    await asyncio.gather(*(device.pour(load, together) for device, load in zip(devices, loads, strict=True)))
     took, spent = time.perf_counter() - began, cpu_s(pid) - cpu
     for channel in channels:
         await channel.close()
-    return Pace(WINDOWS / took, spent / WINDOWS * 1e6)
+    windows = sum(map(len, loads)) * together
+    return Pace(windows / took, spent / windows * 1e6)
 
 
 async def round_trips(address: str, name: str, texts: Sequence[str] = ()) -> tuple[list[float], dict[str, float]]:

@@ -134,6 +134,14 @@ class Desk:
         window = self._meetings.join(sent.hello.device_id, arrival.window, arrival.received_ns)
         return arrival if window is arrival.window else replace(arrival, window=window)
 
+    def shed(self, deadline_ns: int) -> Refusal | None:
+        """Why nothing more can be taken now, if so: to be asked before a window is looked into."""
+        try:
+            self._check_room(deadline_ns)
+        except Overloaded as error:
+            return self._refused(error)
+        return None
+
     def _check_room(self, deadline_ns: int | None) -> None:
         """Refuse what is too much, or would be too late, before anything is done for it."""
         if len(self._making) >= self._max_in_flight:

@@ -191,13 +191,29 @@ class _Stream:
     async def _listen(self, requests: AsyncIterator[bytes]) -> None:
         async for raw in requests:
             received_ns = self._now_ns()
-            self._hear(parsed_request(raw, self._terms.max_message_bytes), received_ns)
+            request = self._shed(raw, received_ns) or parsed_request(raw, self._terms.max_message_bytes)
+            self._hear(request, received_ns)
             # A device that does not read its answers is not listened to: the outbox stays bounded.
             while len(self._outbox) > self._terms.max_in_flight:
                 self._room.clear()
                 await self._room.wait()
         self._ended = True
         self._news.set()
+
+    def _shed(self, raw: bytes, received_ns: int) -> Request | None:
+        """Refusals for all of a message's windows where none can be answered in time.
+
+        Nothing is looked into: refusing must cost little, or it would keep us from answering.
+        """
+        if len(raw) > self._terms.max_message_bytes:
+            return None
+        try:
+            windows = fusion_pb2.FuseRequest.FromString(raw).windows.windows
+        except DecodeError:
+            return None
+        longest_ns = max((w.patience_ms * 1_000_000 or self._terms.patience_ns for w in windows), default=0)
+        refusal = self._desk.shed(received_ns + min(longest_ns, self._terms.patience_ns)) if windows else None
+        return refusal and tuple(replace(refusal, sequence=window.sequence) for window in windows if window.sequence)
 
     def _hear(self, request: Request | Refusal, received_ns: int) -> None:
         heard = self._conversation.hear((request,) if isinstance(request, Refusal) else request)

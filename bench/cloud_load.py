@@ -1,0 +1,399 @@
+"""The service under load: ``python bench/cloud_load.py [pace streams idle overload kill]``, all if none is named.
+
+A generator with many streams on few connections. It is open loop: a window is sent when its time has come, whether or
+not the one before was answered, and its latency counts from then. Service and generator share the machine: the
+load average is printed beside, and CPU time per window is the figure to trust on a busy one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the service sets it for itself
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+import cloud
+import grpc
+import numpy as np
+
+from sensorium import wire
+from sensorium.delivery import Hello
+from sensorium.v1 import fusion_pb2
+
+FUSE = "/sensorium.v1.FusionService/Fuse"
+STREAMS_A_CHANNEL = 100
+ANSWER = bytes(950)
+"""As long as a symbol is."""
+
+
+# --- what is measured -------------------------------------------------------------------
+
+
+@contextmanager
+def service(workers: int = 1, **engine: float) -> Iterator[tuple[str, int, Path]]:
+    """Address, process id and state folder of a service in processes of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "cloud.toml"
+        keys = "".join(f"{key} = {value}\n" for key, value in engine.items())
+        config.write_text(f"[listen]\nport = 0\nworkers = {workers}\n[engine]\n{keys}")
+        command = [sys.executable, "-m", "sensorium_cloud", "serve", "--config", str(config), "--state", folder]
+        with started([*command, "--log-level", "error"]) as (address, pid):
+            yield address, pid, Path(folder)
+
+
+@contextmanager
+def started(command: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Address and process id of a server that says ``ready on HOST:PORT``."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline().split()
+        if said[:2] != ["ready", "on"]:
+            raise SystemExit(process.wait())
+        try:
+            yield said[2], process.pid
+        finally:
+            process.terminate()
+
+
+async def echo() -> None:
+    """A server that does nothing: bytes in, as many answers as there were windows out."""
+    server = grpc.aio.server()
+
+    async def fuse(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        async for raw in requests:
+            for _ in range(raw[0]):
+                await context.write(ANSWER)
+
+    handlers = {"Fuse": grpc.stream_stream_rpc_method_handler(fuse)}
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("sensorium.v1.FusionService", handlers)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    print(f"ready on 127.0.0.1:{port}", flush=True)
+    await server.wait_for_termination()
+
+
+def family(pid: int) -> list[int]:
+    """A process and its children."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, listed)]
+
+
+def worker_of(pid: int) -> int:
+    """One of the workers; the parent has another child, which watches its resources."""
+    return next(p for p in family(pid)[1:] if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes())
+
+
+def rss_bytes(pid: int) -> int:
+    return sum(int(Path(f"/proc/{p}/statm").read_text().split()[1]) for p in family(pid)) * os.sysconf("SC_PAGE_SIZE")
+
+
+def load() -> str:
+    return f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+
+
+# --- the generator ----------------------------------------------------------------------
+
+
+@dataclass
+class Tally:
+    """What became of the windows: seconds at which it did, and milliseconds since they were due."""
+
+    sent: int = 0
+    answered: list[tuple[float, float]] = field(default_factory=list)
+    refused: list[tuple[float, float]] = field(default_factory=list)
+    broken: int = 0
+
+    def line(self, title: str) -> str:
+        late, shed = [ms for _, ms in self.answered], [ms for _, ms in self.refused]
+        parts = f"sent {self.sent}  answered {len(late)} ({quantiles(late)})"
+        refused = f"  refused {len(shed)} ({quantiles(shed)})" if shed else "  refused 0"
+        return f"{title:<36} {parts}{refused}  streams broken {self.broken}   [{load()}]"
+
+
+def quantiles(ms: Sequence[float]) -> str:
+    cuts = statistics.quantiles(ms, n=100) if len(ms) > 1 else [0.0] * 99
+    return f"p50 {cuts[49]:.1f}  p99 {cuts[98]:.1f} ms"
+
+
+class Stream:
+    """One device on a Fuse stream, with windows of a session of its own."""
+
+    def __init__(self, channel: grpc.aio.Channel, name: str, tally: Tally, patience_ms: int = 0) -> None:
+        self._call: Any = channel.stream_stream(FUSE)()
+        self._name, self._tally, self._patience_ms = name, tally, patience_ms
+        window = cloud.a_window(name, 0, np.random.default_rng(len(name)))
+        self._window = wire.window_to_proto(window)
+        self._due: dict[int, float] = {}
+        self._quiet = asyncio.Event()
+
+    async def greet(self) -> None:
+        await self._call.write(wire.request_to_proto(Hello(self._name, "spool")).SerializeToString())
+        if await self._call.read() is grpc.aio.EOF:
+            raise RuntimeError("the stream ended before it began")
+
+    async def send(self, number: int, due_s: float) -> None:
+        """Send window ``number``, counted from 1, which was due at ``due_s``."""
+        self._window.index, self._window.id = number, f"{self._name}.{number}"
+        one = fusion_pb2.SequencedWindow(sequence=number, window=self._window, patience_ms=self._patience_ms)
+        self._due[number] = due_s
+        self._quiet.clear()
+        self._tally.sent += 1
+        await self._call.write(
+            fusion_pb2.FuseRequest(windows=fusion_pb2.WindowBatch(windows=[one])).SerializeToString()
+        )
+
+    async def listen(self) -> None:
+        """Count answers until the stream ends."""
+        try:
+            while (raw := await self._call.read()) is not grpc.aio.EOF:
+                self._hear(fusion_pb2.FuseResponse.FromString(raw), time.perf_counter())
+        except grpc.aio.AioRpcError:
+            self._tally.broken += 1
+
+    def _hear(self, answer: fusion_pb2.FuseResponse, now_s: float) -> None:
+        kind = answer.WhichOneof("kind")
+        if kind == "symbol":
+            due_s = self._due.pop(answer.symbol.sequence)
+            self._tally.answered.append((now_s, (now_s - due_s) * 1e3))
+        elif kind == "refusal":
+            due_s = self._due.pop(answer.refusal.sequence)
+            self._tally.refused.append((now_s, (now_s - due_s) * 1e3))
+        if not self._due:
+            self._quiet.set()
+
+    async def settle(self, within_s: float) -> None:
+        """Wait until everything is answered, or no longer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s if self._due else 0):
+                await self._quiet.wait()
+
+    async def run(self, rate_hz: float, begin_s: float, seconds: float, first: int = 1) -> int:
+        """Windows at ``rate_hz``, from a random phase on; the next number."""
+        due_s, number = begin_s + random.random() / rate_hz, first
+        while due_s < begin_s + seconds:
+            await asyncio.sleep(max(due_s - time.perf_counter(), 0))
+            await self.send(number, due_s)
+            due_s, number = due_s + 1 / rate_hz, number + 1
+        return number
+
+
+@asynccontextmanager
+async def streams(address: str, count: int, tally: Tally, patience_ms: int = 0) -> AsyncIterator[list[Stream]]:
+    """That many streams that have been greeted, opened all at once."""
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    needed = -(-count // STREAMS_A_CHANNEL)
+    channels = [grpc.aio.insecure_channel(address, options=options) for _ in range(max(needed, 8))]
+    some = [Stream(channels[n % len(channels)], f"device-{n}", tally, patience_ms) for n in range(count)]
+    greeted = await asyncio.gather(*(stream.greet() for stream in some), return_exceptions=True)
+    tally.broken += sum(isinstance(outcome, BaseException) for outcome in greeted)
+    good = [stream for stream, outcome in zip(some, greeted, strict=True) if outcome is None]
+    async with asyncio.TaskGroup() as group:
+        listening = [group.create_task(stream.listen()) for stream in good]
+        yield good
+        for task in listening:
+            task.cancel()
+    for channel in channels:
+        await channel.close()
+
+
+async def offer(some: Sequence[Stream], per_s: float, seconds: float, first: int = 1) -> int:
+    """Offer that many windows a second together; the next number."""
+    begin_s = time.perf_counter() + 0.2
+    numbers = await asyncio.gather(*(s.run(per_s / len(some), begin_s, seconds, first) for s in some))
+    return max(numbers)
+
+
+# --- the measurements -------------------------------------------------------------------
+
+
+async def poured(address: str, pid: int, windows: int, together: int) -> cloud.Pace:
+    """Closed loop, ``together`` windows a message, over as many connections as `cloud.pace` has."""
+    loads = [cloud.messages(f"s{n}", windows // cloud.STREAMS, together=together) for n in range(cloud.STREAMS)]
+    return await cloud.pour_all(address, pid, loads, together)
+
+
+async def echoed(address: str, pid: int, windows: int, together: int) -> cloud.Pace:
+    """The same to a server that does nothing; the first byte says how many answers are wanted."""
+    size = len(cloud.messages("s", together, together=together)[0])
+    message = bytes([together]) + bytes(size - 1)
+    loads = [[message] * (windows // cloud.STREAMS // together)] * cloud.STREAMS
+    return await cloud.pour_all(address, pid, loads, together, greet=False)
+
+
+def pace(seconds: float) -> None:
+    """Windows a second of CPU: bare model, bare gRPC, one by one, and the service."""
+    windows = max(round(seconds * 100), 160)
+    model = cloud.bare(cloud.BATCH)
+    print(model.line(f"bare model, in batches of {cloud.BATCH}"))
+    with service(max_batch=1, max_in_flight=cloud.IN_FLIGHT, patience_s=600) as (address, pid, _):
+        alone = asyncio.run(poured(address, pid, windows // 2, 1))
+    print(alone.line("the service, one by one"))
+    for together in (1, 8):
+        with started([sys.executable, __file__, "--echo"]) as (address, pid):
+            transport = asyncio.run(echoed(address, pid, windows, together))
+        with service(max_in_flight=cloud.IN_FLIGHT, patience_s=600) as (address, pid, _):
+            ours = asyncio.run(poured(address, pid, windows, together))
+        floor_us = model.cpu_us + transport.cpu_us
+        print(transport.line(f"bare gRPC, {together} a message"))
+        print(ours.line(f"the service, {together} a message"))
+        shares = f"{floor_us / ours.cpu_us:.2f} of bare model and gRPC, {alone.cpu_us / ours.cpu_us:.2f} x one by one"
+        print(f"  of a core: {1e6 / ours.cpu_us:.0f} windows/s, {shares}   [{load()}]")
+
+
+def many(count: int, seconds: float) -> None:
+    """Thousands of streams, a window a second each."""
+
+    async def go(address: str) -> Tally:
+        tally = Tally()
+        async with streams(address, count, tally) as some:
+            await offer(some, len(some), seconds)
+            await asyncio.gather(*(stream.settle(10) for stream in some))
+        return tally
+
+    with service(workers=2) as (address, _, _):
+        print(asyncio.run(go(address)).line(f"{count} streams, one window/s each, 2 workers"))
+
+
+def idle(count: int) -> None:
+    """Streams that say nothing: what they cost, and that somebody beside them is answered."""
+
+    async def go(address: str, pid: int) -> None:
+        tally, before = Tally(), rss_bytes(pid)
+        async with streams(address, count, tally) as some:
+            held = rss_bytes(pid) - before
+            await offer(some[:10], 20, 2.0)
+            await some[0].settle(5)
+        print(tally.line(f"{count} idle streams, ten that speak"))
+        print(f"  {held / count / 1024:.1f} KiB a stream")
+
+    with service() as (address, pid, _):
+        asyncio.run(go(address, pid))
+
+
+def overload(seconds: float, patience_ms: int = 500) -> None:
+    """Twice what it can carry, then half of it again."""
+
+    async def go(address: str, per_s: float) -> None:
+        tally = Tally()
+        async with streams(address, 64, tally, patience_ms) as some:
+            number = await offer(some, 2 * per_s, seconds)
+            over_s = time.perf_counter()
+            during = Tally(tally.sent, list(tally.answered), list(tally.refused), tally.broken)
+            await offer(some, per_s / 2, 4.0, number)
+            await asyncio.gather(*(stream.settle(5) for stream in some))
+        print(during.line(f"{2 * per_s:.0f} windows/s offered for {seconds:.0f} s"))
+        in_time = sum(ms <= patience_ms for _, ms in during.answered) / max(len(during.answered), 1)
+        done = len(during.answered) / seconds
+        print(f"  {done:.0f} answered/s, {in_time:.1%} of them within their {patience_ms} ms")
+        print(f"  back to normal: {recovered(tally, over_s)}")
+
+    with service() as (address, pid, _):
+        can = asyncio.run(poured(address, pid, 1600, 1)).per_s
+        print(f"  it can carry {can:.0f} windows/s here")
+        asyncio.run(go(address, can))
+
+
+def recovered(tally: Tally, over_s: float, normal_ms: float = 100.0) -> str:
+    """When, after an overload, the last answer was slow or refused."""
+    slow = [at for at, ms in (*tally.answered, *tally.refused) if at > over_s and ms > normal_ms]
+    slow += [at for at, _ in tally.refused if at > over_s]
+    return f"{max(slow, default=over_s) - over_s:.2f} s after"
+
+
+def kill(seconds: float) -> None:
+    """kill -9 of a worker under load: what was sent is answered, and stored once."""
+
+    async def go(address: str, pid: int, folder: Path) -> None:
+        windows = max(round(seconds * 100), 200)
+        devices = [cloud.messages(f"killed-{n}", windows) for n in range(16)]
+        async with asyncio.TaskGroup() as group:
+            asking = [group.create_task(_stubborn(address, f"killed-{n}", own)) for n, own in enumerate(devices)]
+            await asyncio.sleep(1.0)
+            os.kill(worker_of(pid), signal.SIGKILL)
+        reconnected = sum(task.result() for task in asking)
+        with contextlib.closing(sqlite3.connect(folder / "sensorium-cloud.sqlite3")) as db:
+            rows, different = db.execute("SELECT count(*), count(DISTINCT device || content) FROM answers").fetchone()
+        total = windows * len(devices)
+        print(f"kill -9 of one of two workers: {reconnected} of {len(devices)} streams came back; of {total} windows "
+              f"{total - different} lost, {rows - different} answered twice   [{load()}]")  # fmt: skip
+
+    with service(workers=2, max_in_flight=16, patience_s=60) as (address, pid, folder):
+        asyncio.run(go(address, pid, folder))
+
+
+async def _stubborn(address: str, name: str, messages: Sequence[bytes]) -> int:
+    """Ask until everything is answered, on a new stream where one ends; how many more were needed."""
+    left, ended = dict(enumerate(messages, 1)), 0
+    while left:
+        async with grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+            try:
+                call: Any = channel.stream_stream(FUSE)()
+                await call.write(wire.request_to_proto(Hello(name, "spool")).SerializeToString())
+                await call.read()
+                await _ask(call, left)
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                ended += 1
+                await asyncio.sleep(0.2)
+    return ended
+
+
+async def _ask(call: Any, left: dict[int, bytes]) -> None:
+    waiting: set[int] = set()
+    while left:
+        for number in [n for n in left if n not in waiting][: 8 - len(waiting)]:
+            waiting.add(number)
+            await call.write(left[number])
+        raw = await call.read()
+        if raw is grpc.aio.EOF:
+            raise asyncio.InvalidStateError
+        answer = fusion_pb2.FuseResponse.FromString(raw)
+        if answer.WhichOneof("kind") == "symbol":
+            waiting.discard(answer.symbol.sequence)
+            left.pop(answer.symbol.sequence, None)
+        elif answer.WhichOneof("kind") == "refusal":
+            waiting.discard(answer.refusal.sequence)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The service under load.")
+    kinds = ("pace", "streams", "idle", "overload", "kill")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=" ".join(kinds))
+    parser.add_argument("--seconds", type=float, default=60.0, help="of load")
+    parser.add_argument("--streams", type=int, default=3_000)
+    parser.add_argument("--idle", type=int, default=10_000)
+    parser.add_argument("--echo", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.echo:
+        asyncio.run(echo())
+        return
+    if wrong := set(args.kinds) - set(kinds):
+        parser.error(f"no such measurement: {', '.join(sorted(wrong))}; there are {' '.join(kinds)}")
+    todo = {
+        "pace": lambda: pace(args.seconds),
+        "streams": lambda: many(args.streams, min(args.seconds, 20.0)),
+        "idle": lambda: idle(args.idle),
+        "overload": lambda: overload(args.seconds),
+        "kill": lambda: kill(min(args.seconds, 10.0)),
+    }
+    for kind in args.kinds or kinds:
+        todo[kind]()
+
+
+if __name__ == "__main__":
+    main()
