@@ -12,6 +12,8 @@ from sensorium_cloud.batch import Overloaded, retry_ms
 
 _REMEMBERED: Final = 256
 """Answers after which the past counts half."""
+_BELIEVED: Final = 64
+"""Answers under load before anything is expected: the first ones are slow, and few."""
 
 
 class Tempo:
@@ -44,7 +46,9 @@ class Tempo:
 
     def wait_ns(self, making: int) -> int:
         """How long a question that is asked now will wait, behind ``making`` others."""
-        return round((making + 1) * self._busy_ns / self._answers) if self._answers else 0
+        if self._answers < _BELIEVED:
+            return 0
+        return round((making + 1) * self._busy_ns / self._answers)
 
     def check(self, now_ns: int, deadline_ns: int | None, making: int) -> None:
         """Refuse at once what would be answered too late.

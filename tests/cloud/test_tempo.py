@@ -29,6 +29,10 @@ def test_expects_nothing_before_it_has_seen_a_load() -> None:
     assert tempo.wait_ns(1000) == 0
 
 
+def test_the_first_slow_answers_are_no_measure() -> None:
+    assert loaded(answers=20, each_ms=500).wait_ns(100) == 0
+
+
 def test_the_wait_is_what_is_ahead_times_what_one_costs() -> None:
     assert loaded(each_ms=2).wait_ns(99) == 200 * MS
 

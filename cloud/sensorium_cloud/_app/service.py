@@ -213,7 +213,9 @@ class _Stream:
             return None
         longest_ns = max((w.patience_ms * 1_000_000 or self._terms.patience_ns for w in windows), default=0)
         refusal = self._desk.shed(received_ns + min(longest_ns, self._terms.patience_ns)) if windows else None
-        return refusal and tuple(replace(refusal, sequence=window.sequence) for window in windows if window.sequence)
+        if refusal is None:
+            return None
+        return tuple(replace(refusal, sequence=window.sequence) for window in windows if window.sequence)
 
     def _hear(self, request: Request | Refusal, received_ns: int) -> None:
         heard = self._conversation.hear((request,) if isinstance(request, Refusal) else request)
