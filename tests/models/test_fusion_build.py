@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import math
-import sys
 import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from models.build.fusion import figures
+from models.build.fusion.events import bank as fusion_bank
+from models.build.fusion.events import mix as fusion_mix
 
 from sensorium import concepts
 from sensorium.concepts import Precedence
 from sensorium.event import Modality
 
-BUILD = Path(__file__).parents[2] / "models" / "build"
-sys.path.insert(0, str(BUILD))  # the scripts there are run, not installed
-
-import fusion_bank  # noqa: E402
-import fusion_measure  # noqa: E402
-import fusion_mix  # noqa: E402
-
+SENTENCES = Path(fusion_bank.__file__).with_name("sentences.toml")
 VOCABULARY = concepts.load()
 SIZES = {"video": 1280, "audio": 256, "text": 384, "gesture": 128, "haptic": 64, "biometric": 32}
 
@@ -55,7 +51,7 @@ def test_no_sentence_is_both_practised_and_examined() -> None:
 
 
 def test_every_concept_has_words_to_practise_and_no_words_are_for_nobody() -> None:
-    written = tomllib.loads((BUILD / "fusion_sentences.toml").read_text())
+    written = tomllib.loads(SENTENCES.read_text())
 
     assert set(written["say"]) == {c.name for c in VOCABULARY}
 
@@ -88,6 +84,21 @@ def test_a_conflict_is_between_two_commands_by_two_senses(bank: fusion_bank.Bank
         assert math.fsum(scene.meaning.values()) == pytest.approx(1)
 
 
+def test_what_is_denied_is_examined_in_patterns_that_are_never_practised() -> None:
+    lines = {split: set(fusion_bank.denials(VOCABULARY, split)) for split in fusion_bank.SPLITS}
+
+    assert not lines["practice"] & (lines["fit"] | lines["exam"])
+    assert not lines["fit"] & lines["exam"]
+    assert "never open the door" in lines["exam"]
+
+
+def test_a_denied_command_means_none_of_the_concepts(bank: fusion_bank.Bank) -> None:
+    scene = a_mixer(bank).denied()
+
+    assert scene.meaning == {len(VOCABULARY): 1.0}
+    assert scene.evidence[0].shows == "denied"
+
+
 def test_scenes_become_arrays_with_zeros_where_nothing_is(bank: fusion_bank.Bank) -> None:
     mixer = a_mixer(bank)
     scenes = [mixer.draw() for _ in range(40)]
@@ -107,7 +118,7 @@ def test_scenes_become_arrays_with_zeros_where_nothing_is(bank: fusion_bank.Bank
 
 
 def test_a_share_of_all_has_an_interval_below_one() -> None:
-    low, high = fusion_measure.wilson(10, 10)
+    low, high = figures.wilson(10, 10)
 
     assert low == pytest.approx(0.7225, abs=1e-3)  # 1 / (1 + z^2 / n)
     assert high == pytest.approx(1)
@@ -116,13 +127,13 @@ def test_a_share_of_all_has_an_interval_below_one() -> None:
 def test_one_who_is_right_as_often_as_sure_is_calibrated() -> None:
     probabilities = np.tile([0.75, 0.25], (400, 1))
 
-    assert fusion_measure.ece(probabilities, np.arange(400) % 4 // 3) == pytest.approx(0)
-    assert fusion_measure.ece(probabilities, np.ones(400, int)) == pytest.approx(0.75)
+    assert figures.ece(probabilities, np.arange(400) % 4 // 3) == pytest.approx(0)
+    assert figures.ece(probabilities, np.ones(400, int)) == pytest.approx(0.75)
 
 
 def test_auroc_counts_ties_half() -> None:
     positive = np.array([True, True, False, False])
 
-    assert fusion_measure.auroc(np.array([4.0, 3.0, 2.0, 1.0]), positive) == 1
-    assert fusion_measure.auroc(np.array([1.0, 1.0, 1.0, 1.0]), positive) == 0.5
-    assert fusion_measure.auroc(np.array([4.0, 1.0, 2.0, 3.0]), positive) == 0.5
+    assert figures.auroc(np.array([4.0, 3.0, 2.0, 1.0]), positive) == 1
+    assert figures.auroc(np.array([1.0, 1.0, 1.0, 1.0]), positive) == 0.5
+    assert figures.auroc(np.array([4.0, 1.0, 2.0, 3.0]), positive) == 0.5

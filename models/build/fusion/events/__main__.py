@@ -1,8 +1,8 @@
 """Trains the cloud's fusion network, measures it, and writes it as ONNX with its card.
 
-    python models/build/fusion.py train    --out DIR    needs the extra `train`; some minutes on two cores
-    python models/build/fusion.py evaluate --out DIR    prints the table of the card
-    python models/build/fusion.py export   --out DIR    writes its two halves and fusion.json into DIR
+    python -m models.build.fusion.events train    --out DIR    needs the extra `train`; some minutes on two cores
+    python -m models.build.fusion.events evaluate --out DIR    prints the table of the card
+    python -m models.build.fusion.events export   --out DIR    writes its two halves and fusion.json into DIR
 
 DIR keeps the banks and the weights between the steps; what ships is copied to models/weights by hand.
 """
@@ -18,13 +18,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-import fusion_bank
-import fusion_measure
 import numpy as np
 import torch
-from fusion_bank import Bank, Floats, Split
-from fusion_mix import MODALITIES, Inputs, Mixer, materialise
-from fusion_net import MASKED, TRUST, FusionNet, Meeting, Senses
+from models.build.fusion.attention import MASKED
+from models.build.fusion.events import bank as banks
+from models.build.fusion.events import measure
+from models.build.fusion.events.bank import Bank, Floats, Split
+from models.build.fusion.events.mix import MODALITIES, Inputs, Mixer, materialise
+from models.build.fusion.events.net import TRUST, FusionNet, Meeting, Senses
 from torch import nn
 
 from sensorium import concepts
@@ -68,12 +69,12 @@ class World:
 
     def bank(self, split: Split) -> Bank:
         """The bank of a split, built once for a vocabulary and its sentences."""
-        lines = fusion_bank.sentences(self.vocabulary, split)
+        lines = banks.sentences(self.vocabulary, split)
         told = hashlib.sha256(json.dumps([self.vocabulary.digest, lines]).encode()).hexdigest()
         kept = self.out / f"bank-{split}-{told[:12]}.pickle"
         if not kept.exists():
             print(f"building the bank of {split}")
-            kept.write_bytes(pickle.dumps(fusion_bank.build(self.vocabulary, self._encode, split, _SEED)))
+            kept.write_bytes(pickle.dumps(banks.build(self.vocabulary, self._encode, split, _SEED)))
         bank: Bank = pickle.loads(kept.read_bytes())
         return bank
 
@@ -128,7 +129,7 @@ def train(world: World, steps: int) -> None:
         inputs, meanings = materialise(chosen, bank, world.vocabulary, world.concepts, rng, drop=0.25)
         loss = _loss(net, tensors(inputs), anchors, torch.from_numpy(meanings))
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -150,7 +151,7 @@ def _loss(net: FusionNet, inputs: list[torch.Tensor], anchors: torch.Tensor, mea
 
 def evaluate(world: World) -> dict[str, Any]:
     """Print and keep the figures: calibrated on the split `fit`, measured on `exam`."""
-    found = fusion_measure.measure(world.vocabulary, world.concepts, world.bank("fit"), world.bank("exam"), world.run)
+    found = measure.measure(world.vocabulary, world.concepts, world.bank("fit"), world.bank("exam"), world.run)
     for line in found.lines():
         print(line)
     figures = asdict(found)

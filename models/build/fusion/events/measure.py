@@ -9,8 +9,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from fusion_bank import Bank, Floats
-from fusion_mix import MODALITIES, Evidence, Inputs, Mixer, Scene, materialise
+from models.build.fusion.events.bank import Bank, Floats
+from models.build.fusion.events.mix import MODALITIES, Evidence, Inputs, Mixer, Scene, materialise
+from models.build.fusion.figures import auroc, ece, wilson
 
 from sensorium.concepts import Precedence, Vocabulary
 from sensorium.event import Modality
@@ -266,30 +267,3 @@ def _disagreements(examiner: Examiner, scenes: Sequence[Scene], temperature: flo
     trusts = [[e.trust for e in scene.evidence] for scene in scenes]
     found = [disagreement_bits(softmax(a / temperature).tolist(), t) for a, t in zip(answers, trusts, strict=True)]
     return np.array(found)
-
-
-# --- formulas --------------------------------------------------------------------------
-
-
-def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927)."""
-    share, square = hits / count, z * z / count
-    middle = (share + square / 2) / (1 + square)
-    half = z * math.sqrt(share * (1 - share) / count + square / (4 * count)) / (1 + square)
-    return middle - half, middle + half
-
-
-def ece(probabilities: Doubles, targets: npt.NDArray[np.intp], bins: int = 15) -> float:
-    """Expected calibration error of the best answer, in equal bins of confidence (Naeini et al. 2015)."""
-    sure, right = probabilities.max(1), probabilities.argmax(1) == targets
-    place = np.minimum((sure * bins).astype(int), bins - 1)
-    gaps = [abs(right[place == b].mean() - sure[place == b].mean()) * (place == b).mean() for b in np.unique(place)]
-    return float(sum(gaps))
-
-
-def auroc(scores: Doubles, positive: npt.NDArray[np.bool_]) -> float:
-    """Chance that a positive scores above a negative, ties counted half (Mann and Whitney 1947)."""
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    n = int(positive.sum())
-    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(scores) - n)))

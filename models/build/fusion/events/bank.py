@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
+import biometric_people
 import cv2
 import hand_model
+import motion_paths
 import numpy as np
 import numpy.typing as npt
 import touch_strokes
@@ -35,7 +37,7 @@ SPLITS: Final[tuple[Split, ...]] = ("practice", "fit", "exam")
 NOTHING_KNOWN: Final = ""
 """Name of what has no label: an unknown hand, noise, a stroke that is no gesture."""
 
-_SENTENCES: Final = Path(__file__).with_name("fusion_sentences.toml")
+_SENTENCES: Final = Path(__file__).with_name("sentences.toml")
 _TEMPLATES: Final[Mapping[Split, Sequence[str]]] = {
     "practice": (
         *("{}", "please {}", "{} now", "could you {}", "okay {}", "{}, please", "hey, {}", "I said {}"),
@@ -45,9 +47,42 @@ _TEMPLATES: Final[Mapping[Split, Sequence[str]]] = {
     "exam": ("{}", "well, {}"),
 }
 _DENIALS: Final[Mapping[Split, Sequence[str]]] = {
-    "practice": ("don't {}", "do not {}", "you must not {}"),
-    "fit": ("please do not {}",),
-    "exam": ("never {}", "I told you not to {}"),
+    "practice": (
+        *(
+            "don't {}",
+            "do not {}",
+            "you must not {}",
+            "please don't {}, thank you",
+            "{}? no, don't",
+            "you should not {}",
+        ),
+        *("don't you dare {}", "under no circumstances {}", "I don't want you to {}", "there is no need to {}"),
+        *("it is forbidden to {}", "you may not {}", "I'd rather you didn't {}", "better not {}", "let us not {}"),
+        *("I did not say {}", "nobody should {}", "you are not allowed to {}", "refuse to {}", "avoid it: do not {}"),
+        *(
+            "I won't let you {}",
+            "not now, don't {}",
+            "no, don't {}",
+            "at no time {}",
+            "not ever {}",
+            "you shouldn't {}",
+        ),
+        *(
+            "I warned you against it, so don't {}",
+            "he said we can not {}",
+            "it is wrong to {}",
+            "I asked you not to {} yet",
+        ),
+    ),
+    "fit": ("please do not {}", "make sure you don't {}", "you mustn't {}", "on no account {}"),
+    "exam": (
+        "never {}",
+        "I told you not to {}",
+        "by no means {}",
+        "nobody may {}",
+        "you can't {} now",
+        "I never asked you to {}",
+    ),
 }
 
 
@@ -71,9 +106,9 @@ def build(vocabulary: Vocabulary, encode: Callable[[Sequence[str]], Floats], spl
         Modality.VIDEO: _pictures(split, rng),
         Modality.AUDIO: _sounds(split, rng),
         Modality.TEXT: {name: encode(lines) for name, lines in sentences(vocabulary, split).items()},
-        Modality.GESTURE: _hands(rng),
+        Modality.GESTURE: _hands(rng) | _movements(split, rng),
         Modality.HAPTIC: _strokes(rng),
-        Modality.BIOMETRIC: _hearts(rng),
+        Modality.BIOMETRIC: _bodies(split, rng),
     }
     return Bank(rows, encode(denials(vocabulary, split)))
 
@@ -201,6 +236,22 @@ def _hands(rng: np.random.Generator) -> dict[str, Floats]:
     return {name: rows[hands.labels == number] for number, name in enumerate(names)}
 
 
+def _movements(split: Split, rng: np.random.Generator) -> dict[str, Floats]:
+    """The numbers of a hand as a movement of it ends; nothing is known of a second hand then."""
+    people = motion_paths.UNSEEN if split == "exam" else motion_paths.SEEN
+    rows = {}
+    for label in motion_paths.GESTURES:
+        clips = [motion_paths.clip(label, people, rng) for _ in range(40)]
+        own = [hand_features(_ended(clip), float(rng.random() < 0.7)) for clip in clips]
+        rows[label] = np.pad(np.stack(own), ((0, 0), (0, HAND_FEATURES))).astype(np.float32)
+    return rows
+
+
+def _ended(clip: motion_paths.Clip) -> Floats:
+    last = min(int(np.searchsorted(clip.times_ns, clip.end_ns)), len(clip.joints) - 1)
+    return np.asarray(clip.joints[last], np.float32)
+
+
 def _strokes(rng: np.random.Generator) -> dict[str, Floats]:
     """What the touch perceiver calls fingers that tap, press, swipe and wander."""
     perceiver = TouchPerceiver(EventStream("build", Modality.HAPTIC))
@@ -215,9 +266,13 @@ def _strokes(rng: np.random.Generator) -> dict[str, Floats]:
     return _by_label(events)
 
 
-def _hearts(rng: np.random.Generator) -> dict[str, Floats]:
-    """What the heart perceiver says of pulses of 45 to 150 beats a minute, some hard to read."""
+def _bodies(split: Split, rng: np.random.Generator) -> dict[str, Floats]:
+    """What the perceiver says of pulses of 45 to 150 beats a minute, some hard to read, and of people under stress."""
     events: list[Event] = []
+    for _ in range(16):
+        perceiver = BiometricPerceiver(EventStream("build", Modality.BIOMETRIC))
+        person = biometric_people.session("exam" if split == "exam" else "practice", rng)
+        events += [event for sample in person.samples() for event in perceiver.perceive(sample)]
     for _ in range(240):
         perceiver = BiometricPerceiver(EventStream("build", Modality.BIOMETRIC))
         wave_form = _pulse(rng.uniform(42, 155), rng)

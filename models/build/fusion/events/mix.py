@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
-from fusion_bank import NOTHING_KNOWN, Bank, Floats
+from models.build.fusion.events.bank import NOTHING_KNOWN, Bank, Floats
 
 from sensorium.concepts import Concept, Precedence, Vocabulary
 from sensorium.event import Modality
@@ -31,6 +31,8 @@ _NOISE: Final = 0.15
 """Standard deviation of the noise on features, in each number's own (the figure that held on real data)."""
 _NOISE_ON_WORDS: Final = 0.5
 """Length of the noise on sentence vectors, which have length 1: about as far apart as two ways to say a thing."""
+_NOISE_ON_DENIALS: Final = 0.25
+"""Less: one small word makes the difference."""
 _DROPPED: Final = 0.3
 _BACKGROUND: Final = {
     Modality.VIDEO: 0.4,
@@ -102,6 +104,13 @@ class Mixer:
         own = {modality: self._shown_by(modality, label) for modality, label in kept}
         return Scene((*own.values(), *self._background(set(own), concept.precedence)), {index: 1.0})
 
+    def denied(self) -> Scene:
+        """A command that is told not to be done: it means none of the concepts, whatever else goes on."""
+        noise = 0.0 if self.clean else _NOISE_ON_DENIALS
+        words = Evidence(Modality.TEXT, "denied", None, self.rng.uniform(0.8, 1.0), self.rng.uniform(0.5, 1.0), noise)
+        seen = [self._unlabelled(m) for m in (Modality.VIDEO, Modality.GESTURE) if self.rng.random() < 0.2]
+        return Scene((words, *seen), {len(self.vocabulary): 1.0}, "unknown")
+
     def unknown(self) -> Scene:
         """What fits no concept; a command told not to be done is none either."""
         candidates = [Modality.TEXT, Modality.GESTURE, Modality.VIDEO, Modality.AUDIO, Modality.HAPTIC]
@@ -125,7 +134,9 @@ class Mixer:
         kind = self.rng.random()
         if kind < 0.12:
             return self.conflict()
-        return self.unknown() if kind < 0.35 else self.agreement()
+        if kind < 0.19:
+            return self.denied()
+        return self.unknown() if kind < 0.37 else self.agreement()
 
     # --- evidence ------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The fusion network in torch: what `models.build.fusion` trains and writes as ONNX.
+"""The fusion network in torch: what `models.build.fusion.events` trains and writes as ONNX.
 
 One token per modality: its events, each a feature vector and the phrase its label stands for, are
 pooled by attention before the modalities look at each other (48 event tokens instead of 6 would cost
@@ -19,11 +19,9 @@ import math
 from collections.abc import Mapping
 
 import torch
+from models.build.fusion.attention import Gather, Layer, log_trust, unit
 from torch import Tensor, nn
 
-MASKED = -1e4
-"""Stands for log 0 in attention logits: exp(-1e4) is 0, and no difference of two is not a number."""
-_LEAST_TRUST = 1e-6
 FACTS = 4
 """Of an event: features given, phrase given, score, trust."""
 TRUST = 3
@@ -54,7 +52,7 @@ class FusionNet(nn.Module):
         self.pick = nn.Linear(width, 1)
         self.layers = nn.ModuleList(Layer(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        self.look = nn.Linear(width, 1)
+        self.gather = Gather(width)
         self.gain = nn.Parameter(torch.ones(len(dims), 1))
         self.say = nn.Linear(width, phrase, bias=False)
         self.none = nn.Linear(width, 1)
@@ -94,12 +92,8 @@ class FusionNet(nn.Module):
         """What modalities say together; [batch, modalities, ...], as many as there are."""
         for layer in self.layers:
             tokens = layer(tokens, trusted)
-        tokens = self.norm(tokens)
-        attention = torch.softmax(self.look(tokens).squeeze(-1) + trusted, -1)
-        weights = attention.unsqueeze(-1)
-        gist = (weights * tokens).sum(1)
-        said = (weights * anchors).sum(1) + self.say(gist)
-        embedding = said / said.pow(2).sum(-1, keepdim=True).add(1e-12).sqrt()
+        gist, attention = self.gather(self.norm(tokens), trusted)
+        embedding = unit((attention.unsqueeze(-1) * anchors).sum(1) + self.say(gist))
         return embedding, attention, self.none(gist).squeeze(-1)
 
 
@@ -132,32 +126,6 @@ class Meeting(nn.Module):
     def forward(self, tokens: Tensor, anchors: Tensor, trusted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Embedding [n, phrase], attention [n, modalities] and none [n], as `FusionNet` gives them."""
         return self.net.met(tokens, anchors, trusted)
-
-
-class Layer(nn.Module):
-    """Self-attention and a two-layer net, each after a norm and around a shortcut."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.net = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-
-    def forward(self, tokens: Tensor, trusted: Tensor) -> Tensor:
-        """``tokens`` [batch, modalities, width], each having seen those that are ``trusted`` (log)."""
-        modalities, width = tokens.shape[1:]
-        qkv = self.qkv(self.before(tokens)).reshape(-1, modalities, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        logits = q @ k.transpose(-1, -2) / math.sqrt(width // self.heads) + trusted[:, None, None, :]
-        seen = (torch.softmax(logits, -1) @ v).permute(0, 2, 1, 3).reshape(-1, modalities, width)
-        tokens = tokens + self.out(seen)
-        return tokens + self.net(self.between(tokens))
-
-
-def log_trust(trust: Tensor) -> Tensor:
-    """log(trust) where there is any, else the mask."""
-    return torch.where(trust > 0, trust.clamp(min=_LEAST_TRUST).log(), torch.full_like(trust, MASKED))
 
 
 def logits(net: FusionNet, inputs: list[Tensor], concepts: Tensor) -> Tensor:
