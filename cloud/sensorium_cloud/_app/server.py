@@ -171,12 +171,12 @@ async def running(
     server = grpc.aio.server(options=_options(settings.listen, shared=shared))
     address = _bind(server, settings.listen, settings.tls)
     registry = registry or CollectorRegistry()
-    with _as_one(), closing(state.opened(settings.state)) as store:
+    with _as_one(), closing(state.opened(settings.state)) as store, state.traced(settings.trace) as tracing:
         local = Memory(store, wall_s=state.WallSeconds(clock.DeviceClock()))
         metrics = Metrics(registry)
         history = state.history(settings)
         memory, *others = state.shared(settings, local, metrics)
-        sinks = (lambda symbol, _: metrics.fused(symbol), chronicle(history))
+        sinks = (lambda symbol, _: metrics.fused(symbol), chronicle(history), *tracing)
         engines = state.sparing(settings, engines, metrics, partial(_identity, settings))
         refinery = Refinery(engines, _capacity(settings), sinks=sinks)
         async with asyncio.TaskGroup() as lanes:

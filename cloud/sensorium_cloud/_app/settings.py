@@ -130,6 +130,12 @@ class Fusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vocabulary: Annotated[str, Meta(description="TOML file of concepts; empty: the built-in ones")] = ""
 
 
+class Trace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where each window's time went, for an OpenTelemetry collector; needs the extra `trace`."""
+
+    endpoint: Annotated[str, Meta(description="http://HOST:4317, a collector's gRPC; empty: no traces")] = ""
+
+
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much one client may ask for; in each process."""
 
@@ -166,6 +172,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     redis: Redis = Redis()
     cache: Cache = Cache()
     limits: Limits = Limits()
+    trace: Trace = Trace()
 
     @property
     def name(self) -> str:

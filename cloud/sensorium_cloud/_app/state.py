@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sensorium import clock
 from sensorium_cloud._app.metrics import Metrics
-from sensorium_cloud._app.settings import Settings, State
+from sensorium_cloud._app.settings import Settings, State, Trace
 from sensorium_cloud.answer import Memory
 from sensorium_cloud.history import History, Recent
-from sensorium_cloud.refine import Engines
+from sensorium_cloud.refine import Engines, Sink
 from sensorium_cloud.store import Remembers, Store
 
 if TYPE_CHECKING:
@@ -72,6 +73,24 @@ def sparing(settings: Settings, engines: Engines, metrics: Metrics, identity: Ca
     return dataclasses.replace(
         engines, fuse=Cached(engines.fuse, most=table.entries, similar=similar, shared=tier, count=count)
     )
+
+
+@contextmanager
+def traced(table: Trace) -> Iterator[Sequence[Sink]]:
+    """What sends each symbol's spans, if the settings name a collector; sends what is left at the end."""
+    if not table.endpoint:
+        yield ()
+        return
+    from sensorium import trace
+
+    device = clock.DeviceClock()
+    sender = trace.Trace(
+        trace.to_collector(table.endpoint), "sensorium-cloud", lambda: clock.read_wall(device).wall_ns(device.now_ns())
+    )
+    try:
+        yield (lambda symbol, _: sender.tell(symbol),)
+    finally:
+        sender.close()
 
 
 class WallSeconds:
