@@ -11,6 +11,7 @@ import wave
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -63,11 +64,12 @@ def read(path: Path) -> npt.NDArray[np.int16]:
 
 
 def clips(folder: Path) -> Iterator[Clip]:
-    """What keyword_voices.py has written: FOLDER/ENGINE/WORD/SPEAKER-NUMBER.wav."""
+    """What keyword_voices.py has written: FOLDER/ENGINE/WORD/SPEAKER-SEED-NUMBER.wav; of people's, only the word."""
     for path in sorted(folder.rglob("*.wav")):
-        word, speaker = path.parent.name, path.stem.rsplit("-", 2)[0]
+        engine, word, speaker = path.parent.parent.name, path.parent.name, path.stem.rsplit("-", 2)[0]
         label = KEYWORDS.index(word) if word in KEYWORDS else NONE
-        yield Clip(label, f"{path.parent.parent.name}/{speaker}", read(path))
+        pcm = read(path)
+        yield Clip(label, f"{engine}/{speaker}", tight(pcm, 0.06) if engine == "people" else pcm)
 
 
 # --- rooms and noises ----------------------------------------------------------------------
@@ -113,6 +115,13 @@ def stretched(sound: Sound, factor: float) -> Sound:
     return np.interp(at, np.arange(len(sound)), sound).astype(np.float32)
 
 
+def tight(sound: npt.NDArray[Any], part: float) -> npt.NDArray[Any]:
+    """From the first to the last 20 ms that are louder than ``part`` of the way from the softest to the loudest."""
+    loud = np.sqrt((sound[: len(sound) // 320 * 320].reshape(-1, 320).astype(np.float32) ** 2).mean(axis=1))
+    kept = np.flatnonzero(loud > loud.min() + part * np.ptp(loud))
+    return sound[kept[0] * 320 : (kept[-1] + 1) * 320] if len(kept) > 4 else sound
+
+
 class Stage:
     """Puts clips into scenes; everything random comes from one generator."""
 
@@ -136,13 +145,15 @@ class Stage:
             before = np.concatenate([before, other * rng.uniform(0.5, 1.2), gap])
         dry = np.concatenate([before, word, np.zeros(RATE_HZ, np.float32)])[:_LONGEST]
         pcm, end = self._recorded(dry), min(len(before) + len(word), _LONGEST)
-        if rng.random() < 0.3:  # a file that ends with the word
+        if rng.random() < 0.45:  # a file that ends with the word
             pcm[end + int(rng.uniform(0, 0.15) * RATE_HZ) :] = 0
         return pcm, len(before), end
 
     def _said(self, clip: Clip) -> Sound:
         sound = clip.pcm.astype(np.float32) / 32768
-        sound = stretched(sound, float(np.exp(self.rng.normal(0, 0.09))))
+        if self.rng.random() < 0.35:  # as people cut recordings: a soft "f" or "t" is lost
+            sound = tight(sound, float(np.exp(self.rng.uniform(-3.5, -1.6))))
+        sound = stretched(sound, float(np.exp(self.rng.normal(0, 0.12))))
         return sound / max(float(np.sqrt((sound**2).mean())), 1e-6)
 
     def _recorded(self, dry: Sound) -> npt.NDArray[np.int16]:

