@@ -138,7 +138,8 @@ class Episodes:
         self._session_id = session_id
         self._rules = hysteresis or Hysteresis()
         self._settled = _Story()
-        self._answers: dict[int, Symbol] = {}
+        self._answers: dict[str, Symbol] = {}
+        """The newest symbol of each window that may still be revised, by id: a late event may move a window's start."""
         self._told: dict[str, Episode] = {}
 
     def learn(self, vocabulary: Vocabulary) -> None:
@@ -150,7 +151,7 @@ class Episodes:
         """What a symbol, or its later revision, changes; oldest first."""
         if symbol.session_id != self._session_id or not self._replaces(symbol):
             return ()
-        self._answers[symbol.start_ns] = symbol
+        self._answers[symbol.id] = symbol
         told = self._tell()
         self._settle()
         return told
@@ -164,10 +165,10 @@ class Episodes:
         return ended
 
     def _replaces(self, symbol: Symbol) -> bool:
-        before = self._answers.get(symbol.start_ns)
+        before = self._answers.get(symbol.id)
         if before is None:
-            newest = max(self._answers, default=symbol.start_ns)
-            return symbol.start_ns >= newest - self._rules.revisable_ns
+            newest_ns = max((s.start_ns for s in self._answers.values()), default=symbol.start_ns)
+            return symbol.start_ns >= newest_ns - self._rules.revisable_ns
         return _rank(symbol) >= _rank(before)
 
     def _tell(self) -> tuple[Episode, ...]:
@@ -184,16 +185,21 @@ class Episodes:
 
     def _read(self) -> Iterator[Episode]:
         story = self._settled
-        for start_ns in sorted(self._answers):
-            story, ended = self._after(story, self._answers[start_ns])
+        for symbol in self._in_order():
+            story, ended = self._after(story, symbol)
             yield from ended
         yield from story.open
 
+    def _in_order(self) -> list[Symbol]:
+        return sorted(self._answers.values(), key=lambda symbol: (symbol.start_ns, symbol.id))
+
     def _settle(self) -> None:
         """Fold in the windows that no revision will change any more, and forget what has ended in them."""
-        until = max(self._answers) - self._rules.revisable_ns
-        for start_ns in sorted(start for start in self._answers if start < until):
-            self._settled, _ = self._after(self._settled, self._answers.pop(start_ns))
+        answers = self._in_order()
+        until = answers[-1].start_ns - self._rules.revisable_ns
+        for symbol in answers:
+            if symbol.start_ns < until:
+                self._settled, _ = self._after(self._settled, self._answers.pop(symbol.id))
         open_now = {e.id for e in self._settled.open}
         self._told = {
             e.id: e for e in self._told.values() if e.id in open_now or e.end_ns >= until or e.phase is not Phase.END

@@ -131,6 +131,20 @@ def test_a_later_answer_for_its_first_window_corrects_the_concept_under_the_same
     ]
 
 
+def test_a_session_window_that_a_late_event_makes_begin_earlier_is_still_the_same_window() -> None:
+    first = window(2, "stop")
+    amended = window(2, "approve", start_ns=first.start_ns - 200 * MS, window_revision=1)
+
+    told = episodes([first, amended])
+
+    assert [(e.phase, e.concept) for e in told] == [
+        (Phase.NEW, "stop"),
+        (Phase.UPDATE, "approve"),
+        (Phase.END, "approve"),
+    ]
+    assert told[-1].windows == 1
+
+
 def test_a_naming_that_is_taken_back_is_withdrawn() -> None:
     told = episodes([window(0, "approve"), window(0, None, revision=Revision.CLOUD)])
 
