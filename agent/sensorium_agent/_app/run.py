@@ -35,6 +35,7 @@ from sensorium_agent.join import unheard
 
 if TYPE_CHECKING:
     from sensorium_agent._app.telemetry import Telemetry
+    from sensorium_agent._app.tracing import TraceListener
     from sensorium_agent.capture.companion import Companion
     from sensorium_agent.record.recorder import Recorder
 
@@ -129,6 +130,9 @@ async def _run(
     telemetry = _telemetry(settings, [concept.name for concept in vocabulary])
     if telemetry is not None:
         listeners.append(TelemetryListener(telemetry))
+    tracing = _tracing(settings, clock)
+    if tracing is not None:
+        listeners.append(tracing)
     actor = compose.actor(settings, vocabulary, telemetry)
     if actor is not None:
         listeners.append(actor)
@@ -159,7 +163,7 @@ async def _run(
     sensors = [*sensors_from(start_ns), *([companion] if companion else [])]
     if recorder is not None:
         recorder.begin(compose.session(settings, told, lines.session, start_ns=start_ns, clock=clock), clock)
-    with telemetry or contextlib.nullcontext(), actor or contextlib.nullcontext():
+    with telemetry or contextlib.nullcontext(), actor or contextlib.nullcontext(), tracing or contextlib.nullcontext():
         runs_on = compose.shelf(settings).runs_on()
         everyone.on_status("start", start_ns=start_ns, modalities=told, runs_on=runs_on)
         try:
@@ -218,6 +222,14 @@ def _telemetry(settings: Settings, concepts: Sequence[str]) -> Telemetry | None:
         discovery_prefix=m.discovery_prefix,
         concepts=concepts,
     )
+
+
+def _tracing(settings: Settings, clock: Clock) -> TraceListener | None:
+    if settings.trace is None:
+        return None
+    from sensorium_agent._app.tracing import TraceListener
+
+    return TraceListener(settings.trace.endpoint, clock)
 
 
 def _stop_on_signals(for_s: float | None = None) -> asyncio.Event:

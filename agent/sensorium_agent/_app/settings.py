@@ -188,6 +188,12 @@ class Models(_Table, frozen=True, kw_only=True):
     ] = "auto"
 
 
+class Trace(_Table, frozen=True, kw_only=True):
+    """Where each window's time went; without this table nobody is told. Needs the extra `trace`."""
+
+    endpoint: Annotated[str, Meta(min_length=1, description="an OpenTelemetry collector's gRPC, http://HOST:4317")]
+
+
 class Log(_Table, frozen=True, kw_only=True):
     """What is written to the journal."""
 
@@ -214,6 +220,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     egress: Annotated[dict[Modality, Egress], Meta(description="for each modality what may leave the device")] = {}
     spool: Spool = Spool()
     mqtt: Mqtt | None = None
+    trace: Trace | None = None
     models: Models = Models()
     log: Log = Log()
 
