@@ -225,7 +225,7 @@ def _telemetry(settings: Settings, concepts: Sequence[str]) -> Telemetry | None:
 
 
 def _tracing(settings: Settings, clock: Clock) -> TraceListener | None:
-    if settings.trace is None:
+    if not settings.trace.endpoint:
         return None
     from sensorium_agent._app.tracing import TraceListener
 

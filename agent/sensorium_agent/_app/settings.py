@@ -189,9 +189,9 @@ class Models(_Table, frozen=True, kw_only=True):
 
 
 class Trace(_Table, frozen=True, kw_only=True):
-    """Where each window's time went; without this table nobody is told. Needs the extra `trace`."""
+    """Where each window's time went, for an OpenTelemetry collector; needs the extra `trace`."""
 
-    endpoint: Annotated[str, Meta(min_length=1, description="an OpenTelemetry collector's gRPC, http://HOST:4317")]
+    endpoint: Annotated[str, Meta(description="http://HOST:4317, a collector's gRPC; empty: nobody is told")] = ""
 
 
 class Log(_Table, frozen=True, kw_only=True):
@@ -220,7 +220,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     egress: Annotated[dict[Modality, Egress], Meta(description="for each modality what may leave the device")] = {}
     spool: Spool = Spool()
     mqtt: Mqtt | None = None
-    trace: Trace | None = None
+    trace: Trace = Trace()
     models: Models = Models()
     log: Log = Log()
 
