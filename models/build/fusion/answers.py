@@ -56,15 +56,6 @@ class Answers:
         mixed = np.einsum("nm,nmk->nk", weights, own)
         return np.asarray(_bits(mixed) - (weights * _bits(own)).sum(axis=1), np.float64)
 
-    def conflict(self) -> Doubles:
-        """[n], how likely the modalities saw different things: by the pairing head and by their disagreement.
-
-        The mean of both as log odds; disagreement of a bit is even.
-        """
-        bits = np.clip(self.disagreement_bits(), 1e-3, None)
-        wrong = np.clip(1 - self.paired.astype(np.float64), 1e-6, 1 - 1e-6)
-        return np.asarray(np.log(wrong / (1 - wrong)) + np.log2(bits))
-
     def take(self, chosen: Any) -> Answers:
         """Those of some clips."""
         return Answers(*(getattr(self, f.name)[chosen] for f in fields(self)))

@@ -53,11 +53,6 @@ class Sitting:
         """[n], whether the likeliest class is the right one."""
         return np.asarray(self.answers[condition].log_pool.argmax(axis=1) == self.y)
 
-    @property
-    def probabilities(self) -> Doubles:
-        """[n, K], calibrated, of the clips as they are."""
-        return self.answers[_CLEAN].probabilities(1.0) if np.isnan(self.temperature).any() else self.calibrated()
-
     def calibrated(self) -> Doubles:
         """[n, K], of the clips as they are, each by its own temperature."""
         log_pool = self.answers[_CLEAN].log_pool.astype(np.float64) / self.temperature[:, None]
@@ -150,8 +145,8 @@ def table(sittings: Sequence[Sitting]) -> list[Row]:
     rows.append(_row("calibration error", sittings, _ece(calibrated=True)))
     rows.append(_row("right at 90 % coverage", sittings, _covered))
     if _MISPAIRED in first.answers:
-        rows.append(_row("wrong pairing found, AUROC", sittings, _pairing(Answers.conflict)))
-        rows.append(_row("  by disagreement alone", sittings, _pairing(Answers.disagreement_bits)))
+        rows.append(_row("wrong pairing found, AUROC", sittings, _pairing(Answers.disagreement_bits)))
+        rows.append(_row("  by the pairing head", sittings, _pairing(_mispaired)))
     return rows
 
 
@@ -180,6 +175,10 @@ def _ece(*, calibrated: bool) -> Figure:
 
 def _covered(sitting: Sitting, i: Any) -> float:
     return covered(sitting.calibrated().max(axis=1)[i], sitting.right(_CLEAN)[i])
+
+
+def _mispaired(answers: Answers) -> Doubles:
+    return np.asarray(1 - answers.paired, np.float64)
 
 
 def _pairing(score: Callable[[Answers], Doubles]) -> Figure:

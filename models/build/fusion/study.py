@@ -74,7 +74,7 @@ def study(dataset: Dataset, plan: Plan) -> Study:
     own = [nets[seed * count : (seed + 1) * count] for seed in range(plan.seeds)]
     single = [_examined(dataset, held_out, [[net] for net in each]) for each in own]
     together = _examined(dataset, held_out, [list(each) for each in zip(*own, strict=True)])
-    temperature = fit_temperature(together.answers["all senses"].log_pool.astype(np.float64), dataset.y)
+    temperature = _fitted(together)
     pool = Pool(nets[plan.seeds * count :]).eval()
     seen = answers(pool, dataset)
     space = Space.of(seen.features.astype(np.float64), dataset.y, len(dataset.names))
@@ -121,8 +121,12 @@ def _examined(dataset: Dataset, held_out: Sequence[Bools], nets: Sequence[Sequen
 
 def _with_temperature(part: Sitting, others: Sequence[Sitting]) -> Sitting:
     rest = exam.together(others) if others else part
-    temperature = fit_temperature(rest.answers["all senses"].log_pool.astype(np.float64), rest.y)
-    return Sitting(part.y, part.answers, np.full(len(part.y), temperature))
+    return Sitting(part.y, part.answers, np.full(len(part.y), _fitted(rest)))
+
+
+def _fitted(sitting: Sitting) -> float:
+    """The temperature for its clips as they are; they lie in the order of the folds, and so does its ``y``."""
+    return fit_temperature(sitting.answers["all senses"].log_pool.astype(np.float64), sitting.y)
 
 
 # --- files -----------------------------------------------------------------------------
