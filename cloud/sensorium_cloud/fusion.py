@@ -26,6 +26,7 @@ from sensorium_cloud.encode import EncodedWindow
 from sensorium_cloud.evidence import EncodeSentences, Packer, embed
 from sensorium_cloud.hearing import PLACE, Hearing, Verdicts
 from sensorium_cloud.network import Floats, Network, read_card
+from sensorium_cloud.runtime import Provider, available, chosen
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Fuser:
         encoders: Sequence[ModelRef] = (),
         half_life_ns: int = 2_000_000_000,
         threads: int = 1,
+        provider: str = "cpu",
     ) -> Fuser:
         """The fuser with the network whose halves are ``senses_path`` and ``meeting_path``.
 
@@ -77,6 +79,7 @@ class Fuser:
             encoders: the other models that take part.
             half_life_ns: age at which an event counts half.
             threads: for one run of the network.
+            provider: what runs it, or ``auto`` for what is fastest here.
 
         Raises:
             ModelError: network or card cannot be used.
@@ -86,7 +89,11 @@ class Fuser:
         if card.vocabulary != vocabulary.digest:
             log.info("fusion.other_vocabulary trained=%.12s used=%.12s", card.vocabulary, vocabulary.digest)
         concepts = embed(vocabulary, encode_sentences)
-        network = Network(*halves, card, concepts, threads=threads)
+
+        def made(with_: Provider) -> Network:
+            return Network(*halves, card, concepts, threads=threads, provider=with_)
+
+        network = made(chosen(provider, available(), lambda p: made(p).batch_s()))
         own = [ModelRef(half.stem, hashlib.sha256(half.read_bytes()).hexdigest()) for half in halves]
         models = (*encoders, *own)
         return cls(network, vocabulary, concepts, Provenance(processed_on, software, models), half_life_ns)

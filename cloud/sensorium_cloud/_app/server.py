@@ -108,6 +108,7 @@ def load_engines(settings: Settings) -> Engines:
         processed_on=settings.name,
         software=software(),
         encoders=[ModelRef(name, store.digest(name)) for name in ("sentence_embedding", "frame_embedding")],
+        provider=settings.engine.provider,
     )
     return _engines(fuser, sentences, frames, table)
 

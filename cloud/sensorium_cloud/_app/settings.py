@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -54,8 +54,11 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How much is done at once, and how much may wait."""
+    """What runs the fusion, how much at once, and how much may wait."""
 
+    provider: Annotated[
+        Literal["auto", "cpu", "cuda", "openvino"], Meta(description="what runs the fusion; auto: what is fastest here")
+    ] = "auto"
     max_batch: Annotated[Count, Meta(description="windows fused together at most")] = 32
     max_waiting: Annotated[Count, Meta(description="windows in the service at most; more are asked to come later")] = (
         1024
