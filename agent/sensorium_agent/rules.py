@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import difflib
 import string
+import tomllib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -89,10 +90,33 @@ def read(path: Path, vocabulary: Vocabulary) -> Rules:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise SettingsError(str(path), "", f"{reason}; name a file with rules") from error
-    rules = decode(text, Rules, where=str(path))
+    rules = _decoded(text, str(path))
     for name, rule in rules.rule.items():
         _check(name, rule, [concept.name for concept in vocabulary], str(path))
     return rules
+
+
+def _decoded(text: str, where: str) -> Rules:
+    """The rules; where one is wrong, by its name, which the decoder does not tell."""
+    try:
+        return decode(text, Rules, where=where)
+    except SettingsError as whole:
+        for name, body in _tables(text) if "[...]" in whole.key else ():
+            try:
+                msgspec.convert(body, Rule)
+            except msgspec.ValidationError as error:
+                what, _, key = str(error).partition(" - at `$")
+                raise SettingsError(where, f"rule.{name}{key.rstrip('`')}", what[:1].lower() + what[1:]) from error
+        raise
+
+
+def _tables(text: str) -> Iterable[tuple[str, object]]:
+    """The rules as they stand; none if the file is not TOML, or not of rules."""
+    try:
+        rules = tomllib.loads(text).get("rule")
+    except tomllib.TOMLDecodeError:
+        return ()
+    return rules.items() if isinstance(rules, dict) else ()
 
 
 def filled(template: str, episode: Episode) -> str:

@@ -115,7 +115,9 @@ class Windows(_Table, frozen=True, kw_only=True):
     kind: Annotated[
         Literal["hop", "session", "pair"], Meta(description="windows of one length, of activity, or around a pivot")
     ] = "hop"
-    cap_ms: Annotated[int, Meta(ge=0, description="how long a window may wait: answers sooner, or more complete")] = 300
+    cap_ms: Annotated[
+        int, Meta(ge=0, le=60_000, description="how long a window may wait: answers sooner, or more complete")
+    ] = 300
     span_ms: Annotated[Positive, Meta(description="hop: length of a window")] = 500
     hop_ms: Annotated[int, Meta(ge=0, description="hop: from one window's start to the next; 0 for the span")] = 0
     gap_ms: Annotated[Positive, Meta(description="session: silence that ends it")] = 1000
