@@ -14,6 +14,8 @@ _REMEMBERED: Final = 256
 """Answers after which the past counts half."""
 _BELIEVED: Final = 64
 """Answers under load before anything is expected: the first ones are slow, and few."""
+_MARGIN: Final = 2
+"""What is expected to take longer than this part of the time is refused: half of what is taken at the edge is late."""
 
 
 class Tempo:
@@ -57,7 +59,7 @@ class Tempo:
             Overloaded: come back when what is ahead has been done.
         """
         wait_ns = self.wait_ns(making)
-        if wait_ns and deadline_ns is not None and now_ns + wait_ns > deadline_ns:
+        if wait_ns and deadline_ns is not None and now_ns + _MARGIN * wait_ns > deadline_ns:
             use_ms = max(deadline_ns - now_ns, 0) / 1e6
             reason = f"an answer takes {wait_ns / 1e6:.0f} ms now and is of use for {use_ms:.0f} ms"
             raise Overloaded("fusion", reason, retry_ms(wait_ns))

@@ -59,5 +59,5 @@ def test_what_would_be_late_is_refused_at_once_and_told_when_to_come_back() -> N
 
     with pytest.raises(Overloaded, match="an answer takes 200 ms now and is of use for 150 ms; try again in 200 ms"):
         tempo.check(0, 150 * MS, making=99)
-    tempo.check(0, 150 * MS, making=50)
+    tempo.check(0, 150 * MS, making=30)
     tempo.check(0, None, making=1000)
