@@ -27,6 +27,8 @@ UNKNOWN_RANK: Final = len(Precedence)
 _STRANGE: Final = 0.25
 ALTERNATIVES: Final = 5
 """How many hypotheses a symbol shows."""
+_ASIDE: Final = frozenset({"moving", "aside"})
+"""Marks of events that are told but mean nothing to us."""
 _NS_PER_MS: Final = 1e6
 _PLACE: Final = {modality: place for place, modality in enumerate(Modality)}
 _SAID: Final[Mapping[Reason, str]] = MappingProxyType(
@@ -203,10 +205,11 @@ def telling(events: Sequence[Event]) -> Sequence[Event]:
     """Of a sense's events in a window, those that say something about what was meant.
 
     A hand's movement is an event with a span; how the hand was held meanwhile, and whenever it is on its way
-    (``metadata`` says ``moving``), means nothing: who swipes with an open hand does not say stop.
+    (``metadata`` says ``moving``), means nothing: who swipes with an open hand does not say stop. A command that
+    nobody was called for (``aside``) is a word in a conversation.
     """
     movements = [e for e in events if e.modality is Modality.GESTURE and e.span_ns > 0 and e.label]
-    return movements or [e for e in events if "moving" not in e.metadata]
+    return movements or [e for e in events if _ASIDE.isdisjoint(e.metadata)]
 
 
 def label(slot: Slot, vocabulary: Vocabulary) -> str | None:

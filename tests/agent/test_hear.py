@@ -105,3 +105,25 @@ def test_a_drawing_that_cannot_be_kept_says_so(capsys: pytest.CaptureFixture[str
     assert code == 1
     assert lines
     assert "sheet.xyz" in error
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
+    assert main([*arguments]) == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_command_is_meant_for_us_after_a_wake_word_and_else_is_told_and_not_heeded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with wave.open(str(RECORDINGS / "hey_jarvis.wav")) as called:
+        parameters, pcm = called.getparams(), called.readframes(called.getnframes())
+    with wave.open(str(tmp_path / "aside.wav"), "wb") as aside:
+        aside.setparams(parameters)
+        aside.writeframes(pcm[2 * round(1.45 * parameters.framerate) :])  # "stop the music", without "hey Jarvis"
+    files = [str(RECORDINGS / "hey_jarvis.wav"), str(tmp_path / "aside.wav")]
+    lines = told(capsys, "run", "--play", *files, "--jsonl")
+
+    stops = [line for line in lines if line["type"] == "event" and line["label"] == "stop"]
+    assert ["aside" in line["metadata"] for line in stops] == [False, True]
+    meant = {line["file"] for line in lines if line["type"] == "symbol" and line["label"] == "stop"}
+    assert meant == {files[0]}

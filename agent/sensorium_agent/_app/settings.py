@@ -56,6 +56,9 @@ class Microphone(_Table, frozen=True, kw_only=True):
     keywords: Annotated[tuple[Keyword, ...], Meta(description="the commands listened for; none costs nothing")] = (
         KEYWORDS
     )
+    wake_s: Annotated[
+        float, Meta(ge=0, le=3600, description="how long after a wake word commands count; 0 for always")
+    ] = 8.0
     keyword_threshold: Annotated[Share, Meta(description="probability from which a command counts")] = THRESHOLD
 
 

@@ -48,10 +48,18 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Which keywords are listened for (none: no network is loaded), and from what probability one counts."""
+    """Which keywords are listened for, and when one counts.
+
+    Attributes:
+        words: none loads no network.
+        threshold: probability from which one is told at all.
+        wake_s: how long after a wake word one is meant for us; 0 for always. People talk to each other: in
+            ordinary speech some word sounds like a command every minute.
+    """
 
     words: tuple[str, ...] = KEYWORDS
     threshold: float = THRESHOLD
+    wake_s: float = 8.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,9 @@ def _speech(stream: EventStream, models: Shelf, listening: Listening) -> Perceiv
     wake_words = {name: models.model(name) for name in WAKE_WORDS}
     embedding, head = map(models.model, SPOTTING)
     keywords = Keywords(embedding, head, listening) if listening.words else None
-    return SpeechPerceiver(stream, voice=models.model("voice_activity"), wake_words=wake_words, keywords=keywords)
+    return SpeechPerceiver(
+        stream, voice=models.model("voice_activity"), wake_words=wake_words, keywords=keywords, wake_s=listening.wake_s
+    )
 
 
 def _text(stream: EventStream) -> Perceiver:

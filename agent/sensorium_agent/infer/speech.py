@@ -55,7 +55,8 @@ class SpeechPerceiver:
 
     Emits ``speech`` once it is sure of an onset (about 100 ms in) and about every 250 ms while the voice
     goes on, a wake word's label once per call of it, and a keyword once per word, at the word's end; it knows
-    that up to half a second later. Silence emits nothing. Events carry the 256 numbers of
+    that up to half a second later. One that is not said within ``wake_s`` of a wake word is marked ``aside``: it was
+    hardly meant for us. Silence emits nothing. Events carry the 256 numbers of
     `sound_features.describe` over their span, and the sound's quality. Their times come from counting samples
     back from the end of the run, never from when a run arrived. The networks of ``wake_words`` keep their own
     state and are reset here: no two perceivers may use them at the same time.
@@ -68,6 +69,7 @@ class SpeechPerceiver:
         voice: Model,
         wake_words: Mapping[str, Model],
         keywords: Keywords | None = None,
+        wake_s: float = 0.0,
         patience: Patience = USUAL,
         refractory_s: float = 2.0,
     ) -> None:
@@ -76,6 +78,8 @@ class SpeechPerceiver:
         self._utterances = Utterances(patience)
         self._wake_words = WakeWords(wake_words, refractory_s=refractory_s) if wake_words else None
         self._keywords = keywords
+        self._awake_ns = round(wake_s * _NS) if wake_words else 0
+        self._called_ns: int | None = None
         self._noise = Noise()
         self._end_ns: int | None = None
         self._begin(RATE_HZ)
@@ -151,12 +155,17 @@ class SpeechPerceiver:
         return self._event("speech", told.score, told.start * BLOCK, told.end * BLOCK)
 
     def _called(self, heard: Heard) -> Event:
+        self._called_ns = self._memory.at_ns(heard.end)
         return self._event(heard.word, heard.score, max(heard.end - _WORD, 0), heard.end)
 
     def _spotted(self, spotted: Spotted) -> Event:
-        return self._event(spotted.word, spotted.score, spotted.begin, spotted.end)
+        since_ns = None if self._called_ns is None else self._memory.at_ns(spotted.begin) - self._called_ns
+        ours = not self._awake_ns or (since_ns is not None and since_ns <= self._awake_ns)
+        return self._event(
+            spotted.word, spotted.score, spotted.begin, spotted.end, **({} if ours else {"aside": "yes"})
+        )
 
-    def _event(self, label: str, score: float, begin: int, end: int) -> Event:
+    def _event(self, label: str, score: float, begin: int, end: int, **metadata: str) -> Event:
         pcm = self._memory.between(begin, end)
         worth = quality(pcm, self._noise.level_dbfs)
         return self._stream.event(
@@ -167,5 +176,5 @@ class SpeechPerceiver:
             score=score,
             quality=worth.trust,
             features=Tensor.of(describe(pcm), DType.I8),
-            metadata=worth.metadata(),
+            metadata={**worth.metadata(), **metadata},
         )
