@@ -19,7 +19,6 @@ import numpy as np
 from sensorium.event import EventStream, Modality
 from sensorium_agent.capture.recording import open_recording
 from sensorium_agent.infer import lanes
-from sensorium_agent.infer.lanes import MODELS
 
 _SECONDS = 40
 _SETTLE_S = 8
@@ -68,8 +67,9 @@ def models_share(room: Path) -> float:
     """Part of a core the bare models take on this sound in real time."""
     from sensorium_agent.infer.speech import SpeechPerceiver
 
-    voice, *words = (Timed(lanes.shelf().model(name)) for name in MODELS[Modality.AUDIO])
-    wake_words = dict(zip(lanes.WAKE_WORDS, words, strict=True))
+    # Without a voice the keywords are never asked.
+    voice = Timed(lanes.shelf().model("voice_activity"))
+    wake_words = {name: Timed(lanes.shelf().model(name)) for name in lanes.WAKE_WORDS}
     perceiver = SpeechPerceiver(EventStream("b", Modality.AUDIO), voice=voice, wake_words=wake_words)
     for sample in open_recording(room).samples():
         perceiver.perceive(sample)

@@ -149,8 +149,10 @@ def _speech(stream: EventStream, models: Shelf, listening: Listening) -> Perceiv
     from sensorium_agent.infer.speech import SpeechPerceiver
 
     wake_words = {name: models.model(name) for name in WAKE_WORDS}
-    embedding, head = map(models.model, SPOTTING)
-    keywords = Keywords(embedding, head, listening) if listening.words else None
+    keywords = None
+    if listening.words:
+        embedding, head = map(models.model, SPOTTING)
+        keywords = Keywords(embedding, head, listening)
     return SpeechPerceiver(
         stream, voice=models.model("voice_activity"), wake_words=wake_words, keywords=keywords, wake_s=listening.wake_s
     )
