@@ -90,7 +90,8 @@ def fuse(
 
 def answer(window: Window, vocabulary: Vocabulary, settings: FusionSettings) -> Answer:
     """The posterior over the vocabulary and "none of them", and each modality's part in it."""
-    readings = {slot.modality: _readings(slot, vocabulary) for slot in window.slots}
+    words = assemble.said_in(window)
+    readings = {slot.modality: _readings(slot, words, vocabulary) for slot in window.slots}
     first = min((r.rank for s in window.slots if s.here for r in readings[s.modality]), default=None)
     voices = {}
     for slot in window.slots:
@@ -115,8 +116,8 @@ class _Reading:
     rank: int
 
 
-def _readings(slot: Slot, vocabulary: Vocabulary) -> list[_Reading]:
-    return [_read(event, vocabulary) for event in assemble.telling(slot.events) if _says_something(event)]
+def _readings(slot: Slot, words: frozenset[str], vocabulary: Vocabulary) -> list[_Reading]:
+    return [_read(event, vocabulary) for event in assemble.telling(slot.events, words) if _says_something(event)]
 
 
 def _says_something(event: Event) -> bool:

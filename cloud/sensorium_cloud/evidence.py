@@ -89,11 +89,14 @@ class Packer:
                 inputs.facts[place, column] = (*seen.given, assemble.unit(seen.event.score), aged)
 
     def _looked_at(self, encoded: EncodedWindow, slot: Slot) -> list[_Evidence]:
-        """The evidence of a slot that is looked at, the most telling first; nothing if nobody trusts it."""
-        evidence = list(self._evidence(encoded, slot))
+        """The evidence of a slot that is looked at, the most telling first; nothing if nobody trusts it.
+
+        Of what a sense says, too, the lower precedence is silent beside the higher: a wake word is said in speech.
+        """
+        evidence = sorted(self._evidence(encoded, slot), key=_Evidence.order)
         strange = sum(e.rank == UNKNOWN_RANK for e in evidence)
         backed = assemble.support(len(evidence) - strange, strange)
-        evidence.sort(key=_Evidence.order)
+        evidence = [e for e in evidence if e.rank in (evidence[0].rank, UNKNOWN_RANK)]
         del evidence[self._card.events :]
         for seen in evidence:
             seen.trust = backed * assemble.unit(seen.event.quality)
@@ -101,7 +104,7 @@ class Packer:
 
     def _evidence(self, encoded: EncodedWindow, slot: Slot) -> Iterator[_Evidence]:
         own = _encoded(encoded, slot.modality)
-        for event in assemble.telling(slot.events):
+        for event in assemble.telling(slot.events, assemble.said_in(encoded.window)):
             features: Floats | Tensor | None = event.features
             words = None
             if own:

@@ -7,7 +7,8 @@ is enough to name a concept, and every other figure of the symbol, is decided he
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
@@ -27,6 +28,7 @@ UNKNOWN_RANK: Final = len(Precedence)
 _STRANGE: Final = 0.25
 ALTERNATIVES: Final = 5
 """How many hypotheses a symbol shows."""
+_WORD: Final = re.compile(r"[a-z']+")
 _ASIDE: Final = frozenset({"moving", "aside"})
 """Marks of events that are told but mean nothing to us."""
 _NS_PER_MS: Final = 1e6
@@ -201,15 +203,24 @@ def support(known: int, strange: int) -> float:
     return known / (known + _STRANGE * strange) if known else 1.0
 
 
-def telling(events: Sequence[Event]) -> Sequence[Event]:
+def said_in(window: Window) -> frozenset[str]:
+    """The words that came in a window, in lower case."""
+    slot = window.slot(Modality.TEXT)
+    texts = [event.text for event in slot.events if event.text] if slot.here else []
+    return frozenset(word for text in texts for word in _WORD.findall(text.lower()))
+
+
+def telling(events: Sequence[Event], said: Collection[str] = ()) -> Sequence[Event]:
     """Of a sense's events in a window, those that say something about what was meant.
 
     A hand's movement is an event with a span; how the hand was held meanwhile, and whenever it is on its way
     (``metadata`` says ``moving``), means nothing: who swipes with an open hand does not say stop. A command that
-    nobody was called for (``aside``) is a word in a conversation.
+    nobody was called for (``aside``) is a word in a conversation, and one that is among the words ``said`` is part of
+    that sentence: who says "stop the music" does not say stop.
     """
     movements = [e for e in events if e.modality is Modality.GESTURE and e.span_ns > 0 and e.label]
-    return movements or [e for e in events if _ASIDE.isdisjoint(e.metadata)]
+    heard = [e for e in events if _ASIDE.isdisjoint(e.metadata)]
+    return movements or [e for e in heard if e.modality is not Modality.AUDIO or e.label not in said]
 
 
 def label(slot: Slot, vocabulary: Vocabulary) -> str | None:

@@ -317,3 +317,9 @@ labels = { gesture = { swipe_left = 0.9 } }
 
     assert symbol.concept == "next"
     assert share(symbol, G).label == "swipe_left"
+
+
+def test_a_command_that_is_part_of_a_sentence_is_not_heard_by_itself() -> None:
+    assert understood(seen(A, "stop"), said("stop the music")).concept == "music_stop"
+    assert understood(seen(A, "stop"), said("next")).abstained is Reason.CONFLICT
+    assert understood(seen(A, "stop"), stale=(said("stop the music", ago_ms=900),)).concept == "stop"

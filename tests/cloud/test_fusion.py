@@ -129,6 +129,17 @@ def test_hearts_speech_and_wake_words_never_override_a_command(understood: Under
     assert share(together, lower.modality).contribution == share(together, lower.modality).attention == 0
 
 
+@pytest.mark.parametrize("word", ["okay_nabu", "hey_jarvis"])
+def test_a_wake_word_is_heard_amid_the_speech_it_is_said_in(understood: Understand, word: str) -> None:
+    speech = [seen(A, "speech", ago_ms=ago) for ago in (450, 300, 150)]
+
+    assert understood(*speech, seen(A, word, ago_ms=100)).concept == "wake"
+
+
+def test_a_command_that_is_part_of_a_sentence_is_not_heard_by_itself(understood: Understand) -> None:
+    assert understood(seen(A, "stop"), said("stop the music")).concept == "music_stop"
+
+
 # --- when it abstains ------------------------------------------------------------------
 
 

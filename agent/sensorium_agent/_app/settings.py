@@ -339,6 +339,9 @@ def deciding(settings: Settings) -> Settings:
     return Settings(
         device=Device(name=settings.device_name),
         camera=settings.camera and msgspec.structs.replace(settings.camera, source="recorded"),
+        microphone=settings.microphone and msgspec.structs.replace(settings.microphone, source="recorded"),
+        touch=settings.touch and msgspec.structs.replace(settings.touch, source="recorded", strokes=""),
+        pulse=settings.pulse and msgspec.structs.replace(settings.pulse, source="recorded"),
         windows=settings.windows,
         fusion=msgspec.structs.replace(settings.fusion, concepts=""),
     )
