@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sensorium.clock import Clock, DeviceClock, ManualClock
+from sensorium.concepts import Vocabulary
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality
 from sensorium.lines import encoded, status_line, writer
@@ -21,6 +22,7 @@ from sensorium.settings import SettingsError
 from sensorium_agent._app import compose, daemon
 from sensorium_agent._app.clock_watch import watch_clocks
 from sensorium_agent._app.cloud_link import CloudLink
+from sensorium_agent._app.compose import Parts
 from sensorium_agent._app.line_writer import LineWriter
 from sensorium_agent._app.listeners import Following, LineListener, LogListener, TelemetryListener
 from sensorium_agent._app.models.watch import watch_models
@@ -125,28 +127,63 @@ async def _run(
     companion: Companion | None = None,
 ) -> None:
     """Run the sensors that ``sensors_from`` gives for the moment when everything is ready."""
-    listeners: list[Listener] = [lines, LogListener()]
     vocabulary = compose.vocabulary(settings)
-    telemetry = _telemetry(settings, [concept.name for concept in vocabulary])
-    if telemetry is not None:
-        listeners.append(TelemetryListener(telemetry))
-    tracing = _tracing(settings, clock)
-    if tracing is not None:
-        listeners.append(tracing)
-    actor = compose.actor(settings, vocabulary, telemetry)
-    if actor is not None:
-        listeners.append(actor)
-    if recorder is not None:
-        listeners.append(recorder)
     lines.session = str(uuid.uuid4())
-    everyone = Following(listeners, vocabulary, lines.session)
-    link = CloudLink.of(settings, everyone, live=True)
-    offer = link.offer if link else None
-    remote = settings.remote_modalities if companion else ()
-    parts = compose.assemble(
-        settings, modalities, lines.session, clock=clock, listener=everyone, offer=offer, remote=remote
-    )
-    told = [m for m in Modality if m in {*modalities, *remote}]
+    with _audience(settings, vocabulary, clock, lines) as listeners:
+        everyone = Following([*listeners, *([recorder] if recorder else [])], vocabulary, lines.session)
+        link = CloudLink.of(settings, everyone, live=True)
+        offer = link.offer if link else None
+        remote = settings.remote_modalities if companion else ()
+        parts = compose.assemble(
+            settings, modalities, lines.session, clock=clock, listener=everyone, offer=offer, remote=remote
+        )
+        told = [m for m in Modality if m in {*modalities, *remote}]
+        start_ns = clock.now_ns()
+        parts.aligner.start(start_ns)
+        sensors = [*sensors_from(start_ns), *([companion] if companion else [])]
+        if recorder is not None:
+            recorder.begin(compose.session(settings, told, lines.session, start_ns=start_ns, clock=clock), clock)
+        everyone.on_status("start", start_ns=start_ns, modalities=told, runs_on=compose.shelf(settings).runs_on())
+        on_turn = recorder.on_turn if recorder else unheard
+        try:
+            async with (
+                watch_clocks(clock, everyone),
+                _open_to(settings, companion, clock, everyone),
+                _following_changes(settings, parts, modalities, everyone, link),
+            ):
+                pipeline = (sensors, parts.lanes, parts.aligner, parts.answerer)
+                await daemon.run(*pipeline, clock=clock, listener=everyone, stop=stop, link=link, on_turn=on_turn)
+        finally:
+            everyone.finish()
+            everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
+            if recorder is not None:
+                await asyncio.to_thread(recorder.end)
+
+
+@contextlib.contextmanager
+def _audience(
+    settings: Settings, vocabulary: Vocabulary, clock: Clock, lines: LineListener
+) -> Iterator[list[Listener]]:
+    """Everybody the settings want to be told, for as long as the agent runs."""
+    telemetry = _telemetry(settings, [concept.name for concept in vocabulary])
+    tracing = _tracing(settings, clock)
+    actor = compose.actor(settings, vocabulary, telemetry)
+    with contextlib.ExitStack() as stack:
+        listeners: list[Listener] = [lines, LogListener()]
+        if telemetry is not None:
+            listeners.append(TelemetryListener(stack.enter_context(telemetry)))
+        if actor is not None:
+            listeners.append(stack.enter_context(actor))
+        if tracing is not None:
+            listeners.append(stack.enter_context(tracing))
+        yield listeners
+
+
+@contextlib.asynccontextmanager
+async def _following_changes(
+    settings: Settings, parts: Parts, modalities: Sequence[Modality], everyone: Following, link: CloudLink | None
+) -> AsyncIterator[None]:
+    """Take up other versions of models, and what the user teaches, while the agent runs."""
 
     def changed(change: Change) -> None:
         parts.answerer.use(compose.models_of(modalities))
@@ -158,37 +195,11 @@ async def _run(
             link.learn()
         everyone.on_status("taught", signs=[sign.name for sign in board.signs])
 
-    start_ns = clock.now_ns()
-    parts.aligner.start(start_ns)
-    sensors = [*sensors_from(start_ns), *([companion] if companion else [])]
-    if recorder is not None:
-        recorder.begin(compose.session(settings, told, lines.session, start_ns=start_ns, clock=clock), clock)
-    with telemetry or contextlib.nullcontext(), actor or contextlib.nullcontext(), tracing or contextlib.nullcontext():
-        runs_on = compose.shelf(settings).runs_on()
-        everyone.on_status("start", start_ns=start_ns, modalities=told, runs_on=runs_on)
-        try:
-            async with (
-                watch_clocks(clock, everyone),
-                _open_to(settings, companion, clock, everyone),
-                watch_models(compose.shelf(settings), changed),
-                watch_taught((settings.taught_file, settings.strokes_file), learn),
-            ):
-                await daemon.run(
-                    sensors,
-                    parts.lanes,
-                    parts.aligner,
-                    parts.answerer,
-                    clock=clock,
-                    listener=everyone,
-                    stop=stop,
-                    link=link,
-                    on_turn=recorder.on_turn if recorder else unheard,
-                )
-        finally:
-            everyone.finish()
-            everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
-            if recorder is not None:
-                await asyncio.to_thread(recorder.end)
+    async with (
+        watch_models(compose.shelf(settings), changed),
+        watch_taught((settings.taught_file, settings.strokes_file), learn),
+    ):
+        yield
 
 
 @contextlib.asynccontextmanager
