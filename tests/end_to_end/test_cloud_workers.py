@@ -106,6 +106,15 @@ def test_all_of_them_stop_when_told_to() -> None:
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
 
+def test_workers_do_not_outlive_a_parent_that_was_killed() -> None:
+    with service("--workers", "2") as (process, _):
+        workers = children(process.pid)
+        process.kill()
+
+    assert len(workers) == 2
+    until(lambda: not [pid for pid in workers if Path(f"/proc/{pid}").exists()], within_s=30)
+
+
 def test_a_port_that_somebody_else_uses_is_not_shared() -> None:
     with service() as (_, address):
         port = address.rpartition(":")[2]

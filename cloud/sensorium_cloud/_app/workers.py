@@ -13,10 +13,11 @@ import os
 import signal
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing import connection, get_context
+from multiprocessing import connection, get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -255,6 +256,7 @@ def _stop_signals() -> Iterator[socket.socket]:
 def _work(settings: Settings, says: Connection, log_level: str) -> None:
     """A worker's life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of us; the parent passes it on in order
+    threading.Thread(target=_end_with_the_parent, name="parent", daemon=True).start()
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         engines = load_engines(settings)
@@ -263,3 +265,11 @@ def _work(settings: Settings, says: Connection, log_level: str) -> None:
     except SensoriumError as error:
         says.send((False, str(error)))
         raise SystemExit(1) from None
+
+
+def _end_with_the_parent() -> None:
+    """A parent that was killed cannot tell us to stop; nobody would ever stop us."""
+    parent = parent_process()
+    assert parent is not None, "workers are started by `_Crew`"
+    connection.wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
