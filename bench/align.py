@@ -36,8 +36,8 @@ from traces import (
 
 from sensorium.align import Aligner, Windower
 from sensorium.event import Event, Modality
-from sensorium.pair import PairAligner
-from sensorium.run import Run
+from sensorium.windowing.pair import PairAligner
+from sensorium.windowing.run import Run
 
 SECONDS = 300.0
 CAPS_MS = (50, 75, 100, 150, 200, 250, 300, 400, 500, 600, 700, 800)

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sensorium.probe_clock import Probe
-from sensorium.remote_clock import RemoteClock, SourceClock
+from sensorium.clock_sync.probe_clock import Probe
+from sensorium.clock_sync.remote_clock import RemoteClock, SourceClock
 
 SECONDS = 600.0
 MS = 1_000_000

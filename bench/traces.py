@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sensorium.clock_sync.probe_clock import Probe
+from sensorium.clock_sync.remote_clock import RemoteClock, SourceClock
 from sensorium.event import Modality
-from sensorium.probe_clock import Probe
-from sensorium.remote_clock import RemoteClock, SourceClock
 
 MS = 1_000_000
 WINDOW_NS = 500 * MS

@@ -1,9 +1,9 @@
 """Several devices in one session: what one of them saw counts in the windows of another, by when it happened.
 
 Each device has windows and a clock of its own. How the clocks differ is told by its quickest messages
-(`sensorium.one_way`), and a window takes in what others have reported for its own span, or for shortly before it,
-where it has nothing of that sense itself. A window is fused once, when it comes: what is reported later counts in
-the later ones. Pure: told the time.
+(`sensorium.clock_sync.one_way`), and a window takes in what others have reported for its own span, or for shortly
+before it, where it has nothing of that sense itself. A window is fused once, when it comes: what is reported later
+counts in the later ones. Pure: told the time.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
+from sensorium.clock_sync.one_way import OneWayClock
 from sensorium.event import Event, Modality
 from sensorium.limits import EVENTS_PER_SLOT
-from sensorium.one_way import OneWayClock
 from sensorium.window import Presence, Slot, Window
 
 K = TypeVar("K", bound=Hashable)

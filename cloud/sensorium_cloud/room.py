@@ -14,10 +14,10 @@ from msgspec import Meta
 
 from sensorium import limits
 from sensorium.align import Aligner
+from sensorium.clock_sync.probe_clock import Probe
+from sensorium.clock_sync.remote_clock import RemoteClock, SourceClock
 from sensorium.errors import FieldError
 from sensorium.event import DType, Event, EventStream, Modality, Tensor
-from sensorium.probe_clock import Probe
-from sensorium.remote_clock import RemoteClock, SourceClock
 from sensorium.window import Window
 
 _MS: Final = 1_000_000

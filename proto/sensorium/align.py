@@ -3,7 +3,7 @@
 Pure and deterministic: the aligner holds no clock and does no I/O. It is told the time with every
 call, and the same calls give the same windows. When a window closes:
 
-- as soon as every active source has been heard up to the window's end (`sensorium.watermark` says what that
+- as soon as every active source has been heard up to the window's end (`sensorium.windowing.watermark` says what that
   means). Only what a source usually takes is waited for; a source that has shown no sign for ``idle_ns``,
   and a person who types when they like, hold nothing up;
 - else ``cap_ns`` after its end, whatever is missing.
@@ -23,12 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium.event import Event, Modality
-from sensorium.intake import Counts, Intake
 from sensorium.limits import EVENTS_PER_SLOT
-from sensorium.run import Gathered, Int64s, Places, Run
-from sensorium.slots import SlotMaker
-from sensorium.watermark import Wait
 from sensorium.window import Window
+from sensorium.windowing.intake import Counts, Intake
+from sensorium.windowing.run import Gathered, Int64s, Places, Run
+from sensorium.windowing.slots import SlotMaker
+from sensorium.windowing.watermark import Wait
 
 _MS: Final = 1_000_000
 _SKIP: Final = 240

@@ -6,9 +6,9 @@ import pytest
 
 from sensorium.align import Aligner, Windower
 from sensorium.event import Event, Modality
-from sensorium.pair import PairAligner
-from sensorium.session_window import SessionAligner
 from sensorium.settings import SettingsError
+from sensorium.windowing.pair import PairAligner
+from sensorium.windowing.session_window import SessionAligner
 from sensorium_agent._app import compose
 from sensorium_agent._app.settings import Windows
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from sensorium.align import Aligner
 from sensorium.event import Event, Modality
-from sensorium.intake import OTHERS, STREAMS
 from sensorium.window import Presence, Window
+from sensorium.windowing.intake import OTHERS, STREAMS
 
 MS = 1_000_000
 SESSION = "s"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from sensorium.align import Aligner
 from sensorium.event import Event, Modality
-from sensorium.run import LONGEST_RUN, Run, RunEvents
 from sensorium.window import Window
+from sensorium.windowing.run import LONGEST_RUN, Run, RunEvents
 from sensorium.wire import window_from_proto, window_to_proto
 
 MS = 1_000_000

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensorium.event import Event, Modality
-from sensorium.pair import PairAligner
-from sensorium.run import Run
-from sensorium.track import HELD, Track
 from sensorium.window import Presence, Window
+from sensorium.windowing.pair import PairAligner
+from sensorium.windowing.run import Run
+from sensorium.windowing.track import HELD, Track
 
 MS = 1_000_000
 SESSION = "s"

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensorium.dejitter import Dejitter
-from sensorium.one_way import OneWayClock
-from sensorium.probe_clock import Probe, ProbeClock
-from sensorium.remote_clock import Dated, RemoteClock, SourceClock
+from sensorium.clock_sync.dejitter import Dejitter
+from sensorium.clock_sync.one_way import OneWayClock
+from sensorium.clock_sync.probe_clock import Probe, ProbeClock
+from sensorium.clock_sync.remote_clock import Dated, RemoteClock, SourceClock
 
 MS = 1_000_000
 S = 1000 * MS

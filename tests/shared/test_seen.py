@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensorium.seen import REMEMBERED, Seen
+from sensorium.windowing.seen import REMEMBERED, Seen
 
 S = 1_000_000_000
 

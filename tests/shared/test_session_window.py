@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensorium.event import Event, Modality
-from sensorium.run import Run
-from sensorium.session_window import SessionAligner
 from sensorium.window import Presence, Window
+from sensorium.windowing.run import Run
+from sensorium.windowing.session_window import SessionAligner
 
 MS = 1_000_000
 SESSION = "s"

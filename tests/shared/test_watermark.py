@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from sensorium.watermark import Habits, Promise, Wait
+from sensorium.windowing.watermark import Habits, Promise, Wait
 
 MS = 1_000_000
 CAP_MS = 300

@@ -16,11 +16,11 @@ from sensorium.assemble import Thresholds
 from sensorium.clock import Clock, DeviceClock, read_wall
 from sensorium.concepts import Concept, Vocabulary
 from sensorium.event import Modality
-from sensorium.pair import PairAligner
-from sensorium.session_window import SessionAligner
 from sensorium.settings import SettingsError
 from sensorium.symbol import ModelRef
 from sensorium.window import Window
+from sensorium.windowing.pair import PairAligner
+from sensorium.windowing.session_window import SessionAligner
 from sensorium_agent._app.settings import Settings, Windows, deciding
 from sensorium_agent.answer import Answerer, Identity, Listener
 from sensorium_agent.capture.sensor import Sensor

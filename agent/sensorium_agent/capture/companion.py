@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sensorium.clock import Clock
+from sensorium.clock_sync.probe_clock import Probe
+from sensorium.clock_sync.remote_clock import RemoteClock, SourceClock
 from sensorium.delivery import INVALID_ARGUMENT
 from sensorium.device import ClockAnswer, ClockQuestion, ConnectRefusal, Introduction, Reading, Receipt, Request, Source
 from sensorium.errors import FieldError
 from sensorium.event import Conductance, Intervals, Labelled, Modality, Pulse, Sample, Text, Touch
-from sensorium.probe_clock import Probe
-from sensorium.remote_clock import RemoteClock, SourceClock
 from sensorium_agent.capture.sensor import Handoff
 
 _MS: Final = 1_000_000

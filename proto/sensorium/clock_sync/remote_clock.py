@@ -15,9 +15,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from sensorium.dejitter import Dejitter, Placed
-from sensorium.one_way import OneWayClock
-from sensorium.probe_clock import Probe, ProbeClock
+from sensorium.clock_sync.dejitter import Dejitter, Placed
+from sensorium.clock_sync.one_way import OneWayClock
+from sensorium.clock_sync.probe_clock import Probe, ProbeClock
 
 _MS: Final = 1_000_000
 _DOUBT_NS: Final = 10_000 * _MS

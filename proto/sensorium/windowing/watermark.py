@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from sensorium.run import Int64s
+from sensorium.windowing.run import Int64s
 
 QUANTILE: Final = 0.99
 """How many of its recent delays a stream is waited for; the rest amends."""

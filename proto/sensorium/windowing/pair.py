@@ -18,12 +18,12 @@ from itertools import chain
 from typing import Final
 
 from sensorium.event import Event, Modality
-from sensorium.intake import Counts, Intake
 from sensorium.limits import EVENTS_PER_SLOT
-from sensorium.run import Places, Ref, Run, event_of
-from sensorium.track import HELD, Track
-from sensorium.watermark import awaited_until_ns
 from sensorium.window import Presence, Slot, Window
+from sensorium.windowing.intake import Counts, Intake
+from sensorium.windowing.run import Places, Ref, Run, event_of
+from sensorium.windowing.track import HELD, Track
+from sensorium.windowing.watermark import awaited_until_ns
 
 _MS: Final = 1_000_000
 _SURE: Final = 0.45

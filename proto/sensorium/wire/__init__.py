@@ -7,7 +7,7 @@ right, so that whoever gets a dataclass from here need not look twice.
 
 from __future__ import annotations
 
-from sensorium._wire_delivery import (
+from sensorium.wire._delivery import (
     batch_from_proto,
     batch_to_proto,
     hello_from_proto,
@@ -23,13 +23,13 @@ from sensorium._wire_delivery import (
     welcome_from_proto,
     welcome_to_proto,
 )
-from sensorium._wire_device import (
+from sensorium.wire._device import (
     connect_request_from_proto,
     connect_request_to_proto,
     connect_response_from_proto,
     connect_response_to_proto,
 )
-from sensorium._wire_event import (
+from sensorium.wire._event import (
     event_from_proto,
     event_to_proto,
     media_from_proto,
@@ -37,8 +37,8 @@ from sensorium._wire_event import (
     tensor_from_proto,
     tensor_to_proto,
 )
-from sensorium._wire_symbol import symbol_from_proto, symbol_to_proto
-from sensorium._wire_window import canonical_bytes, content_hash, window_from_proto, window_to_proto
+from sensorium.wire._symbol import symbol_from_proto, symbol_to_proto
+from sensorium.wire._window import canonical_bytes, content_hash, window_from_proto, window_to_proto
 
 __all__ = [
     "batch_from_proto",

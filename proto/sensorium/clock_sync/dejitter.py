@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from sensorium.line_filter import LineFilter
+from sensorium.clock_sync.line_filter import LineFilter
 
 _S: Final = 1_000_000_000
 _FIRST_NOISE_NS: Final = 3_000_000.0

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sensorium.run import Int64s
+from sensorium.windowing.run import Int64s
 
 REMEMBERED: Final = 4096
 """Events of a stream that are remembered; a power of two."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 
-from sensorium._wire_checks import at_most, each, member, name, text
-from sensorium._wire_event import MODALITY, MODALITY_NUMBER
 from sensorium.concepts import NAME, Concept
 from sensorium.errors import FieldError
 from sensorium.event import Modality
 from sensorium.limits import TAUGHT_CONCEPTS, TAUGHT_LABELS, TAUGHT_PARAPHRASES, TEXT_BYTES
 from sensorium.v1 import fusion_pb2 as pb
+from sensorium.wire._checks import at_most, each, member, name, text
+from sensorium.wire._event import MODALITY, MODALITY_NUMBER
 
 
 def concept_to_proto(concept: Concept) -> pb.TaughtConcept:

@@ -21,12 +21,12 @@ from typing import Final
 import numpy as np
 
 from sensorium.event import Event, Modality
-from sensorium.intake import Counts, Intake
 from sensorium.limits import EVENTS_PER_SLOT
-from sensorium.run import Gathered, Places, Run, by_time, event_of
-from sensorium.slots import SlotMaker
-from sensorium.watermark import Wait
 from sensorium.window import Presence, Slot, Window
+from sensorium.windowing.intake import Counts, Intake
+from sensorium.windowing.run import Gathered, Places, Run, by_time, event_of
+from sensorium.windowing.slots import SlotMaker
+from sensorium.windowing.watermark import Wait
 
 _MS: Final = 1_000_000
 _HELD: Final = 4096

@@ -9,22 +9,6 @@ from typing import Any, Final
 import numpy as np
 
 from sensorium import limits
-from sensorium._wire_checks import (
-    at_least,
-    at_most,
-    each,
-    finite,
-    inverse,
-    label,
-    member,
-    name,
-    numbers,
-    part,
-    text,
-    unit,
-    within,
-)
-from sensorium._wire_event import MODALITY, MODALITY_NUMBER
 from sensorium.device import (
     Acceptance,
     ClockAnswer,
@@ -41,6 +25,22 @@ from sensorium.errors import FieldError
 from sensorium.event import Conductance, Intervals, Labelled, Pulse, Text, Touch, TouchPhase
 from sensorium.v1 import device_pb2 as pb
 from sensorium.v1 import recording_pb2
+from sensorium.wire._checks import (
+    at_least,
+    at_most,
+    each,
+    finite,
+    inverse,
+    label,
+    member,
+    name,
+    numbers,
+    part,
+    text,
+    unit,
+    within,
+)
+from sensorium.wire._event import MODALITY, MODALITY_NUMBER
 
 _PHASE_NUMBER = numbers("TOUCH_PHASE", TouchPhase, recording_pb2.TouchPhase)
 _PHASE = inverse(_PHASE_NUMBER)

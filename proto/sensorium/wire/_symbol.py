@@ -6,7 +6,21 @@ import re
 from functools import lru_cache
 
 from sensorium import limits
-from sensorium._wire_checks import (
+from sensorium.errors import FieldError
+from sensorium.symbol import (
+    Entropy,
+    Evidence,
+    Hypothesis,
+    ModelRef,
+    Provenance,
+    Reason,
+    Revision,
+    Share,
+    Stage,
+    Symbol,
+)
+from sensorium.v1 import symbol_pb2 as pb
+from sensorium.wire._checks import (
     after,
     at_least,
     at_most,
@@ -22,22 +36,8 @@ from sensorium._wire_checks import (
     unique,
     unit,
 )
-from sensorium._wire_event import MODALITY, MODALITY_NUMBER
-from sensorium._wire_window import PRESENCE, PRESENCE_NUMBER
-from sensorium.errors import FieldError
-from sensorium.symbol import (
-    Entropy,
-    Evidence,
-    Hypothesis,
-    ModelRef,
-    Provenance,
-    Reason,
-    Revision,
-    Share,
-    Stage,
-    Symbol,
-)
-from sensorium.v1 import symbol_pb2 as pb
+from sensorium.wire._event import MODALITY, MODALITY_NUMBER
+from sensorium.wire._window import PRESENCE, PRESENCE_NUMBER
 
 _REVISION_NUMBER = numbers("REVISION", Revision, pb.Revision)
 _REVISION = inverse(_REVISION_NUMBER)

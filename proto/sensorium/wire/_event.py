@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium import limits
-from sensorium._wire_checks import at_least, at_most, inverse, label, member, name, numbers, text, unit, within
 from sensorium.errors import FieldError
 from sensorium.event import NOTHING, DType, Event, Media, Modality, Tensor
 from sensorium.v1 import event_pb2 as pb
+from sensorium.wire._checks import at_least, at_most, inverse, label, member, name, numbers, text, unit, within
 
 MODALITY_NUMBER = numbers("MODALITY", Modality, pb.Modality)
 MODALITY = inverse(MODALITY_NUMBER)

@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sensorium.line_filter import LineFilter
+from sensorium.clock_sync.line_filter import LineFilter
 
 _S: Final = 1_000_000_000
 _BURST_NS: Final = _S // 2

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from sensorium.event import Event, Modality
-from sensorium.run import Gathered, RunEvents
 from sensorium.window import Presence, Slot
+from sensorium.windowing.run import Gathered, RunEvents
 
 Inside = Mapping[Modality, Gathered]
 _Ordered = dict[Modality, Sequence[Event]]

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 
 from sensorium.event import Event, Modality
-from sensorium.run import Places, Run
-from sensorium.seen import Seen
-from sensorium.watermark import Habits, Holder, Promise, Wait
+from sensorium.windowing.run import Places, Run
+from sensorium.windowing.seen import Seen
+from sensorium.windowing.watermark import Habits, Holder, Promise, Wait
 
 STREAMS: Final = 256
 """Streams whose habits and numbers are remembered; a quarter, the longest silent, gives way to new ones."""
@@ -57,7 +57,7 @@ class Intake:
         modalities: those that are taken.
         cap_ns: how long a window may wait for anything.
         idle_ns: after this much silence a source holds nothing up.
-        sporadic: modalities that speak when they like; see `sensorium.watermark.Habits`.
+        sporadic: modalities that speak when they like; see `sensorium.windowing.watermark.Habits`.
     """
 
     def __init__(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hashlib import blake2b
 
 from sensorium import limits
-from sensorium._wire_checks import after, at_least, at_most, each, inverse, label, member, name, numbers, unique
-from sensorium._wire_event import MODALITY, MODALITY_NUMBER, event_from_proto, event_to_proto
 from sensorium.errors import FieldError
 from sensorium.v1 import window_pb2 as pb
 from sensorium.window import Presence, Slot, Window
+from sensorium.wire._checks import after, at_least, at_most, each, inverse, label, member, name, numbers, unique
+from sensorium.wire._event import MODALITY, MODALITY_NUMBER, event_from_proto, event_to_proto
 
 PRESENCE_NUMBER = numbers("PRESENCE", Presence, pb.Presence)
 PRESENCE = inverse(PRESENCE_NUMBER)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from sensorium.event import Event
-from sensorium.run import Places, Ref, Run
+from sensorium.windowing.run import Places, Ref, Run
 
 HELD: Final = 16_384
 """Events that are held; what does not fit is refused."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sensorium._wire_checks import at_least, at_most, each, label, name, part, text
-from sensorium._wire_concept import concept_to_proto, taught_from_proto
-from sensorium._wire_symbol import symbol_from_proto, symbol_to_proto
-from sensorium._wire_window import message_hash, window_from_proto, window_to_proto
 from sensorium.delivery import Ack, Hello, Refusal, Request, Response, SequencedSymbol, SequencedWindow, Welcome
 from sensorium.errors import FieldError
 from sensorium.limits import WINDOWS_PER_MESSAGE
 from sensorium.symbol import Symbol
 from sensorium.v1 import fusion_pb2 as pb
 from sensorium.window import Window
+from sensorium.wire._checks import at_least, at_most, each, label, name, part, text
+from sensorium.wire._concept import concept_to_proto, taught_from_proto
+from sensorium.wire._symbol import symbol_from_proto, symbol_to_proto
+from sensorium.wire._window import message_hash, window_from_proto, window_to_proto
 
 _STATUS_CODES = range(1, 17)
 """Every gRPC status but OK."""
