@@ -100,6 +100,15 @@ def test_a_late_event_between_two_sessions_joins_them_and_withdraws_the_second()
     assert [e.sequence for e in joined.slot(Modality.GESTURE).events] == [0, 80, 150]
 
 
+def test_a_swallowed_session_that_is_cut_off_again_has_its_events_back() -> None:
+    aligner, given_out = an_aligner(lateness_ns=20_000 * MS), []
+    for at in (0, 387, 150, 329, 240, 53):
+        given_out += pushed(aligner, at, now_ms=1500)
+
+    assert latest(given_out) == [[0, 53, 150, 240, 329], [387]]
+    assert [w.revision for w in given_out if w.index == 387 * MS] == [0, 1, 2, 3]
+
+
 def test_counts_what_comes_too_late() -> None:
     aligner = an_aligner(lateness_ns=200 * MS)
     pushed(aligner, 0, now_ms=10)

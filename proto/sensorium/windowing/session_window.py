@@ -229,6 +229,7 @@ class SessionAligner:
         for session in new:
             if session.window is None and session.start_ns in self._swallowed:
                 session.window = self._swallowed.pop(session.start_ns)
+                session.late |= session.inside.keys()
                 self._changed[session.index] = session
         self._sessions[first:stop] = new
         self._waiting = [session for session in self._sessions if session.window is None]
