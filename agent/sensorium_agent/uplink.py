@@ -15,35 +15,31 @@ from dataclasses import dataclass
 from typing import Any, Final, ParamSpec, TypeVar
 
 import grpc
-from google.protobuf.message import DecodeError
 
 from sensorium import wire
 from sensorium.clock import Clock, read_wall
 from sensorium.concepts import Concept
 from sensorium.delivery import Ack, Hello, Refusal, Response, SequencedSymbol, Welcome
-from sensorium.errors import FieldError
 from sensorium.event import Modality
 from sensorium.symbol import Symbol
 from sensorium.v1 import event_pb2, fusion_pb2, window_pb2
 from sensorium.window import Window
 from sensorium_agent import delivery
-from sensorium_agent.channel import Trouble, explain, open_channel
+from sensorium_agent.channel import Trouble
 from sensorium_agent.delivery import Delivery, Item
+from sensorium_agent.fuse_stream import DownError, FuseStream, Traffic, first_down, nonsense, open_stream
 from sensorium_agent.spool.log import Counts as SpoolCounts
 from sensorium_agent.spool.log import Record, Spool, SpoolError
 from sensorium_agent.spool.worker import GROUP_BYTES, SpoolWorker, fitting
 
 log = logging.getLogger(__name__)
 
-METHOD: Final = "/sensorium.v1.FusionService/Fuse"
 _WINDOW: Final = 1
 """`Record.kind` of a sensorium.v1.Window."""
 _WELCOME_S: Final = 10.0
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_Call = Any
-"""grpc.aio's stream-stream call; its stubs know only the one of the synchronous API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +71,6 @@ class Stats:
     spool: SpoolCounts
 
 
-class _DownError(Exception):
-    """The stream is of no more use."""
-
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(trouble.text)
-        self.trouble = trouble
-
-
 class Uplink:
     """Sends windows to the fusion service at ``target``; to be made and used inside one event loop.
 
@@ -99,6 +87,8 @@ class Uplink:
         taught: asked before each greeting for what this device was taught.
         ttl_s: how long a window is worth sending, 0 for ever.
         patience_s: how long an answer may take before the stream counts as dead.
+        answer_ms: how long a window's answer is of use; the service refuses at once what would take longer, and it is
+            sent again later. 0: as long as the service likes.
         backoff_s: shortest and longest wait before a reconnect.
     """
 
@@ -117,12 +107,13 @@ class Uplink:
         taught: Callable[[], tuple[Concept, ...]] = tuple,
         ttl_s: int = 24 * 3600,
         patience_s: float = 20.0,
+        answer_ms: int = 0,
         backoff_s: tuple[float, float] = (0.5, 30.0),
     ) -> None:
         self._target, self._credentials, self._spool, self._clock = target, credentials, spool, clock
         self._device_id, self._boot_id, self._software = device_id, boot_id, software
         self._on_symbol, self._on_link, self._taught = on_symbol, on_link, taught
-        self._ttl_s, self._patience_s = ttl_s, patience_s
+        self._ttl_s, self._patience_s, self._answer_ms = ttl_s, patience_s, answer_ms
         self._delivery = Delivery(
             acknowledged=spool.acknowledged,
             stored=spool.last,
@@ -142,7 +133,7 @@ class Uplink:
         self._trouble: Trouble | None = None
         self._refused_field: str | None = None
         self._message_bytes = GROUP_BYTES
-        self._sent, self._received = 0, 0
+        self._traffic = Traffic()
         self._by_modality: Counter[Modality] = Counter()
 
     @property
@@ -152,8 +143,8 @@ class Uplink:
         return Stats(
             up=self._up,
             trouble="" if self._up or self._trouble is None else self._trouble.text,
-            bytes_sent=self._sent,
-            bytes_received=self._received,
+            bytes_sent=self._traffic.sent,
+            bytes_received=self._traffic.received,
             bytes_by_modality=dict(self._by_modality),
             in_flight=self._delivery.in_flight,
             spooled=self._spool.pending,
@@ -180,7 +171,7 @@ class Uplink:
         try:
             return await self._worker.call(function, *args, **kwargs)
         except SpoolError as error:
-            raise _DownError(Trouble("spool", str(error))) from error
+            raise DownError(Trouble("spool", str(error))) from error
 
     # --- from stream to stream ---------------------------------------------------------------
 
@@ -216,21 +207,18 @@ class Uplink:
     async def _one_stream(self) -> Trouble | None:
         """Deliver over one stream until it fails (why) or everything is delivered and we close (None)."""
         trouble: Trouble | None = None
-        async with open_channel(self._target, self._credentials) as channel:
-            call = _raw_stream(channel)
+        async with open_stream(self._target, self._credentials, self._patience_s, self._traffic) as stream:
             try:
-                await self._greet(call)
+                await self._greet(stream)
                 async with asyncio.TaskGroup() as group:
-                    listening = group.create_task(self._listen(call))
-                    await self._send(call)
+                    listening = group.create_task(self._listen(stream))
+                    await self._send(stream)
                     listening.cancel()
-            except* _DownError as down:
-                trouble = _first(down).trouble
-            finally:
-                call.cancel()
+            except* DownError as down:
+                trouble = first_down(down).trouble
         return trouble
 
-    async def _greet(self, call: _Call) -> None:
+    async def _greet(self, stream: FuseStream) -> None:
         wall = read_wall(self._clock)
         hello = Hello(
             device_id=self._device_id,
@@ -241,17 +229,17 @@ class Uplink:
             software=self._software,
             taught=self._taught(),
         )
-        await self._write(call, wire.request_to_proto(hello))
+        await stream.write(wire.request_to_proto(hello))
         try:
             async with asyncio.timeout(min(_WELCOME_S, self._patience_s)):
-                welcome = await self._read(call)
+                welcome = await stream.read()
         except TimeoutError:
-            raise self._silent() from None
+            raise stream.silent() from None
         if not isinstance(welcome, Welcome):
-            raise self._nonsense("no Welcome after Hello")
+            raise nonsense(self._target, "no Welcome after Hello")
         if not self._delivery.welcome(welcome, self._clock.now_ns()):
             text = f"the cloud holds window {welcome.resume_after}, the spool ends at {self._spool.last}"
-            raise _DownError(Trouble("old spool", f"{text}: it is an old copy; remove the spool's directory"))
+            raise DownError(Trouble("old spool", f"{text}: it is an old copy; remove the spool's directory"))
         self._message_bytes = min(welcome.max_message_bytes, GROUP_BYTES)
         self._say_up(welcome)
 
@@ -273,12 +261,12 @@ class Uplink:
 
     # --- out ---------------------------------------------------------------------------------
 
-    async def _send(self, call: _Call) -> None:
+    async def _send(self, stream: FuseStream) -> None:
         """Send what may be sent until we close and everything is delivered, or the time for that is over."""
         while True:
             self._changed.clear()
             while (want := self._delivery.want(self._clock.now_ns())) is not None:
-                await self._send_wanted(call, want)
+                await self._send_wanted(stream, want)
             await self._in_worker(self._spool.acknowledge, forgotten := self._delivery.acknowledged)
             now_ns = self._clock.now_ns()
             # What was acknowledged while the spool was busy has yet to reach it.
@@ -286,10 +274,10 @@ class Uplink:
             if self._closing.is_set() and (done or now_ns >= self._deadline_ns):
                 return
             if self._delivery.overdue(now_ns):
-                raise self._silent()
+                raise stream.silent()
             if self._greeted_anew:
                 self._greeted_anew = False
-                raise _DownError(Trouble("taught", f"{self._target}: greeting it again, with what was taught"))
+                raise DownError(Trouble("taught", f"{self._target}: greeting it again, with what was taught"))
             await self._wait(self._changed, self._patience_left_s(now_ns))
 
     def _patience_left_s(self, now_ns: int) -> float | None:
@@ -298,7 +286,7 @@ class Uplink:
             due_ns = self._deadline_ns if due_ns is None else min(due_ns, self._deadline_ns)
         return None if due_ns is None else max(due_ns - now_ns, 0) / 1e9
 
-    async def _send_wanted(self, call: _Call, want: delivery.Want) -> None:
+    async def _send_wanted(self, stream: FuseStream, want: delivery.Want) -> None:
         now_ns = self._clock.now_ns()
         found = await self._in_worker(self._spool.read, want.after, want.limit, now_ns=now_ns)
         windows = {stored.sequence: window_pb2.Window.FromString(stored.payload) for stored in found}
@@ -307,8 +295,10 @@ class Uplink:
         ]
         sending = self._delivery.take(want, items, self._clock.now_ns())
         for part in _parts(items, set(sending), self._message_bytes):
-            batch = [fusion_pb2.SequencedWindow(sequence=n, window=windows[n]) for n in part]
-            await self._write(call, fusion_pb2.FuseRequest(windows=fusion_pb2.WindowBatch(windows=batch)))
+            batch = [
+                fusion_pb2.SequencedWindow(sequence=n, window=windows[n], patience_ms=self._answer_ms) for n in part
+            ]
+            await stream.write(fusion_pb2.FuseRequest(windows=fusion_pb2.WindowBatch(windows=batch)))
             self._attribute(windows[n] for n in part)
 
     def _attribute(self, windows: Iterator[window_pb2.Window]) -> None:
@@ -317,36 +307,12 @@ class Uplink:
                 name = event_pb2.Modality.Name(slot.modality).removeprefix("MODALITY_").lower()
                 self._by_modality[Modality(name)] += slot.ByteSize()
 
-    async def _write(self, call: _Call, message: fusion_pb2.FuseRequest) -> None:
-        data = message.SerializeToString()
-        try:
-            async with asyncio.timeout(self._patience_s):
-                await call.write(data)
-        except TimeoutError:
-            raise self._silent() from None
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-            raise await self._ended(call) from error
-        self._sent += len(data)
-
     # --- in ----------------------------------------------------------------------------------
 
-    async def _listen(self, call: _Call) -> None:
+    async def _listen(self, stream: FuseStream) -> None:
         while True:
-            self._hear(await self._read(call))
+            self._hear(await stream.read())
             self._changed.set()
-
-    async def _read(self, call: _Call) -> Response:
-        try:
-            data = await call.read()
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-            raise await self._ended(call) from error
-        if not isinstance(data, bytes):  # grpc.aio's mark for the end of a stream
-            raise await self._ended(call)
-        self._received += len(data)
-        try:
-            return wire.response_from_proto(fusion_pb2.FuseResponse.FromString(data))
-        except (DecodeError, FieldError) as error:
-            raise self._nonsense(str(error)) from error
 
     def _hear(self, response: Response) -> None:
         now_ns = self._clock.now_ns()
@@ -359,26 +325,14 @@ class Uplink:
             case Refusal():
                 self._hear_refusal(response, now_ns)
             case Welcome():
-                raise self._nonsense("a second Welcome")
+                raise nonsense(self._target, "a second Welcome")
 
     def _hear_refusal(self, refusal: Refusal, now_ns: int) -> None:
         level = logging.DEBUG if refusal.field == self._refused_field else logging.WARNING
         log.log(level, "uplink.refused code=%d field=%s reason=%s", refusal.code, refusal.field, refusal.reason)
         self._refused_field = refusal.field
         if not self._delivery.refusal(refusal, now_ns):
-            raise _DownError(Trouble("message refused", f"{self._target}: {refusal.field}: {refusal.reason}"))
-
-    # --- ends --------------------------------------------------------------------------------
-
-    async def _ended(self, call: _Call) -> _DownError:
-        return _DownError(explain(self._target, await call.code(), await call.details()))
-
-    def _silent(self) -> _DownError:
-        return _DownError(Trouble("silent", f"{self._target}: no answer for {self._patience_s:g} s; trying anew"))
-
-    def _nonsense(self, what: str) -> _DownError:
-        text = f"{self._target}: does not speak as a fusion service should ({what}); check its version"
-        return _DownError(Trouble("nonsense", text))
+            raise DownError(Trouble("message refused", f"{self._target}: {refusal.field}: {refusal.reason}"))
 
     @staticmethod
     async def _wait(event: asyncio.Event, timeout_s: float | None) -> None:
@@ -388,20 +342,6 @@ class Uplink:
                 await event.wait()
         except TimeoutError:
             pass
-
-
-def _raw_stream(channel: Any) -> _Call:
-    """A Fuse call that speaks bytes: so they can be counted, and what is not a message is ours to judge."""
-    return channel.stream_stream(METHOD)()
-
-
-def _first(group: BaseExceptionGroup[_DownError]) -> _DownError:
-    """One of a group's errors, however deep: each says why the stream ended."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, _DownError)
-    return error
 
 
 def _parts(items: Sequence[Item], sending: set[int], limit: int) -> Iterator[list[int]]:

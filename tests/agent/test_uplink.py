@@ -212,6 +212,19 @@ async def test_an_exhausted_cloud_gets_the_window_again(tmp_path: Path) -> None:
         assert cloud.streams == 1
 
 
+async def test_a_window_says_how_long_its_answer_is_of_use(tmp_path: Path) -> None:
+    said: list[int] = []
+
+    def refuse(one: SequencedWindow) -> None:
+        said.append(one.patience_ms)
+
+    async with FakeCloud(refuse=refuse) as cloud, a_device(tmp_path, cloud.target, answer_ms=250) as device:
+        await device.offer(1, 2)
+        await device.until(lambda: device.stats.spooled == 0)
+
+        assert said == [250, 250]
+
+
 async def test_messages_are_no_larger_than_the_cloud_takes(tmp_path: Path) -> None:
     size = len(b"".join(e.media.data for s in a_window().slots for e in s.events if e.media)) + 700
     async with FakeCloud(max_message_bytes=2 * size) as cloud, a_device(tmp_path, cloud.target) as device:

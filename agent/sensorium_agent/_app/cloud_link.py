@@ -42,7 +42,7 @@ class CloudLink:
         from sensorium_agent.channel import read_credentials
 
         self._settings = settings
-        self._target = cloud.target
+        self._cloud = cloud
         self._clock = clock
         self._listener = listener
         self._windows_boot_id = windows_boot_id
@@ -78,7 +78,7 @@ class CloudLink:
         self._spool = await asyncio.to_thread(Spool.open, directory, max_bytes=most, boot_id=boot_id())
         self._stack.callback(self._spool.close)
         self._uplink = Uplink(
-            self._target,
+            self._cloud.target,
             spool=self._spool,
             clock=self._clock,
             device_id=self._settings.device_name,
@@ -88,6 +88,7 @@ class CloudLink:
             boot_id=boot_id(),
             software=compose.software(),
             taught=self._lessons,
+            answer_ms=self._cloud.answer_ms,
             backoff_s=(0.5, 10.0),
         )
         group = await self._stack.enter_async_context(asyncio.TaskGroup())

@@ -163,6 +163,9 @@ class Cloud(_Table, frozen=True, kw_only=True):
     certificate: Annotated[str, Meta(description="this device's certificate, PEM file, for mutual TLS")] = ""
     key: Annotated[str, Meta(description="this device's key, PEM file")] = ""
     bytes_per_s: Annotated[int, Meta(ge=0, description="average budget of the link; 0 for no limit")] = 0
+    answer_ms: Annotated[
+        int, Meta(ge=0, le=3_600_000, description="what the cloud can't answer so soon it puts off; 0: as it likes")
+    ] = 0
 
 
 class Spool(_Table, frozen=True, kw_only=True):
