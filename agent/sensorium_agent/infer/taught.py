@@ -7,7 +7,6 @@ needs no new ones: a hand as the 64 numbers of `classify.hand_features`. Strokes
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from sensorium import limits
 from sensorium.concepts import Concept
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality
+from sensorium_agent.infer import kept
 
 Floats = npt.NDArray[np.float32]
 
@@ -193,12 +193,8 @@ def read(path: Path) -> Taught:
     Raises:
         TaughtError: it cannot be read.
     """
-    try:
-        return parse(path.read_bytes(), str(path))
-    except FileNotFoundError:
-        return Taught()
-    except OSError as error:
-        raise TaughtError(f"{path}: {error.strerror}; check the path and its rights") from error
+    data = kept.read(path, TaughtError)
+    return Taught() if data is None else parse(data, str(path))
 
 
 def write(path: Path, data: bytes) -> None:
@@ -207,10 +203,4 @@ def write(path: Path, data: bytes) -> None:
     Raises:
         TaughtError: it cannot be written.
     """
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(data)
-        beside.replace(path)
-    except OSError as error:
-        raise TaughtError(f"{path}: {error.strerror}; check the path and its rights") from error
+    kept.write(path, data, TaughtError)

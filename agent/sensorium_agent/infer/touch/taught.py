@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from sensorium.errors import SensoriumError
+from sensorium_agent.infer import kept
 from sensorium_agent.infer.touch.contact import Points, smoothed, spaced
 from sensorium_agent.infer.touch.feel import UNKNOWN, USUAL, Answer, Feel
 
@@ -201,12 +201,8 @@ def read(path: Path) -> Strokes:
     Raises:
         StrokesError: it cannot be read.
     """
-    try:
-        return parse(path.read_bytes(), str(path))
-    except FileNotFoundError:
-        return Strokes()
-    except OSError as error:
-        raise StrokesError(f"{path}: {error.strerror}; check the path and its rights") from error
+    data = kept.read(path, StrokesError)
+    return Strokes() if data is None else parse(data, str(path))
 
 
 def write(path: Path, strokes: Strokes) -> None:
@@ -215,13 +211,7 @@ def write(path: Path, strokes: Strokes) -> None:
     Raises:
         StrokesError: it cannot be written.
     """
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(strokes.export())
-        beside.replace(path)
-    except OSError as error:
-        raise StrokesError(f"{path}: {error.strerror}; check the path and its rights") from error
+    kept.write(path, strokes.export(), StrokesError)
 
 
 # --- comparing ---------------------------------------------------------------------------
