@@ -306,6 +306,23 @@ def test_a_killed_recorder_loses_at_most_the_last_second(
     assert summary["windows_as_recorded"] == summary["windows_recorded"] > 0
 
 
+def test_a_recorder_told_to_stop_ends_its_file(tmp_path: Path) -> None:
+    (words := tmp_path / "words.txt").write_text("".join(f"{n / 10}\tword {n}\n" for n in range(20_000)))
+    path = tmp_path / "stopped.mcap"
+    command = [sys.executable, "-m", "sensorium_agent", "record", path, "--play", words, "--jsonl"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        for _ in range(200):
+            process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.stdout.read()
+
+    assert process.returncode == 128 + signal.SIGTERM
+    log = SessionLog(path)
+    assert 0 < sum(1 for _ in log.turns()) < 20_000
+    assert log.contents().whole
+
+
 # --- what a person does wrong ------------------------------------------------------------
 
 

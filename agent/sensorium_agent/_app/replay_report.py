@@ -122,7 +122,8 @@ class Report:
             yield f"  injected   {text}: {toll.messages} of {toll.seen} messages, with {toll.events} events"
         if self.faults:
             readings, steps, moved_ns = self._clock()
-            yield f"  wall clock {steps} steps in {readings} readings, {moved_ns / 1e9:+.3f} s in all"
+            told = f"{steps} steps in {readings} readings, {moved_ns / 1e9:+.3f} s in all"
+            yield f"  wall clock {told if readings else 'not read while recording: files were played at once'}"
             for stream, counts in self.streams.items():
                 told = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
                 yield f"  stream     {stream.partition('_')[0]}: {told}"

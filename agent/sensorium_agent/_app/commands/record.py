@@ -6,6 +6,8 @@ import argparse
 import asyncio
 import logging
 import math
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,5 +69,7 @@ def run(args: argparse.Namespace) -> int:
     wish = record.Wish(
         args.out, args.play or (), args.live, args.seconds, Media(args.media or "nothing"), args.compression
     )
+    # Told to stop, it goes the way of an error: the file gets its end.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     failed = asyncio.run(record.record(settings, wish, Output(jsonl=args.jsonl, status=args.status)))
     return 1 if failed else 0
