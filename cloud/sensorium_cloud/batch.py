@@ -71,10 +71,11 @@ class Batch(Generic[A]):
 
 
 class Backlog(Generic[A]):
-    """What waits for an engine: bounded, first come first served, told the time."""
+    """What waits for an engine that runs ``at_once`` batches: bounded, first come first served, told the time."""
 
-    def __init__(self, name: str, *, max_waiting: int, max_batch: int) -> None:
+    def __init__(self, name: str, *, max_waiting: int, max_batch: int, at_once: int = 1) -> None:
         self.name = name
+        self._at_once = at_once
         self.refused = 0
         self.expired = 0
         self._max_waiting = max_waiting
@@ -116,9 +117,9 @@ class Backlog(Generic[A]):
         return Batch(tuple(ready), tuple(expired))
 
     def ran(self, count: int, took_ns: int) -> None:
-        """Learn what an item costs, and a batch."""
-        self._cost_ns = _learned(self._cost_ns, took_ns / count)
-        self._batch_ns = _learned(self._batch_ns, took_ns)
+        """Learn how long an item keeps those behind it waiting, and a batch: others run beside it."""
+        self._cost_ns = _learned(self._cost_ns, took_ns / count / self._at_once)
+        self._batch_ns = _learned(self._batch_ns, took_ns / self._at_once)
 
     def _wait_ns(self) -> int:
         """For how long the batches that are queued should take: not what items cost alone, which many share."""
@@ -157,10 +158,10 @@ class _Order(Generic[A, B]):
 
 
 class Lane(Generic[A, B]):
-    """A backlog with one thread that works it off in greedy batches.
+    """A backlog with threads that work it off in greedy batches, ``at_once`` of them at a time.
 
-    ``work`` gets a batch and returns one result for each item, in order; only ever in this lane's own thread.
-    Nothing is done before `run` is running.
+    ``work`` gets a batch and returns one result for each item, in order; only ever in this lane's own threads, of which
+    there is one unless the work is done elsewhere. Nothing is done before `run` is running.
     """
 
     def __init__(
@@ -170,13 +171,17 @@ class Lane(Generic[A, B]):
         *,
         max_waiting: int,
         max_batch: int,
+        at_once: int = 1,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self.backlog: Backlog[_Order[A, B]] = Backlog(name, max_waiting=max_waiting, max_batch=max_batch)
+        self.backlog: Backlog[_Order[A, B]] = Backlog(
+            name, max_waiting=max_waiting, max_batch=max_batch, at_once=at_once
+        )
         self._work = work
         self._now_ns = now_ns
         self._filled = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._at_once = at_once
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix=name)
 
     async def do(self, item: A, *, deadline_ns: int | None = None) -> Done[B]:
         """The result for ``item``.
@@ -191,16 +196,22 @@ class Lane(Generic[A, B]):
         self._filled.set()
         return await done
 
-    async def run(self) -> NoReturn:
-        """Work off the backlog until cancelled; the batch that is running is waited for."""
+    async def run(self) -> None:
+        """Work off the backlog until cancelled; the batches that are running are waited for."""
         try:
-            while True:
-                await self._filled.wait()
-                await self._step()
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._at_once):
+                    group.create_task(self._work_off())
         finally:
-            self._thread.shutdown()
+            self._threads.shutdown()
+
+    async def _work_off(self) -> NoReturn:
+        while True:
+            await self._filled.wait()
+            await self._step()
 
     async def _step(self) -> None:
+        """Run what is queued; nothing if another thread was quicker."""
         batch = self.backlog.take(self._now_ns())
         if not self.backlog:
             self._filled.clear()
@@ -213,7 +224,7 @@ class Lane(Generic[A, B]):
         loop = asyncio.get_running_loop()
         started_ns = self._now_ns()
         items = [waiting.item.item for waiting in ready]
-        results = await loop.run_in_executor(self._thread, self._attempt, items)
+        results = await loop.run_in_executor(self._threads, self._attempt, items)
         ran_ns = self._now_ns() - started_ns
         self.backlog.ran(len(ready), ran_ns)
         for waiting, result in zip(ready, results, strict=True):
@@ -226,6 +237,8 @@ class Lane(Generic[A, B]):
         """Results, or for each item alone where the batch fails: one bad window must not take others with it."""
         try:
             return self._work(items)
+        except Overloaded as error:  # the engine is away, whatever the items: each alone would only ask more of it
+            return [error] * len(items)
         except Exception as error:  # noqa: BLE001 - whatever one client's item did, the others go on
             if len(items) > 1:
                 return [self._attempt([item])[0] for item in items]

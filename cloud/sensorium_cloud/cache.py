@@ -9,6 +9,7 @@ say that they were not fused themselves: they have a stage ``reuse``. Media are 
 from __future__ import annotations
 
 import struct
+import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,7 +61,7 @@ class Similar:
 
 
 class Cached:
-    """A `Fuse` that asks ``fuse`` only for what it does not know; used by one thread.
+    """A `Fuse` that asks ``fuse`` only for what it does not know; what two threads ask for at once, both fuse.
 
     Args:
         fuse: makes symbols.
@@ -82,19 +83,22 @@ class Cached:
         self._fuse, self._most, self._shared, self._count = fuse, most, shared, count
         self._known: OrderedDict[bytes, Symbol] = OrderedDict()
         self._sessions = Sessions(similar or Similar())
+        self._lock = threading.Lock()
 
     def __call__(self, windows: Sequence[EncodedWindow]) -> list[Symbol]:
         """A symbol for each window, in order."""
         began_ns = time.perf_counter_ns()
         keys = [key(encoded) if self._most else b"" for encoded in windows]
-        found: dict[int, Symbol] = dict(self._here(windows, keys))
+        with self._lock:
+            found: dict[int, Symbol] = dict(self._here(windows, keys))
         found |= self._there({n: k for n, k in enumerate(keys) if n not in found})
         ms = (time.perf_counter_ns() - began_ns) / 1e6
         found = {n: adopted(symbol, windows[n].window, ms) for n, symbol in found.items()}
         missing = [n for n in range(len(windows)) if n not in found]
         for n, symbol in zip(missing, self._fuse([windows[n] for n in missing]) if missing else (), strict=True):
             found[n] = symbol
-            self._sessions.fused(windows[n], symbol)
+            with self._lock:
+                self._sessions.fused(windows[n], symbol)
         self._learn({keys[n]: found[n] for n in missing})
         self._count("miss", len(missing))
         return [found[n] for n in range(len(windows))]
@@ -130,9 +134,10 @@ class Cached:
             self._shared.put(nameless)
 
     def _keep(self, symbols: Mapping[bytes, Symbol]) -> None:
-        self._known.update(symbols)
-        while len(self._known) > self._most:
-            self._known.popitem(last=False)
+        with self._lock:
+            self._known.update(symbols)
+            while len(self._known) > self._most:
+                self._known.popitem(last=False)
 
 
 def adopted(symbol: Symbol, window: Window, ms: float) -> Symbol:

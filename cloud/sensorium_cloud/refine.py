@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sensorium.concepts import Concept, Vocabulary
 from sensorium.symbol import Symbol
@@ -38,7 +39,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """What does the work; each but ``check`` is called in one thread of its own, with whatever has queued up.
+    """What does the work; each but ``check`` is called in threads of its own, with whatever has queued up.
 
     Attributes:
         check: refuses, by a `FieldError`, a window that ``fuse`` cannot take.
@@ -46,6 +47,7 @@ class Engines:
         add_words: gives windows the vectors of their words.
         fuse: a symbol for each window.
         understand: the vocabulary of a device that was taught so, None for the service's own; slow, any thread.
+        at_once: in how many threads each is called; more than one only where the work is done elsewhere.
     """
 
     check: Check
@@ -53,6 +55,7 @@ class Engines:
     add_words: Encode
     fuse: Fuse
     understand: Understand = lambda _: None
+    at_once: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Capacity:
 class Refinery:
     """Lanes for pictures, for words and for fusion.
 
-    Each has its own thread and queue, so that a window of numbers never waits behind somebody's slow picture.
+    Each has its own threads and queue, so that a window of numbers never waits behind somebody's slow picture.
 
     Args:
         engines: what does the work.
@@ -96,9 +99,12 @@ class Refinery:
         self._now_ns = now_ns
         wide, narrow, batch = capacity.max_waiting, capacity.max_waiting_pictures, capacity.max_batch
         # An encoder runs its items one at a time: a batch would only make the first wait for the last.
-        self.pictures = Lane("pictures", engines.add_pictures, max_waiting=narrow, max_batch=1, now_ns=now_ns)
-        self.words = Lane("words", engines.add_words, max_waiting=wide, max_batch=batch, now_ns=now_ns)
-        self.fusion = Lane("fusion", engines.fuse, max_waiting=wide, max_batch=batch, now_ns=now_ns)
+        made = partial(Lane[EncodedWindow, EncodedWindow], at_once=engines.at_once, now_ns=now_ns)
+        self.pictures = made("pictures", engines.add_pictures, max_waiting=narrow, max_batch=1)
+        self.words = made("words", engines.add_words, max_waiting=wide, max_batch=batch)
+        self.fusion: Lane[EncodedWindow, Symbol] = Lane(
+            "fusion", engines.fuse, max_waiting=wide, max_batch=batch, at_once=engines.at_once, now_ns=now_ns
+        )
 
     async def refine(self, arrival: Arrival) -> tuple[Symbol, bytes]:
         """The window's symbol, and how it is stored.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -107,12 +107,15 @@ class Engine:
 
 
 @asynccontextmanager
-async def running(engine: Engine, *, max_waiting: int = 100) -> AsyncIterator[Lane[int, int]]:
-    lane = Lane("double", engine, max_waiting=max_waiting, max_batch=8)
+async def running(
+    engine: Callable[[Sequence[int]], list[int]], *, max_waiting: int = 100, max_batch: int = 8, at_once: int = 1
+) -> AsyncIterator[Lane[int, int]]:
+    lane = Lane("double", engine, max_waiting=max_waiting, max_batch=max_batch, at_once=at_once)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(lane.run())
         yield lane
-        engine.go.set()
+        if isinstance(engine, Engine):
+            engine.go.set()
         task.cancel()
 
 
@@ -159,6 +162,43 @@ async def test_one_bad_item_fails_alone(caplog: pytest.LogCaptureFixture) -> Non
     assert isinstance(failed, WorkFailed)
     assert str(failed) == "double: ZeroDivisionError inside the service; its log says more"
     assert "lane.failed name=double" in caplog.text
+
+
+async def test_work_that_is_done_elsewhere_runs_in_several_batches_at_once() -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def work(items: Sequence[int]) -> list[int]:
+        both.wait()  # passes only when two batches are here
+        return [2 * item for item in items]
+
+    async with running(work, max_batch=1, at_once=2) as lane:
+        first, second = await asyncio.gather(lane.do(1), lane.do(2))
+
+    assert (first.value, second.value) == (2, 4)
+
+
+def test_batches_that_run_beside_each_other_keep_others_waiting_for_less() -> None:
+    queue: Backlog[str] = Backlog("fusion", max_waiting=10, max_batch=1, at_once=4)
+    queue.ran(1, took_ns=400_000_000)
+    for item in ("a", "b"):
+        queue.offer(item, now_ns=0, deadline_ns=200_000_000)
+
+    with pytest.raises(Overloaded, match="its turn would come in 200 ms"):
+        queue.offer("c", now_ns=0, deadline_ns=199_000_000)
+
+
+async def test_an_engine_that_is_away_is_not_asked_for_each_item_again() -> None:
+    asked: list[int] = []
+
+    def work(items: Sequence[int]) -> list[int]:
+        asked.append(len(items))
+        raise Overloaded("double", "nobody is there", 1000)
+
+    async with running(work) as lane:
+        outcomes = await asyncio.gather(*(lane.do(n) for n in range(8)), return_exceptions=True)
+
+    assert sum(asked) == 8
+    assert {str(outcome) for outcome in outcomes} == {"double: nobody is there; try again in 1000 ms"}
 
 
 async def test_a_full_lane_refuses_at_once() -> None:
