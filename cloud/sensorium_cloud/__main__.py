@@ -136,6 +136,7 @@ def _serve(args: argparse.Namespace) -> int:
     import asyncio
 
     from sensorium_cloud._app import server, workers
+    from sensorium_cloud._app.engines import load_engines
 
     def ready(address: str) -> None:
         _announce(address, args.ready_file)
@@ -143,7 +144,7 @@ def _serve(args: argparse.Namespace) -> int:
     if workers.how_many(settings.listen.workers) > 1:
         workers.serve_together(settings, ready, log_level=args.log_level)
         return 0
-    engines = server.load_engines(settings)
+    engines = load_engines(settings)
     with asyncio.Runner(loop_factory=server.loop_factory()) as runner:
         runner.run(server.serve(settings, engines, ready))
     return 0

@@ -39,6 +39,7 @@ class Dialects:
         self._encode_sentences = encode_sentences
         self._fusers: OrderedDict[Vocabulary, Fuser] = OrderedDict()
         self._lock = threading.Lock()
+        self.check = fuser.check
 
     def understand(self, taught: Sequence[Concept]) -> Vocabulary | None:
         """The dialect of a device that was taught so, ready to be fused; None for the service's own.

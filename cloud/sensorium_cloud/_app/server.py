@@ -6,12 +6,9 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
 from functools import partial
-from hashlib import blake2b
-from importlib.metadata import version
-from pathlib import Path
 from typing import Final
 
 import grpc
@@ -19,22 +16,17 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
-from sensorium import clock, concepts
+from sensorium import clock
 from sensorium.errors import SensoriumError
-from sensorium.event import Modality
-from sensorium.symbol import ModelRef
 from sensorium_cloud._app import state
+from sensorium_cloud._app.engines import identity, sizes, software, vocabulary
 from sensorium_cloud._app.hall import chronicle
 from sensorium_cloud._app.metrics import Metrics, exposition
 from sensorium_cloud._app.service import SERVICE, FusionService, Terms
-from sensorium_cloud._app.settings import Encoders, Listen, Settings, Tls, pem
+from sensorium_cloud._app.settings import Listen, Settings, Tls, pem
 from sensorium_cloud.access import Access, Grant
 from sensorium_cloud.answer import Desk, Memory
-from sensorium_cloud.dialects import Dialects
-from sensorium_cloud.encode import FrameEncoder, SentenceEncoder, add_pictures, add_words
-from sensorium_cloud.fusion import Fuser
 from sensorium_cloud.history import History
-from sensorium_cloud.network import read_card
 from sensorium_cloud.refine import Capacity, Engines, Refinery
 
 log = logging.getLogger(__name__)
@@ -42,94 +34,12 @@ log = logging.getLogger(__name__)
 Ready = Callable[[str], None]
 """Told the address as soon as devices may come."""
 
-MODELS: Final = ("sentence_embedding", "sentence_tokenizer", "frame_embedding", "fusion_senses", "fusion")
 _HARD_LIMIT: Final = 4
 """gRPC takes messages this much larger than we do, so that we can refuse them and keep the stream."""
 
 
 class AddressTaken(SensoriumError):
     """The service cannot listen where it should."""
-
-
-def software() -> str:
-    """Name and version of this service."""
-    return f"sensorium-cloud/{version('sensorium')}"
-
-
-# --- what does the work ----------------------------------------------------------------
-
-
-def check_files(settings: Settings) -> None:
-    """Everything that `load_engines` reads is there and whole; raises as it does, without loading anything."""
-    from sensorium_models import store
-
-    _vocabulary(settings)
-    for name in MODELS:
-        store.path(name)
-
-
-def _vocabulary(settings: Settings) -> concepts.Vocabulary:
-    chosen = settings.fusion.vocabulary
-    return concepts.load(Path(chosen) if chosen else None)
-
-
-def _sizes() -> Mapping[Modality, int]:
-    """Numbers in a feature vector, by modality, as the fusion network's card says."""
-    from sensorium_models import store
-
-    return read_card(store.path("fusion").with_suffix(".json")).dims
-
-
-def load_engines(settings: Settings) -> Engines:
-    """The encoders and the fusion network, from verified model files.
-
-    Raises:
-        ModelMissing, ModelDamaged: run: sensorium-cloud models fetch.
-        ModelError: a file is not the model it is taken for.
-        SettingsError: the vocabulary cannot be used.
-    """
-    from sensorium_models import store
-
-    table = settings.encoders
-    sentences = SentenceEncoder(
-        store.path("sentence_embedding"),
-        store.path("sentence_tokenizer"),
-        remember=table.remember_sentences,
-        threads=table.threads,
-    )
-    frames = FrameEncoder(store.path("frame_embedding"), remember=table.remember_pictures, threads=table.threads)
-    meeting = store.path("fusion")
-    fuser = Fuser.load(
-        store.path("fusion_senses"),
-        meeting,
-        meeting.with_suffix(".json"),
-        _vocabulary(settings),
-        sentences.encode,
-        processed_on=settings.name,
-        software=software(),
-        encoders=[ModelRef(name, store.digest(name)) for name in ("sentence_embedding", "frame_embedding")],
-        provider=settings.engine.provider,
-    )
-    return _engines(fuser, sentences, frames, table)
-
-
-def _engines(fuser: Fuser, sentences: SentenceEncoder, frames: FrameEncoder, table: Encoders) -> Engines:
-    dialects = Dialects(fuser, sentences.encode)
-    return Engines(
-        check=fuser.check,
-        add_pictures=partial(add_pictures, frames, limit=table.max_pictures),
-        add_words=partial(add_words, sentences, limit=table.max_sentences),
-        fuse=dialects.fuse,
-        understand=dialects.understand,
-    )
-
-
-def _identity(settings: Settings) -> str:
-    """Of everything that makes an answer what it is."""
-    from sensorium_models import store
-
-    parts = (software(), _vocabulary(settings).digest, *(store.digest(name) for name in MODELS))
-    return blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
 
 
 # --- the service -----------------------------------------------------------------------
@@ -178,7 +88,7 @@ async def running(
         history = state.history(settings)
         memory, *others = state.shared(settings, local, metrics)
         sinks = (lambda symbol, _: metrics.fused(symbol), chronicle(history), *tracing)
-        engines = state.sparing(settings, engines, metrics, partial(_identity, settings))
+        engines = state.sparing(settings, engines, metrics, partial(identity, settings))
         refinery = Refinery(engines, _capacity(settings), sinks=sinks)
         async with asyncio.TaskGroup() as lanes:
             work = (
@@ -232,13 +142,13 @@ async def _gateway(
     from sensorium_cloud._app.hall import Hall
     from sensorium_cloud._app.http import serving
 
-    vocabulary, sizes, device = _vocabulary(settings), _sizes(), clock.DeviceClock()
+    concepts, dims, device = vocabulary(settings), sizes(), clock.DeviceClock()
     patience_ns = round(settings.engine.patience_s * 1e9)
-    hall = Hall(group, desk, history, vocabulary=vocabulary, sizes=sizes, clock=device, patience_ns=patience_ns)
+    hall = Hall(group, desk, history, vocabulary=concepts, sizes=dims, clock=device, patience_ns=patience_ns)
     stopping = asyncio.Event()
     parts = gateway.Parts(
         hall,
-        Job(desk.refinery, vocabulary, sizes, device, patience_ns),
+        Job(desk.refinery, concepts, dims, device, patience_ns),
         history,
         Access((t.sha256, Grant(t.tenant, t.sessions, frozenset(t.may))) for t in settings.gateway.tokens),
         device,

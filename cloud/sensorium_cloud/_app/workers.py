@@ -28,13 +28,12 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from sensorium.errors import SensoriumError
 from sensorium_cloud._app import state
+from sensorium_cloud._app.engines import check_files, load_engines
 from sensorium_cloud._app.http import not_free
 from sensorium_cloud._app.metrics import MULTIPROCESS
 from sensorium_cloud._app.server import (
     AddressTaken,
     Ready,
-    check_files,
-    load_engines,
     loop_factory,
     serve,
     taken,

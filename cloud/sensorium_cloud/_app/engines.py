@@ -1,0 +1,114 @@
+"""The encoders and the fusion network, from verified model files, as the settings ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from sensorium import concepts
+from sensorium.event import Modality
+from sensorium.symbol import ModelRef
+from sensorium_cloud._app.settings import Encoders, Settings
+from sensorium_cloud.dialects import Dialects
+from sensorium_cloud.encode import FrameEncoder, SentenceEncoder, add_pictures, add_words
+from sensorium_cloud.fusion import Fuser
+from sensorium_cloud.network import read_card
+from sensorium_cloud.refine import Engines
+
+MODELS: Final = ("sentence_embedding", "sentence_tokenizer", "frame_embedding", "fusion_senses", "fusion")
+
+
+def software() -> str:
+    """Name and version of this service."""
+    return f"sensorium-cloud/{version('sensorium')}"
+
+
+def check_files(settings: Settings) -> None:
+    """Everything that `load_engines` reads is there and whole; raises as it does, without loading anything."""
+    from sensorium_models import store
+
+    vocabulary(settings)
+    for name in MODELS:
+        store.path(name)
+
+
+def vocabulary(settings: Settings) -> concepts.Vocabulary:
+    """What a symbol may mean."""
+    chosen = settings.fusion.vocabulary
+    return concepts.load(Path(chosen) if chosen else None)
+
+
+def sizes() -> Mapping[Modality, int]:
+    """Numbers in a feature vector, by modality, as the fusion network's card says."""
+    from sensorium_models import store
+
+    return read_card(store.path("fusion").with_suffix(".json")).dims
+
+
+def identity(settings: Settings) -> str:
+    """Of everything that makes an answer what it is."""
+    from sensorium_models import store
+
+    parts = (software(), vocabulary(settings).digest, *(store.digest(name) for name in MODELS))
+    return blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
+
+
+# --- loading ---------------------------------------------------------------------------
+
+
+def load_engines(settings: Settings) -> Engines:
+    """What does the work, in this process.
+
+    Raises:
+        ModelMissing, ModelDamaged: run: sensorium-cloud models fetch.
+        ModelError: a file is not the model it is taken for.
+        SettingsError: the vocabulary cannot be used.
+    """
+    table = settings.encoders
+    sentences, frames = load_sentences(table), load_frames(table)
+    dialects = load_dialects(settings, sentences)
+    return Engines(
+        check=dialects.check,
+        add_pictures=partial(add_pictures, frames, limit=table.max_pictures),
+        add_words=partial(add_words, sentences, limit=table.max_sentences),
+        fuse=dialects.fuse,
+        understand=dialects.understand,
+    )
+
+
+def load_sentences(table: Encoders) -> SentenceEncoder:
+    """What reads words; raises as `load_engines` does."""
+    from sensorium_models import store
+
+    files = store.path("sentence_embedding"), store.path("sentence_tokenizer")
+    return SentenceEncoder(*files, remember=table.remember_sentences, threads=table.threads)
+
+
+def load_frames(table: Encoders) -> FrameEncoder:
+    """What looks at pictures; raises as `load_engines` does."""
+    from sensorium_models import store
+
+    return FrameEncoder(store.path("frame_embedding"), remember=table.remember_pictures, threads=table.threads)
+
+
+def load_dialects(settings: Settings, sentences: SentenceEncoder) -> Dialects:
+    """What fuses; raises as `load_engines` does."""
+    from sensorium_models import store
+
+    meeting = store.path("fusion")
+    fuser = Fuser.load(
+        store.path("fusion_senses"),
+        meeting,
+        meeting.with_suffix(".json"),
+        vocabulary(settings),
+        sentences.encode,
+        processed_on=settings.name,
+        software=software(),
+        encoders=[ModelRef(name, store.digest(name)) for name in ("sentence_embedding", "frame_embedding")],
+        provider=settings.engine.provider,
+    )
+    return Dialects(fuser, sentences.encode)
