@@ -10,8 +10,9 @@ from typing import Final
 import grpc
 
 from sensorium.errors import SensoriumError
+from sensorium_agent.replicas import Replica
 
-OPTIONS: Final = (
+OPTIONS: Final[tuple[tuple[str, int | str], ...]] = (
     # With gRPC's defaults a link that swallows everything was not noticed in 45 s; with these in 4.5 s.
     # The service has to allow such pings: grpc.http2.min_recv_ping_interval_without_data_ms = 5000.
     ("grpc.keepalive_time_ms", 10_000),
@@ -44,11 +45,14 @@ class Trouble:
     text: str
 
 
-def open_channel(target: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
-    """A fresh channel to ``target`` (host:port), in the clear if there are no credentials."""
+def open_channel(replica: Replica, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+    """A fresh channel to ``replica``, in the clear if there are no credentials."""
+    options = OPTIONS
+    if replica.host:  # it is called by its address, and known by its name
+        options += (("grpc.default_authority", replica.host), ("grpc.ssl_target_name_override", replica.host))
     if credentials is None:
-        return grpc.aio.insecure_channel(target, OPTIONS)
-    return grpc.aio.secure_channel(target, credentials, OPTIONS)
+        return grpc.aio.insecure_channel(replica.target, options)
+    return grpc.aio.secure_channel(replica.target, credentials, options)
 
 
 def read_credentials(

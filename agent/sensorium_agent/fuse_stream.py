@@ -19,6 +19,7 @@ from sensorium.delivery import Response
 from sensorium.errors import FieldError
 from sensorium.v1 import fusion_pb2
 from sensorium_agent.channel import Trouble, explain, open_channel
+from sensorium_agent.replicas import Replica
 
 METHOD: Final = "/sensorium.v1.FusionService/Fuse"
 
@@ -89,13 +90,13 @@ class FuseStream:
 
 @asynccontextmanager
 async def open_stream(
-    target: str, credentials: grpc.ChannelCredentials | None, patience_s: float, traffic: Traffic
+    replica: Replica, credentials: grpc.ChannelCredentials | None, patience_s: float, traffic: Traffic
 ) -> AsyncIterator[FuseStream]:
     """A new stream over a new channel, counted in ``traffic``; both are gone on leaving."""
-    async with open_channel(target, credentials) as channel:
+    async with open_channel(replica, credentials) as channel:
         call = _raw_call(channel)
         try:
-            yield FuseStream(call, target, patience_s, traffic)
+            yield FuseStream(call, replica.target, patience_s, traffic)
         finally:
             call.cancel()
 

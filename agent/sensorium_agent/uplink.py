@@ -28,6 +28,7 @@ from sensorium_agent import delivery
 from sensorium_agent.channel import Trouble
 from sensorium_agent.delivery import Delivery, Item
 from sensorium_agent.fuse_stream import DownError, FuseStream, Traffic, first_down, nonsense, open_stream
+from sensorium_agent.replicas import Replica, Rounds, ranked, resolve
 from sensorium_agent.spool.log import Counts as SpoolCounts
 from sensorium_agent.spool.log import Record, Spool, SpoolError
 from sensorium_agent.spool.worker import GROUP_BYTES, SpoolWorker, fitting
@@ -75,7 +76,7 @@ class Uplink:
     """Sends windows to the fusion service at ``target``; to be made and used inside one event loop.
 
     Args:
-        target: host:port.
+        target: host:port, or several with commas; several addresses are replicas, see `sensorium_agent.replicas`.
         spool: used by a thread of the uplink's own until `close` has returned; the caller closes it.
         clock: real time of this device.
         device_id: name of this device.
@@ -134,6 +135,8 @@ class Uplink:
         self._refused_field: str | None = None
         self._message_bytes = GROUP_BYTES
         self._traffic = Traffic()
+        self._rounds = Rounds()
+        self._order: Sequence[Replica] = ()
         self._by_modality: Counter[Modality] = Counter()
 
     @property
@@ -183,6 +186,7 @@ class Uplink:
             while not self._closing.is_set():
                 trouble = await self._one_stream()
                 wait_s = self._delivery.disconnected()
+                wait_s = 0.0 if self._rounds.more(self._order) else wait_s
                 self._say_down(trouble, wait_s)
                 await self._wait(self._closing, wait_s)
         finally:
@@ -207,7 +211,9 @@ class Uplink:
     async def _one_stream(self) -> Trouble | None:
         """Deliver over one stream until it fails (why) or everything is delivered and we close (None)."""
         trouble: Trouble | None = None
-        async with open_stream(self._target, self._credentials, self._patience_s, self._traffic) as stream:
+        self._order = ranked(await resolve(self._target), self._device_id)
+        replica = self._rounds.choose(self._order)
+        async with open_stream(replica, self._credentials, self._patience_s, self._traffic) as stream:
             try:
                 await self._greet(stream)
                 async with asyncio.TaskGroup() as group:
@@ -246,6 +252,7 @@ class Uplink:
     def _say_up(self, welcome: Welcome) -> None:
         log.info("uplink.up target=%s service=%s spooled=%d", self._target, welcome.software, self._spool.pending)
         self._up, self._trouble = True, None
+        self._rounds.welcomed()
         self._on_link(True)
 
     def _say_down(self, trouble: Trouble | None, wait_s: float) -> None:

@@ -20,6 +20,7 @@ from sensorium_agent._app import compose
 from sensorium_agent._app.settings import Cloud, Settings
 from sensorium_agent.answer import Listener
 from sensorium_agent.offload import Budget, redact
+from sensorium_agent.replicas import named
 
 if TYPE_CHECKING:
     from sensorium_agent.uplink import Uplink
@@ -41,6 +42,7 @@ class CloudLink:
     ) -> None:
         from sensorium_agent.channel import read_credentials
 
+        named(cloud.target)  # a wrong one is found at start
         self._settings = settings
         self._cloud = cloud
         self._clock = clock

@@ -22,10 +22,12 @@ from typing import Any, Final, Literal
 
 from sensorium.clock import boot_id
 from sensorium.errors import SensoriumError
+from sensorium.settings import SettingsError
 from sensorium_agent._app import devices
 from sensorium_agent._app.models import accelerators
 from sensorium_agent._app.settings import Cloud, Mqtt, Settings
 from sensorium_agent.infer.accelerate import Accelerator
+from sensorium_agent.replicas import named
 
 State = Literal["ok", "warn", "fail"]
 
@@ -297,16 +299,20 @@ def disk(directory: Path, max_mb: int) -> Result:
 
 
 def cloud(settings: Cloud) -> Result:
-    """Somebody listens at the fusion service's address."""
-    host, _, port = settings.target.rpartition(":")
-    if not port.isdigit():
-        return Result("Cloud", "fail", f"{settings.target!r} is no address", "set [cloud] target to host:port")
+    """Somebody listens at the fusion service's address, or at one of them."""
+    detail = ""
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _REACH_S).close()
-    except OSError as error:
-        detail = f"{settings.target}: {error.strerror or error}"
-        return Result("Cloud", "warn", detail, "windows wait in the spool; check [cloud] target and that it runs")
-    return Result("Cloud", "ok", settings.target)
+        places = named(settings.target)
+    except SettingsError:
+        return Result("Cloud", "fail", f"{settings.target!r} is no address", "set [cloud] target to host:port")
+    for place in places:
+        try:
+            socket.create_connection(place, _REACH_S).close()
+        except OSError as error:
+            detail = f"{settings.target}: {error.strerror or error}"
+        else:
+            return Result("Cloud", "ok", settings.target)
+    return Result("Cloud", "warn", detail, "windows wait in the spool; check [cloud] target and that it runs")
 
 
 def broker(settings: Mqtt) -> Result:

@@ -155,7 +155,9 @@ class RulesFile(_Table, frozen=True, kw_only=True):
 class Cloud(_Table, frozen=True, kw_only=True):
     """The fusion service; without this table everything stays here."""
 
-    target: Annotated[str, Meta(description="host:port")]
+    target: Annotated[
+        str, Meta(description="host:port; several with commas, or a name of several addresses, are replicas")
+    ]
     policy: Annotated[Literal["always", "unsure", "never"], Meta(description="which windows are sent")] = "always"
     floor: Annotated[Share, Meta(description='with "unsure": symbols below this confidence are sent')] = 0.8
     tls: Annotated[bool, Meta(description="speak TLS; always on a network you do not own")] = False
