@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, TypeVar, cast
 
 from sensorium.delivery import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Hello, Refusal, SequencedWindow
@@ -13,7 +14,7 @@ from sensorium.errors import FieldError, SensoriumError
 from sensorium.wire import content_hash
 from sensorium_cloud.batch import Lane, Overloaded, WorkFailed
 from sensorium_cloud.meeting import Meetings
-from sensorium_cloud.refine import Arrival, Refinery
+from sensorium_cloud.refine import Arrival, Refinery, apart
 from sensorium_cloud.store import Operation, Place, Remembers, Store, run_together
 from sensorium_cloud.tempo import Tempo
 
@@ -25,6 +26,8 @@ Answer = bytes | Refusal
 _MAX_OPERATIONS: Final = 1 << 16
 """Never reached: at most two for each window in flight and one for each stream."""
 _STORE_RETRY_MS: Final = 5_000
+_TOGETHER: Final = 32
+"""Windows that are looked up and stored together: the first of more would wait for the last."""
 
 
 class Memory:
@@ -45,14 +48,14 @@ class Memory:
         now_s = self._wall_s()
         await self._do(lambda store: store.advance(hello.device_id, hello.spool_id, through, now_s=now_s))
 
-    async def find(self, place: Place) -> bytes | None:
-        """The symbol a window got before."""
-        return await self._do(lambda store: store.find(place))
+    async def find_all(self, places: Sequence[Place]) -> list[bytes | None]:
+        """The symbols that windows got before."""
+        return await self._do(lambda store: [store.find(place) for place in places])
 
-    async def save(self, place: Place, symbol: bytes) -> bytes:
-        """Remember a window's symbol; the one that holds."""
+    async def save_all(self, places: Sequence[Place], symbols: Sequence[bytes]) -> list[bytes]:
+        """Remember windows' symbols; those that hold."""
         now_s = self._wall_s()
-        return await self._do(lambda store: store.save(place, symbol, now_s=now_s))
+        return await self._do(lambda store: list(map(partial(store.save, now_s=now_s), places, symbols)))
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -78,10 +81,20 @@ class Sent:
     arrival: Arrival
 
 
+@dataclass(slots=True, eq=False)
+class _Question:
+    """A window that is being answered, and whom to tell."""
+
+    place: Place
+    arrival: Arrival
+    tell: list[Callable[[Answer], None]]
+
+
 class Desk:
     """Answers windows, none of them twice at a time.
 
-    An answer in the making outlives the stream that asked for it: the device will come back for it.
+    What is asked in one turn of the event loop is answered together, as far as it may wait for each other. An answer
+    in the making outlives the stream that asked for it: the device will come back for it.
 
     Args:
         group: owns the answers in the making.
@@ -89,7 +102,7 @@ class Desk:
         refinery: what makes answers.
         max_in_flight: how many may be in the making.
         now_ns: monotonic clock, that of deadlines.
-        count: told of each answer whether it was ``fused``, ``remembered``, put off for ``later`` or ``refused``.
+        count: told of answers whether they were ``fused``, ``remembered``, put off for ``later`` or ``refused``.
     """
 
     def __init__(
@@ -110,23 +123,73 @@ class Desk:
         self._tempo = Tempo()
         self._meetings = Meetings()
         self._count = count
-        self._making: dict[tuple[str, str], asyncio.Task[Answer]] = {}
+        self._asked: list[_Question] = []
+        self._making: dict[tuple[str, str], _Question] = {}
 
     def answer(self, sent: Sent, then: Callable[[Answer], None]) -> None:
         """Call ``then`` with the window's answer, from the event loop, when it is stored."""
         place = _place(sent)
-        key = (place.device, place.content)
-        task = self._making.get(key)
-        if task is None:
-            try:
-                self._check_room(sent.arrival.deadline_ns)
-            except Overloaded as error:
-                then(self._refused(error))
-                return
-            task = self._making[key] = self._group.create_task(self._make(place, self._met(sent)))
-            task.add_done_callback(lambda _: self._made(key))
-            self._tempo.asked(self._now_ns(), len(self._making))
-        task.add_done_callback(lambda done: None if done.cancelled() else then(done.result()))
+        question = self._making.get((place.device, place.content))
+        if question is not None:
+            question.tell.append(then)
+            return
+        try:
+            self._check_room(sent.arrival.deadline_ns)
+        except Overloaded as error:
+            then(self._refused(error))
+            return
+        self._ask(_Question(place, self._met(sent), [then]))
+
+    def _ask(self, question: _Question) -> None:
+        self._making[question.place.device, question.place.content] = question
+        self._tempo.asked(self._now_ns(), len(self._making))
+        if len(self._asked) % _TOGETHER == 0:
+            self._group.create_task(self._answer_next())  # begins in the loop's next turn
+        self._asked.append(question)
+
+    async def _answer_next(self) -> None:
+        asked, self._asked = self._asked[:_TOGETHER], self._asked[_TOGETHER:]
+        try:
+            found = await self.memory.find_all([question.place for question in asked])
+        except SensoriumError as error:
+            self._refuse(asked, error)
+            return
+        for question, symbol in zip(asked, found, strict=True):
+            if symbol is not None:
+                self._count("remembered")
+                self._settle(question, symbol)
+        new = [question for question, symbol in zip(asked, found, strict=True) if symbol is None]
+        for party in apart([question.arrival for question in new]):
+            self._group.create_task(self._make([new[n] for n in party]))
+
+    async def _make(self, party: Sequence[_Question]) -> None:
+        outcomes = await self.refinery.refine_all([question.arrival for question in party])
+        made: list[tuple[_Question, bytes]] = []
+        for question, outcome in zip(party, outcomes, strict=True):
+            if isinstance(outcome, SensoriumError):
+                self._refuse([question], outcome)
+            else:
+                made.append((question, outcome[1]))
+        if not made:
+            return
+        try:
+            held = await self.memory.save_all([question.place for question, _ in made], [own for _, own in made])
+        except SensoriumError as error:
+            self._refuse([question for question, _ in made], error)
+            return
+        for (question, _), symbol in zip(made, held, strict=True):
+            self._count("fused")
+            self._settle(question, symbol)
+
+    def _refuse(self, questions: Sequence[_Question], error: SensoriumError) -> None:
+        for question in questions:
+            self._settle(question, self._refused(error))
+
+    def _settle(self, question: _Question, answer: Answer) -> None:
+        del self._making[question.place.device, question.place.content]
+        self._tempo.answered(self._now_ns(), len(self._making))
+        for then in question.tell:
+            then(answer)
 
     def _met(self, sent: Sent) -> Arrival:
         """The arrival with what other devices of the session saw; what is remembered stays what was sent."""
@@ -147,23 +210,6 @@ class Desk:
         if len(self._making) >= self._max_in_flight:
             raise self.refinery.fusion.backlog.overloaded("too many windows are in flight")
         self._tempo.check(self._now_ns(), deadline_ns, len(self._making))
-
-    def _made(self, key: tuple[str, str]) -> None:
-        del self._making[key]
-        self._tempo.answered(self._now_ns(), len(self._making))
-
-    async def _make(self, place: Place, arrival: Arrival) -> Answer:
-        try:
-            remembered = await self.memory.find(place)
-            if remembered is not None:
-                self._count("remembered")
-                return remembered
-            _, symbol = await self.refinery.refine(arrival)
-            held = await self.memory.save(place, symbol)
-        except SensoriumError as error:
-            return self._refused(error)
-        self._count("fused")
-        return held
 
     def _refused(self, error: SensoriumError) -> Refusal:
         refusal = _refusal(error)

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final, Generic, NoReturn, TypeVar
 
 from sensorium.errors import SensoriumError
@@ -151,10 +152,33 @@ class WorkFailed(SensoriumError):
     """The engine could not do this item; the others of its batch are done."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+Outcome = Done[B] | SensoriumError
+"""What became of an item."""
+
+
+@dataclass(slots=True, eq=False)
+class _Party(Generic[B]):
+    """Items that somebody waits for together."""
+
+    outcomes: list[Outcome[B] | None]
+    left: int
+    complete: asyncio.Future[None]
+
+    def tell(self, place: int, outcome: Outcome[B]) -> None:
+        self.outcomes[place] = outcome
+        self.left -= 1
+        if self.left == 0 and not self.complete.done():  # whoever asked may have been cancelled
+            self.complete.set_result(None)
+
+
+@dataclass(slots=True, eq=False)
 class _Order(Generic[A, B]):
     item: A
-    done: asyncio.Future[Done[B]]
+    party: _Party[B]
+    place: int
+
+    def tell(self, outcome: Outcome[B]) -> None:
+        self.party.tell(self.place, outcome)
 
 
 class Lane(Generic[A, B]):
@@ -191,10 +215,28 @@ class Lane(Generic[A, B]):
             WorkFailed: ``work`` raised for this item, whichever batch it was in.
             SensoriumError: what ``work`` refused this item with.
         """
-        done: asyncio.Future[Done[B]] = asyncio.get_running_loop().create_future()
-        self.backlog.offer(_Order(item, done), self._now_ns(), deadline_ns)
+        (outcome,) = await self.do_all([item], [deadline_ns])
+        if isinstance(outcome, SensoriumError):
+            raise outcome
+        return outcome
+
+    async def do_all(self, items: Sequence[A], deadlines_ns: Sequence[int | None] = ()) -> list[Outcome[B]]:
+        """What became of each of ``items``, when all of them are done: a future a window costs more than its store.
+
+        Nothing is raised: an error stands in the place of its item.
+        """
+        if not items:
+            return []
+        party = _Party[B]([None] * len(items), len(items), asyncio.get_running_loop().create_future())
+        now_ns = self._now_ns()
+        for place, (item, deadline_ns) in enumerate(zip_longest(items, deadlines_ns)):
+            try:
+                self.backlog.offer(_Order(item, party, place), now_ns, deadline_ns)
+            except Overloaded as error:
+                party.tell(place, error)
         self._filled.set()
-        return await done
+        await party.complete
+        return [outcome for outcome in party.outcomes if outcome is not None]
 
     async def run(self) -> None:
         """Work off the backlog until cancelled; the batches that are running are waited for."""
@@ -216,7 +258,7 @@ class Lane(Generic[A, B]):
         if not self.backlog:
             self._filled.clear()
         for late in batch.expired:
-            _refuse(late.item.done, self.backlog.overloaded("its deadline passed before its turn"))
+            late.item.tell(self.backlog.overloaded("its deadline passed before its turn"))
         if batch.ready:
             await self._run(batch.ready)
 
@@ -229,9 +271,9 @@ class Lane(Generic[A, B]):
         self.backlog.ran(len(ready), ran_ns)
         for waiting, result in zip(ready, results, strict=True):
             if isinstance(result, SensoriumError):
-                _refuse(waiting.item.done, result)
+                waiting.item.tell(result)
             else:
-                _finish(waiting.item.done, Done(result, started_ns - waiting.since_ns, ran_ns, len(ready)))
+                waiting.item.tell(Done(result, started_ns - waiting.since_ns, ran_ns, len(ready)))
 
     def _attempt(self, items: Sequence[A]) -> Sequence[B | SensoriumError]:
         """Results, or for each item alone where the batch fails: one bad window must not take others with it."""
@@ -247,13 +289,3 @@ class Lane(Generic[A, B]):
     def _failure(self, error: Exception) -> WorkFailed:
         log.error("lane.failed name=%s", self.backlog.name, exc_info=error)
         return WorkFailed(f"{self.backlog.name}: {type(error).__name__} inside the service; its log says more")
-
-
-def _refuse(done: asyncio.Future[Done[B]], error: SensoriumError) -> None:
-    if not done.done():  # whoever asked may have been cancelled
-        done.set_exception(error)
-
-
-def _finish(done: asyncio.Future[Done[B]], result: Done[B]) -> None:
-    if not done.done():
-        done.set_result(result)

@@ -79,6 +79,8 @@ def pictures_in(window: Window, limit: int) -> tuple[int, ...]:
 
 def _newest(window: Window, modality: Modality, wanted: Callable[[Event], bool], limit: int) -> tuple[int, ...]:
     events = window.slot(modality).events
+    if not events:
+        return ()
     return tuple(i for i, event in enumerate(events) if wanted(event))[-limit:]
 
 

@@ -192,20 +192,26 @@ class SharedMemory:
             self._local.advance(hello, through), self._shared.advance(hello.device_id, hello.spool_id, through)
         )
 
-    async def find(self, place: Place) -> bytes | None:
-        """The symbol a window got before."""
-        if (found := await self._local.find(place)) is not None:
+    async def find_all(self, places: Sequence[Place]) -> list[bytes | None]:
+        """The symbols that windows got before."""
+        here = await self._local.find_all(places)
+        return await asyncio.gather(*(self._find(place, own) for place, own in zip(places, here, strict=True)))
+
+    async def _find(self, place: Place, here: bytes | None) -> bytes | None:
+        if here is not None:
             self._count("local_hit")
-            return found
+            return here
         if (found := await self._shared.find(place)) is not None:
             self._count("redis_hit")
-            return await self._local.save(place, found)
+            (held,) = await self._local.save_all([place], [found])
+            return held
         self._count("miss")
         return None
 
-    async def save(self, place: Place, symbol: bytes) -> bytes:
-        """Remember a window's symbol; the one that holds."""
-        return await self._local.save(place, await self._shared.save(place, symbol))
+    async def save_all(self, places: Sequence[Place], symbols: Sequence[bytes]) -> list[bytes]:
+        """Remember windows' symbols; those that hold."""
+        held = await asyncio.gather(*map(self._shared.save, places, symbols))
+        return await self._local.save_all(places, held)
 
 
 # --- keys ------------------------------------------------------------------------------

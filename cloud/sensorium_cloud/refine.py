@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from functools import partial
 
 from sensorium.concepts import Concept, Vocabulary
+from sensorium.errors import SensoriumError
 from sensorium.symbol import Symbol
 from sensorium.window import Window
 from sensorium_cloud import publish
 from sensorium_cloud.accept import Check
-from sensorium_cloud.batch import Lane
+from sensorium_cloud.batch import Done, Lane
 from sensorium_cloud.encode import EncodedWindow, pictures_in, words_in
 
 Encode = Callable[[Sequence[EncodedWindow]], Sequence[EncodedWindow]]
 Fuse = Callable[[Sequence[EncodedWindow]], Sequence[Symbol]]
 Understand = Callable[[Sequence[Concept]], Vocabulary | None]
+Refined = tuple[Symbol, bytes]
+"""A symbol, and how it is stored."""
 Sink = Callable[[Symbol, bytes], None]
 """Told of a symbol, and how it is stored."""
 
@@ -106,20 +109,23 @@ class Refinery:
             "fusion", engines.fuse, max_waiting=wide, max_batch=batch, at_once=engines.at_once, now_ns=now_ns
         )
 
-    async def refine(self, arrival: Arrival) -> tuple[Symbol, bytes]:
-        """The window's symbol, and how it is stored.
+    async def refine_all(self, arrivals: Sequence[Arrival]) -> list[Refined | SensoriumError]:
+        """What became of each window, when all of them are done.
 
-        Raises:
-            Overloaded: too much is waiting, or the deadline passed before its turn.
-            WorkFailed: an engine could not do it.
-            SensoriumError: an engine refused it.
+        Nothing is raised: in the place of a window stands `Overloaded` if too much is waiting or its deadline passed,
+        `WorkFailed` if an engine could not do it, or whatever an engine refused it with.
         """
-        encoded = EncodedWindow(arrival.window, None, None, 0.0, vocabulary=arrival.vocabulary)
-        if pictures_in(arrival.window, 1):
-            encoded = (await self.pictures.do(encoded, deadline_ns=arrival.deadline_ns)).value
-        if words_in(arrival.window, 1):
-            encoded = (await self.words.do(encoded, deadline_ns=arrival.deadline_ns)).value
-        fused = await self.fusion.do(encoded, deadline_ns=arrival.deadline_ns)
+        windows = [EncodedWindow(a.window, None, None, 0.0, vocabulary=a.vocabulary) for a in arrivals]
+        outcomes: dict[int, Refined | SensoriumError] = {}
+        going = dict(enumerate(zip(arrivals, windows, strict=True)))
+        await _encode(self.pictures, pictures_in, going, outcomes)
+        await _encode(self.words, words_in, going, outcomes)
+        fused = await self.fusion.do_all([e for _, e in going.values()], [a.deadline_ns for a, _ in going.values()])
+        for (n, (arrival, encoded)), done in zip(going.items(), fused, strict=True):
+            outcomes[n] = done if isinstance(done, SensoriumError) else self._published(arrival, encoded, done)
+        return [outcomes[n] for n in range(len(arrivals))]
+
+    def _published(self, arrival: Arrival, encoded: EncodedWindow, fused: Done[Symbol]) -> Refined:
         timing = publish.Timing(
             arrival.received_ns, arrival.accepted_ns, self._now_ns(), encoded.encode_ms, fused.ran_ns * 1e-6
         )
@@ -143,3 +149,35 @@ class Refinery:
         async with asyncio.TaskGroup() as group:
             for lane in (self.pictures, self.words, self.fusion):
                 group.create_task(lane.run())
+
+
+async def _encode(
+    lane: Lane[EncodedWindow, EncodedWindow],
+    wanted: Callable[[Window, int], Sequence[int]],
+    going: dict[int, tuple[Arrival, EncodedWindow]],
+    outcomes: dict[int, Refined | SensoriumError],
+) -> None:
+    """Have those of the windows ``going`` encoded that have what ``lane`` encodes; who fails goes no further."""
+    chosen = {n: pair for n, pair in going.items() if wanted(pair[0].window, 1)}
+    if not chosen:
+        return
+    encoded = await lane.do_all([e for _, e in chosen.values()], [a.deadline_ns for a, _ in chosen.values()])
+    for n, done in zip(chosen, encoded, strict=True):
+        if isinstance(done, SensoriumError):
+            outcomes[n] = done
+            del going[n]
+        else:
+            going[n] = (going[n][0], done.value)
+
+
+def apart(arrivals: Sequence[Arrival]) -> list[list[int]]:
+    """Which windows may wait for each other: of numbers; with words; and each for itself those with pictures."""
+    numbers: list[int] = []
+    words: list[int] = []
+    pictures: list[list[int]] = []
+    for n, arrival in enumerate(arrivals):
+        if pictures_in(arrival.window, 1):
+            pictures.append([n])
+        else:
+            (words if words_in(arrival.window, 1) else numbers).append(n)
+    return [party for party in (numbers, words, *pictures) if party]

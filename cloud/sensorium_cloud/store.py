@@ -71,11 +71,11 @@ class Remembers(Protocol):
     async def advance(self, hello: Hello, through: int) -> None:
         """The device's spool has come so far."""
 
-    async def find(self, place: Place) -> bytes | None:
-        """The symbol a window got before."""
+    async def find_all(self, places: Sequence[Place]) -> list[bytes | None]:
+        """The symbols that windows got before."""
 
-    async def save(self, place: Place, symbol: bytes) -> bytes:
-        """Remember a window's symbol; the one that holds."""
+    async def save_all(self, places: Sequence[Place], symbols: Sequence[bytes]) -> list[bytes]:
+        """Remember windows' symbols; those that hold."""
 
 
 class Store:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
@@ -15,7 +14,7 @@ from sensorium.align import Aligner
 from sensorium.clock import Clock
 from sensorium.concepts import Vocabulary
 from sensorium.episode import Episodes
-from sensorium.errors import FieldError
+from sensorium.errors import FieldError, SensoriumError
 from sensorium.event import Event, Modality
 from sensorium.symbol import Symbol
 from sensorium.window import Window
@@ -72,12 +71,11 @@ class Job:
             FieldError: an event cannot be used.
         """
         windows = windowed(session_id, batch, self._sizes)
-        asked = [self._refinery.refine(self._arrival(window)) for window in windows]
         symbols: list[Symbol] = []
-        for result in await asyncio.gather(*asked, return_exceptions=True):
+        for result in await self._refinery.refine_all(list(map(self._arrival, windows))):
             if isinstance(result, Overloaded):
                 return Told(retry_after_ms=result.retry_after_ms)
-            if isinstance(result, BaseException):
+            if isinstance(result, SensoriumError):
                 raise result
             symbols.append(result[0])
         return Told(_lines(symbols, Episodes(self._vocabulary, session_id)))

@@ -125,13 +125,11 @@ class FusionService:
         except FieldError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         until = _deadline_ns(self._now_ns(), context, self._terms.patience_ns)
-        results = await asyncio.gather(
-            *(self._desk.refinery.refine(Arrival(w, received_ns, self._now_ns(), until)) for w in windows),
-            return_exceptions=True,
-        )
+        arrivals = [Arrival(window, received_ns, self._now_ns(), until) for window in windows]
+        results = await self._desk.refinery.refine_all(arrivals)
         symbols: list[Symbol] = []
         for index, result in enumerate(results):
-            if isinstance(result, BaseException):
+            if isinstance(result, SensoriumError):
                 await _abort(context, result, index)
             else:
                 symbols.append(result[0])
@@ -299,7 +297,7 @@ def _deadline_ns(now_ns: int, context: Context, patience_ns: int) -> int:
     return now_ns + (patience_ns if remaining_s is None else min(round(remaining_s * 1e9), patience_ns))
 
 
-async def _abort(context: Context, error: BaseException, index: int) -> None:
+async def _abort(context: Context, error: SensoriumError, index: int) -> None:
     """End a unary call with the status that says what its caller can do."""
     match error:
         case Overloaded():
@@ -308,7 +306,5 @@ async def _abort(context: Context, error: BaseException, index: int) -> None:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error), pushback)
         case FieldError():
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error.inside(f"windows[{index}]")))
-        case SensoriumError():
-            await context.abort(grpc.StatusCode.INTERNAL, f"windows[{index}]: {error}")
         case _:
-            raise error
+            await context.abort(grpc.StatusCode.INTERNAL, f"windows[{index}]: {error}")
