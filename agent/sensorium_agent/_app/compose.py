@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -39,10 +40,8 @@ if TYPE_CHECKING:
     from sensorium_agent._app.telemetry import Telemetry
     from sensorium_agent.capture.companion import Companion
     from sensorium_agent.infer.biometric import Bounds
-    from sensorium_agent.infer.gesture.own import OwnGestures
-    from sensorium_agent.infer.perceiver import Perceiver
     from sensorium_agent.infer.taught import Taught
-    from sensorium_agent.infer.touch import Strokes, Touching
+    from sensorium_agent.infer.touch import Touching
 
 _MS = 1_000_000
 
@@ -221,27 +220,26 @@ def learn(settings: Settings, parts: Parts, listener: Following) -> Taught:
         SensoriumError: a file cannot be used; nothing has changed then.
     """
     board = taught(settings)
-    vocabulary, told = extended(settings, board), {lane.modality for lane in parts.lanes}
-    hands = perception.own_gestures(board) if Modality.GESTURE in told else None
-    drawn = touching(settings).strokes if Modality.HAPTIC in told else None
+    vocabulary = extended(settings, board)
+    steps = [_lesson(settings, board, lane) for lane in parts.lanes if not lane.remote]
     parts.answerer.learn(vocabulary)
     listener.learn(vocabulary)
-    for lane in parts.lanes:
-        _learn(lane.perceiver, lane.modality, hands, drawn)
+    for step in steps:
+        step()
     return board
 
 
-def _learn(perceiver: Perceiver, modality: Modality, hands: OwnGestures | None, drawn: Strokes | None) -> None:
-    if modality is Modality.GESTURE:
-        from sensorium_agent.infer.gesture.perceive import GesturePerceiver
-
-        assert isinstance(perceiver, GesturePerceiver)
-        perceiver.learn(hands)
-    elif modality is Modality.HAPTIC and drawn is not None:
-        from sensorium_agent.infer.touch import TouchPerceiver
-
-        assert isinstance(perceiver, TouchPerceiver)
-        perceiver.learn(drawn)
+def _lesson(settings: Settings, board: Taught, lane: Lane) -> Callable[[], None]:
+    """What lets a lane go by what is taught; all that can fail is done before it is called."""
+    learn: Callable[..., None] | None = getattr(lane.perceiver, "learn", None)
+    if learn is None:
+        return lambda: None
+    known: Mapping[Modality, Callable[[], tuple[Any, ...]]] = {
+        Modality.GESTURE: lambda: (perception.own_gestures(board), perception.own_motions(board)),
+        Modality.AUDIO: lambda: (perception.own_sounds(board),),
+        Modality.HAPTIC: lambda: (touching(settings).strokes,),
+    }
+    return functools.partial(learn, *known[lane.modality]())
 
 
 def untaught(settings: Settings) -> Vocabulary:

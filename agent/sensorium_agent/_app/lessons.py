@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import numpy as np
+import numpy.typing as npt
 
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality
 from sensorium_agent._app import compose
 from sensorium_agent._app.settings import Settings
 from sensorium_agent.infer import taught
-from sensorium_agent.infer.taught import Lesson, Sign, TaughtError, hand_example
+from sensorium_agent.infer.taught import Form, Lesson, Sign, TaughtError, example
 from sensorium_agent.infer.touch import taught as strokes
 
 _EXAMPLES: Final = 5
 _CAMERA: Final = "camera"
+_MICROPHONE: Final = "microphone"
+_WAKE: Final = "wake"
+"""The concept of what calls the device."""
 
+Numbers = npt.NDArray[np.float32]
 Say = Callable[[str], None]
 """Told, in a line, of what did not work."""
 
@@ -33,7 +40,9 @@ class Wish:
         concept: what it stands for; None for the concept of its own name.
         means: the concept's description, if it is given.
         say: what one may say for it.
-        examples: at most so many of a video or a camera; None for the usual.
+        examples: at most so many of a video, a sound file, a camera or a microphone; None for the usual.
+        form: whether the hand's sign is how it is held or the way it goes.
+        wake: the sound calls the device.
     """
 
     name: str
@@ -42,6 +51,8 @@ class Wish:
     means: str = ""
     say: tuple[str, ...] = ()
     examples: int | None = None
+    form: Form = Form.HELD
+    wake: bool = False
 
 
 class Blackboard:
@@ -123,7 +134,7 @@ class Blackboard:
             count, failed = self._teach_strokes(wish, sources, say)
             self._mean(wish, ()) if count else None
             return failed
-        examples, failed = self._hands(wish, sources, say)
+        examples, failed = self._examples(wish, sources, say)
         if examples:
             self._mean(wish, tuple(examples))
             self._warn(wish, say)
@@ -132,10 +143,12 @@ class Blackboard:
     def _mean(self, wish: Wish, examples: tuple[tuple[float, ...], ...]) -> None:
         """Keep the sign's examples and what it stands for."""
         known = self._taught.sign(wish.modality, wish.name)
-        concept = wish.concept or (known.concept if known else self._usual(wish))
+        concept = wish.concept or (known.concept if known else _WAKE if wish.wake else self._usual(wish))
         before = self._taught.concepts.get(concept, Lesson())
         lesson = Lesson(wish.means or before.means, tuple(dict.fromkeys((*before.say, *wish.say))))
-        self._taught = self._taught.with_sign(Sign(wish.name, wish.modality, concept, examples), lesson)
+        wake = wish.wake or bool(known and known.wake)
+        sign = Sign(wish.name, wish.modality, concept, examples, wish.form, wake)
+        self._taught = self._taught.with_sign(sign, lesson)
 
     def _usual(self, wish: Wish) -> str:
         """What a built-in label of this name stands for, or the concept of this name."""
@@ -162,43 +175,89 @@ class Blackboard:
                 failed = True
         return count, failed
 
-    def _hands(self, wish: Wish, sources: Sequence[str], say: Say) -> tuple[list[tuple[float, ...]], bool]:
-        from sensorium_agent._app.files.hands import hands_in
-
-        models, examples, failed = compose.shelf(self._settings), [], False
-        most = wish.examples or _EXAMPLES
+    def _examples(self, wish: Wish, sources: Sequence[str], say: Say) -> tuple[list[tuple[float, ...]], bool]:
+        examples: list[tuple[float, ...]] = []
+        failed = False
         for source in sources:
             try:
-                if source == _CAMERA:
-                    examples += asyncio.run(self._watched(most, say))
-                else:
-                    usual = taught.MOST_EXAMPLES if source.lower().endswith(".npz") else _EXAMPLES
-                    examples += map(hand_example, hands_in(Path(source), models, wish.examples or usual))
+                found = self._live(wish, source, say) if source in _LIVE else self._in_file(wish, Path(source))
+                examples += map(example, found)
             except SensoriumError as error:
                 say(str(error))
                 failed = True
         return examples, failed
 
-    async def _watched(self, most: int, say: Say) -> list[tuple[float, ...]]:
+    def _in_file(self, wish: Wish, file: Path) -> Sequence[Numbers]:
+        from sensorium_agent._app.files import hands, sounds
+
+        models = compose.shelf(self._settings)
+        if wish.modality is Modality.AUDIO:
+            return sounds.sounds_in(file, models, wish.examples or _EXAMPLES)
+        if wish.form is Form.MOVED:
+            return hands.ways_in(file, models, wish.examples or _EXAMPLES)
+        usual = taught.MOST_EXAMPLES if file.suffix.lower() == ".npz" else _EXAMPLES
+        return hands.hands_in(file, models, wish.examples or usual)
+
+    def _live(self, wish: Wish, source: str, say: Say) -> Sequence[Numbers]:
+        sense, doing = _LIVE[source]
+        if wish.modality is not sense:
+            raise TaughtError(f"{wish.name}: {source} is for --modality {sense}; this is {wish.modality}")
+        most = wish.examples or _EXAMPLES
+        say(doing[wish.form].format(most=most))
+        return asyncio.run(_taken(self._watched(wish), most, say))
+
+    def _watched(self, wish: Wish) -> AsyncIterator[Numbers]:
+        """Examples as a sensor gives them."""
         from sensorium.clock import DeviceClock
-        from sensorium_agent._app.files.hands import hands_before
+        from sensorium_agent._app.files import hands, sounds
+
+        models, clock = compose.shelf(self._settings), DeviceClock()
+        if wish.modality is Modality.AUDIO:
+            from sensorium_agent.capture.microphone import Microphone
+
+            ears = self._settings.microphone
+            return sounds.sounds_before(Microphone(ears.source if ears else "default"), clock, models)
         from sensorium_agent.capture.camera import Camera
 
         chosen = self._settings.camera
-        say(f"hold it before the camera, a little differently each time: {most} looks are taken")
-        found: list[tuple[float, ...]] = []
         camera = Camera(chosen.source if chosen else "0", max_fps=chosen.fps if chosen else 15.0)
-        async for hand in hands_before(camera, DeviceClock(), compose.shelf(self._settings)):
-            found.append(hand_example(hand))
-            say(f"{len(found)} of {most}")
-            if len(found) >= most:
-                break
-        return found
+        return (hands.ways_before if wish.form is Form.MOVED else hands.hands_before)(camera, clock, models)
 
     def _warn(self, wish: Wish, say: Say) -> None:
-        """Say so where what was taught would hardly be heard beside what is known."""
+        """Say so where what was taught would hardly be known beside what is known already."""
         from sensorium_agent._app.files.hands import hardly_told
+        from sensorium_agent._app.files.sounds import hardly_heard
 
-        count, like = hardly_told(self._taught, wish.name, compose.shelf(self._settings))
+        if wish.form is Form.MOVED:
+            return
+        if wish.modality is Modality.AUDIO:
+            count, like = hardly_heard(self._taught, wish.name)
+            advice = f"are like {like}" if like else "differ too much from the others; give more, or a longer word"
+        else:
+            count, like = hardly_told(self._taught, wish.name, compose.shelf(self._settings))
+            advice = f"are not told from {like}; show it more clearly, or otherwise"
         if count:
-            say(f"{wish.name}: {count} of its examples are not told from {like}; show it more clearly, or otherwise")
+            say(f"{wish.name}: {count} of its examples {advice}")
+
+
+async def _taken(examples: AsyncIterator[Numbers], most: int, say: Say) -> list[Numbers]:
+    """The first ``most`` of them, counted aloud."""
+    found: list[Numbers] = []
+    async for one in examples:
+        found.append(one)
+        say(f"{len(found)} of {most}")
+        if len(found) >= most:
+            break
+    return found
+
+
+_LIVE: Final[Mapping[str, tuple[Modality, Mapping[Form, str]]]] = {
+    _CAMERA: (
+        Modality.GESTURE,
+        {
+            Form.HELD: "hold it before the camera, a little differently each time: {most} looks are taken",
+            Form.MOVED: "move your hand before the camera, from rest to rest: {most} movements are taken",
+        },
+    ),
+    _MICROPHONE: (Modality.AUDIO, {Form.HELD: "say it, or make the sound, {most} times, with a pause after each"}),
+}

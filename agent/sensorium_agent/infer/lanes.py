@@ -15,7 +15,11 @@ from sensorium_agent.infer.shelf import Shelf
 
 if TYPE_CHECKING:
     from sensorium_agent.infer.biometric import Bounds
+    from sensorium_agent.infer.gesture.motion import Watch
     from sensorium_agent.infer.gesture.own import OwnGestures
+    from sensorium_agent.infer.gesture.own_motion import OwnMotions
+    from sensorium_agent.infer.gesture.perceive import GesturePerceiver
+    from sensorium_agent.infer.own_sounds import OwnSounds
     from sensorium_agent.infer.taught import Taught
     from sensorium_agent.infer.touch import Touching
 
@@ -103,9 +107,9 @@ def build(
     models = models or shelf()
     makers: Mapping[Modality, Callable[[EventStream], Perceiver]] = {
         Modality.VIDEO: lambda stream: _keyframes(stream, keyframe_every_s),
-        Modality.AUDIO: lambda stream: _speech(stream, models, listening or Listening()),
+        Modality.AUDIO: lambda stream: _speech(stream, models, listening or Listening(), taught),
         Modality.TEXT: _text,
-        Modality.GESTURE: lambda stream: _hands(stream, models, taught),
+        Modality.GESTURE: lambda stream: hands(stream, models, taught),
         Modality.HAPTIC: lambda stream: _touch(stream, touching),
         Modality.BIOMETRIC: lambda stream: _heart(stream, beating),
     }
@@ -122,11 +126,26 @@ def _keyframes(stream: EventStream, every_s: float) -> Perceiver:
     return KeyframePerceiver(stream, every_s=every_s)
 
 
-def _hands(stream: EventStream, models: Shelf, taught: Taught | None = None) -> Perceiver:
+def hands(
+    stream: EventStream, models: Shelf, taught: Taught | None = None, watch: Watch | None = None
+) -> GesturePerceiver:
+    """Who perceives gestures; ``watch`` is told of every movement.
+
+    Raises:
+        SensoriumError: a model is missing or damaged, or its runtime is not installed.
+    """
     from sensorium_agent.infer.gesture.perceive import GesturePerceiver
 
     palm, landmark, classifier = (models.model(name) for name in MODELS[Modality.GESTURE])
-    return GesturePerceiver(stream, palm=palm, landmark=landmark, classifier=classifier, own=own_gestures(taught))
+    return GesturePerceiver(
+        stream,
+        palm=palm,
+        landmark=landmark,
+        classifier=classifier,
+        own=own_gestures(taught),
+        own_motions=own_motions(taught),
+        watch=watch,
+    )
 
 
 def own_gestures(taught: Taught | None) -> OwnGestures | None:
@@ -144,18 +163,52 @@ def own_gestures(taught: Taught | None) -> OwnGestures | None:
     return OwnGestures(store.path("gesture_space"), hands)
 
 
-def _speech(stream: EventStream, models: Shelf, listening: Listening) -> Perceiver:
+def own_motions(taught: Taught | None) -> OwnMotions | None:
+    """The movements that were taught, if there are any."""
+    ways = taught.movements() if taught else {}
+    if not ways:
+        return None
+    from sensorium_agent.infer.gesture.own_motion import OwnMotions
+
+    return OwnMotions(ways)
+
+
+def _speech(stream: EventStream, models: Shelf, listening: Listening, taught: Taught | None = None) -> Perceiver:
     from sensorium_agent.infer.keyword import Keywords
     from sensorium_agent.infer.speech import SpeechPerceiver
+    from sensorium_agent.infer.speech_embedding import Remembered
+
+    @functools.cache
+    def embedding() -> Remembered:
+        return Remembered(models.model(SPOTTING[0]))
 
     wake_words = {name: models.model(name) for name in WAKE_WORDS}
-    keywords = None
-    if listening.words:
-        embedding, head = map(models.model, SPOTTING)
-        keywords = Keywords(embedding, head, listening)
+    keywords = Keywords(embedding(), models.model(SPOTTING[1]), listening) if listening.words else None
     return SpeechPerceiver(
-        stream, voice=models.model("voice_activity"), wake_words=wake_words, keywords=keywords, wake_s=listening.wake_s
+        stream,
+        voice=models.model("voice_activity"),
+        wake_words=wake_words,
+        keywords=keywords,
+        wake_s=listening.wake_s,
+        embedding=embedding,
+        own=own_sounds(taught),
     )
+
+
+def own_sounds(taught: Taught | None) -> OwnSounds | None:
+    """The words and sounds that were taught, if there are any.
+
+    Raises:
+        SensoriumError: the space in which they are compared is missing or damaged.
+    """
+    sounds = taught.sounds() if taught else {}
+    if taught is None or not sounds:
+        return None
+    from sensorium_agent.infer.own_sounds import OwnSounds, Sounds
+    from sensorium_models import store
+
+    known = {name: Sounds(some[:, 1:], some[:, 0]) for name, some in sounds.items()}
+    return OwnSounds(store.path("sound_space"), known, taught.waking())
 
 
 def _text(stream: EventStream) -> Perceiver:

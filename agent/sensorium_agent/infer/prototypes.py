@@ -10,13 +10,17 @@ of which n examples with mean m are known expects a new look z, in each directio
 and its *evidence* is the log of their ratio, in nats. s is the spread of the user's own examples, taken with four
 more of the usual one. A class speaks only above its *threshold*: at least 0, and what all but three in a hundred of
 those that have a name already stay below. So what is taught too much like something else is heard less, not too often.
+Where a sense looks ten times a second, three in a hundred is too often, and what is seldom enough was never measured:
+beyond the highest three in a hundred their evidence is taken to fall off exponentially.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -29,8 +33,10 @@ Doubles = npt.NDArray[np.float64]
 
 _HELD: Final = 4.0
 """Examples of the usual spread that the user's own are taken with."""
-_KEPT_OUT: Final = 0.97
+_TOLERATED: Final = 0.03
 """Of the negatives that are known here."""
+_TAIL: Final = 0.03
+"""The share of the negatives from whose excess rarer ones are foretold."""
 
 
 class SpaceError(SensoriumError):
@@ -95,12 +101,17 @@ class Prototypes:
     Args:
         space: where they are compared.
         examples: by name features [n, D], at least one.
+        tolerated: by name the share of other looks that may be taken for it, where it is not the usual one.
     """
 
-    def __init__(self, space: Space, examples: Mapping[str, Floats]) -> None:
+    def __init__(
+        self, space: Space, examples: Mapping[str, Floats], tolerated: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
         self.names = tuple(examples)
         self._space = space
-        self._taught = [self._heldback(space.place(some)) for some in examples.values()]
+        self._taught = [
+            self._heldback(space.place(some), tolerated.get(name, _TOLERATED)) for name, some in examples.items()
+        ]
         known = {str(label) for label in np.unique(space.labels) if label}
         self._built_in = {label: _clusters(space, label) for label in known}
 
@@ -121,16 +132,37 @@ class Prototypes:
             above[:, column] = np.minimum(above[:, column], evidence[:, column] - rivals)
         return np.asarray(1 / (1 + np.exp(-np.clip(self._space.slope * above, -60, 60))), np.float32)
 
+    def nearest(self, features: Floats) -> list[str | None]:
+        """The built-in label that features [n, D] show most evidently, whatever names it; None where none is likely."""
+        return [self._nearest(place) for place in self._space.place(features)]
+
+    def _nearest(self, place: Doubles) -> str | None:
+        likely = {label: known for label in self._built_in if (known := self._known(place, label)) > 0}
+        return max(likely, key=lambda label: likely[label], default=None)
+
     def _known(self, place: Doubles, label: str | None) -> float:
         """The evidence for a built-in label; none where nothing is known of it here."""
         clusters = self._built_in.get(label or "", ())
         return max((float(c.evidence(place[np.newaxis])[0]) for c in clusters), default=-np.inf)
 
-    def _heldback(self, places: Doubles) -> Prototype:
+    def _heldback(self, places: Doubles, tolerated: float) -> Prototype:
         raw = Prototype.of(places, self._space)
         against = raw.evidence(self._space.negatives.astype(np.float64))
-        threshold = max(float(np.quantile(against, _KEPT_OUT)), 0.0) if len(against) else 0.0
+        threshold = max(exceeded_by(against, tolerated), 0.0) if len(against) else 0.0
         return Prototype(raw.centre, raw.own, raw.other, threshold)
+
+
+def exceeded_by(evidence: Doubles, share: float) -> float:
+    """What only ``share`` of all looks exceed, by those that were seen: evidence [n].
+
+    Down to three in a hundred that is their quantile; rarer ones are foretold by the mean excess over that, as of an
+    exponential tail (J. Pickands, "Statistical inference using extreme order statistics", 1975, with shape 0).
+    """
+    if share >= _TAIL or len(evidence) < 1 / _TAIL:
+        return float(np.quantile(evidence, 1 - share))
+    bar = float(np.quantile(evidence, 1 - _TAIL))
+    excess = float(np.mean(evidence[evidence >= bar])) - bar
+    return bar + excess * math.log(_TAIL / share)
 
 
 def _clusters(space: Space, label: str) -> tuple[Prototype, ...]:

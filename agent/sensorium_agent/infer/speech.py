@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -12,8 +12,9 @@ from sensorium.event import DType, Event, EventStream, Sample, Sound, Tensor
 from sensorium_agent.capture.resample import Resampler
 from sensorium_agent.infer.keyword import Keywords, Spotted
 from sensorium_agent.infer.model import Model
+from sensorium_agent.infer.own_sounds import OwnSound, OwnSounds, SoundSpotter
 from sensorium_agent.infer.sound_features import RATE_HZ, describe
-from sensorium_agent.infer.sound_quality import Noise, quality
+from sensorium_agent.infer.sound_quality import Noise, level_dbfs, quality
 from sensorium_agent.infer.voice import BLOCK, USUAL, Patience, Stretch, Utterances, VoiceActivity
 from sensorium_agent.infer.wake_word import Heard, WakeWords
 
@@ -21,8 +22,9 @@ _NS: Final = 1_000_000_000
 _NS_A_SAMPLE: Final = _NS // RATE_HZ  # exactly 62,500
 _WORD: Final = RATE_HZ  # how far a wake word reaches back: the networks look at about one second
 _TORN_NS: Final = 100_000_000
-_LONGEST: Final = 2 * RATE_HZ  # a keyword and the time until it is sure
+_LONGEST: Final = 3 * RATE_HZ  # a taught phrase and the time until it is sure
 _PERHAPS: Final = 0.2  # probability of a voice that is worth listening to for keywords
+_LOUD_DB: Final = 10.0  # above the noise: what is worth listening to for sounds that were taught
 
 
 class Memory:
@@ -56,7 +58,8 @@ class SpeechPerceiver:
     Emits ``speech`` once it is sure of an onset (about 100 ms in) and about every 250 ms while the voice
     goes on, a wake word's label once per call of it, and a keyword once per word, at the word's end; it knows
     that up to half a second later. One that is not said within ``wake_s`` of a wake word is marked ``aside``: it was
-    hardly meant for us. Silence emits nothing. Events carry the 256 numbers of
+    hardly meant for us. What the user taught (``own``) is told like a keyword, and wakes like a wake word where it was
+    taught to. Silence emits nothing. Events carry the 256 numbers of
     `sound_features.describe` over their span, and the sound's quality. Their times come from counting samples
     back from the end of the run, never from when a run arrived. The networks of ``wake_words`` keep their own
     state and are reset here: no two perceivers may use them at the same time.
@@ -72,23 +75,33 @@ class SpeechPerceiver:
         wake_s: float = 0.0,
         patience: Patience = USUAL,
         refractory_s: float = 2.0,
+        embedding: Callable[[], Model] | None = None,
+        own: OwnSounds | None = None,
     ) -> None:
         self._stream = stream
         self._voice = VoiceActivity(voice)
         self._utterances = Utterances(patience)
         self._wake_words = WakeWords(wake_words, refractory_s=refractory_s) if wake_words else None
         self._keywords = keywords
-        self._awake_ns = round(wake_s * _NS) if wake_words else 0
+        self._wake_s = wake_s
+        self._embedding = embedding
+        self._learnt = self._own = own
+        self._spotter: SoundSpotter | None = None
         self._called_ns: int | None = None
         self._noise = Noise()
         self._end_ns: int | None = None
         self._begin(RATE_HZ)
 
+    def learn(self, own: OwnSounds | None) -> None:
+        """Go by other sounds of the user's own from the next run on; from any thread."""
+        self._learnt = own
+
     def perceive(self, sample: Sample) -> Sequence[Event]:
         """What this run of sound completes."""
         sound = sample.data
         assert isinstance(sound, Sound)
-        if self._torn(sample.at_ns, sound):
+        if self._torn(sample.at_ns, sound) or self._own is not self._learnt:
+            self._own = self._learnt
             self._begin(sound.rate_hz)
         self._end_ns, self._error_ns = sample.at_ns, sample.at_error_ns
         if self._resampler is None:
@@ -107,6 +120,8 @@ class SpeechPerceiver:
             events += [self._called(heard) for heard in self._wake_words.finish()]
         if self._keywords:
             events += [self._spotted(spotted) for spotted in self._keywords.finish()]
+        if self._spotter:
+            events += [self._known(sound) for sound in self._spotter.finish()]
         self._begin(self._rate_hz)
         return events
 
@@ -133,6 +148,12 @@ class SpeechPerceiver:
             self._wake_words.reset()
         if self._keywords:
             self._keywords.reset()
+        self._listen_for_own()
+
+    def _listen_for_own(self) -> None:
+        self._spotter = SoundSpotter(self._embedding(), self._own) if self._embedding and self._own else None
+        waking = self._wake_words or (self._own and self._own.waking)
+        self._awake_ns = round(self._wake_s * _NS) if waking else 0
 
     def _hear(self, pcm: npt.NDArray[np.int16], end_ns: int) -> list[Event]:
         self._memory.add(pcm, end_ns)
@@ -141,12 +162,17 @@ class SpeechPerceiver:
             events += [self._called(heard) for heard in self._wake_words.feed(pcm)]
         if self._keywords:
             events += [self._spotted(spotted) for spotted in self._keywords.feed(pcm)]
+        if self._spotter:
+            events += [self._known(sound) for sound in self._spotter.feed(pcm)]
         return events
 
     def _block(self, probability: float) -> Stretch | None:
         self._blocks += 1
         end = self._blocks * BLOCK
-        self._noise.add(self._memory.between(end - BLOCK, end))
+        block = self._memory.between(end - BLOCK, end)
+        self._noise.add(block)
+        if self._spotter and (probability >= _PERHAPS or level_dbfs(block) > self._noise.level_dbfs + _LOUD_DB):
+            self._spotter.sound(end)
         if self._keywords and probability >= _PERHAPS:
             self._keywords.voice(end)
         return self._utterances.push(probability)
@@ -159,11 +185,18 @@ class SpeechPerceiver:
         return self._event(heard.word, heard.score, max(heard.end - _WORD, 0), heard.end)
 
     def _spotted(self, spotted: Spotted) -> Event:
-        since_ns = None if self._called_ns is None else self._memory.at_ns(spotted.begin) - self._called_ns
+        return self._event(spotted.word, spotted.score, spotted.begin, spotted.end, **self._aside(spotted.begin))
+
+    def _known(self, sound: OwnSound) -> Event:
+        if self._own and sound.name in self._own.waking:
+            self._called_ns = self._memory.at_ns(sound.end)
+        return self._event(sound.name, sound.score, sound.begin, sound.end)
+
+    def _aside(self, begin: int) -> dict[str, str]:
+        """What is said of a word that begins at sample ``begin``: whether it was hardly meant for us."""
+        since_ns = None if self._called_ns is None else self._memory.at_ns(begin) - self._called_ns
         ours = not self._awake_ns or (since_ns is not None and since_ns <= self._awake_ns)
-        return self._event(
-            spotted.word, spotted.score, spotted.begin, spotted.end, **({} if ours else {"aside": "yes"})
-        )
+        return {} if ours else {"aside": "yes"}
 
     def _event(self, label: str, score: float, begin: int, end: int, **metadata: str) -> Event:
         pcm = self._memory.between(begin, end)

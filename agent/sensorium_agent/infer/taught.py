@@ -1,14 +1,16 @@
 """What a user taught this device: which signs, by which examples, and what they mean.
 
 One small file, wholly or not at all. Examples are kept as they were measured, so that a better way to compare them
-needs no new ones: a hand as the 64 numbers of `classify.hand_features`. Strokes have a file of their own
-(`touch.taught`), and come along when all is exported.
+needs no new ones: a hand as the 64 numbers of `classify.hand_features`, a hand's movement as the 32 points of its way,
+a sound as its length and the 384 numbers of `sound_pieces`. Strokes have a file of their own (`touch.taught`), and
+come along when all is exported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final
@@ -28,6 +30,10 @@ Floats = npt.NDArray[np.float32]
 
 HAND: Final = 64
 """Numbers of a hand."""
+WAY: Final = 64
+"""Numbers of a movement: x and y of 32 points."""
+SOUND: Final = 385
+"""Numbers of a sound: how many rows of 10 ms it takes, then those of `sound_pieces`."""
 STRENGTH: Final = 0.95
 """Probability that who shows a taught sign means its concept."""
 MOST_EXAMPLES: Final = 64
@@ -41,13 +47,27 @@ class TaughtError(SensoriumError):
     """What was taught cannot be read, kept or changed; one line."""
 
 
-class Sign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A sign: what it is called, by which sense it is perceived, and the concept it stands for."""
+class Form(StrEnum):
+    """What of a hand is the sign."""
+
+    HELD = "held"
+    """How it is held."""
+    MOVED = "moved"
+    """The way it goes."""
+
+
+class Sign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A sign: what it is called, by which sense it is perceived, and the concept it stands for.
+
+    ``wake``: it is a sound that calls the device, as a wake word does.
+    """
 
     name: _Name
     modality: Modality
     concept: _Name
     examples: _Examples = ()
+    form: Form = Form.HELD
+    wake: bool = False
 
 
 class Lesson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,7 +108,23 @@ class Taught:
 
     def hands(self) -> dict[str, Floats]:
         """By name the hands [n, 64] that show it."""
-        signs = [s for s in self.signs if s.modality is Modality.GESTURE and s.examples]
+        return self._examples(Modality.GESTURE, Form.HELD)
+
+    def movements(self) -> dict[str, Floats]:
+        """By name the ways [n, 32, 2] that a hand goes."""
+        ways = self._examples(Modality.GESTURE, Form.MOVED)
+        return {name: some.reshape(len(some), WAY // 2, 2) for name, some in ways.items()}
+
+    def sounds(self) -> dict[str, Floats]:
+        """By name what it sounds like, [n, 385]: the first number is its length in rows."""
+        return self._examples(Modality.AUDIO, Form.HELD)
+
+    def waking(self) -> frozenset[str]:
+        """The sounds that call the device."""
+        return frozenset(s.name for s in self.signs if s.modality is Modality.AUDIO and s.wake)
+
+    def _examples(self, modality: Modality, form: Form) -> dict[str, Floats]:
+        signs = [s for s in self.signs if s.modality is modality and s.form is form and s.examples]
         return {s.name: np.asarray(s.examples, np.float32) for s in signs}
 
     def lessons(self, hidden: Collection[Modality] = ()) -> tuple[Concept, ...]:
@@ -111,6 +147,10 @@ class Taught:
             TaughtError: a name is no name, or there is no room for one more.
         """
         known = self.sign(sign.modality, sign.name)
+        if known and known.examples and known.form is not sign.form:
+            raise TaughtError(
+                f"{sign.name}: it was taught as a hand {known.form}; forget it first, or choose another name"
+            )
         examples = (*(known.examples if known else ()), *sign.examples)[-MOST_EXAMPLES:]
         sign = _checked(msgspec.structs.replace(sign, examples=examples))
         signs = (*(s for s in self.signs if s is not known), sign)
@@ -118,6 +158,12 @@ class Taught:
         taught = replace(self, signs=signs, concepts=MappingProxyType(_used(concepts, signs)))
         taught.check_room()
         return taught
+
+    def with_only(self, name: str, examples: Floats) -> Taught:
+        """With no other examples of the sound ``name`` than these: what is asked when they are tried."""
+        only = tuple(example(one) for one in examples)
+        changed = (msgspec.structs.replace(s, examples=only) if s.name == name else s for s in self.signs)
+        return replace(self, signs=tuple(changed))
 
     def without(self, name: str, modality: Modality | None = None) -> Taught:
         """Without the signs called ``name``, of one sense or of all, and without concepts nothing stands for then."""
@@ -159,9 +205,9 @@ def _checked(sign: Sign) -> Sign:
         raise TaughtError(f"{wrong!r} is no name; use a-z, 0-9 and _, as in open_sesame") from error
 
 
-def hand_example(features: Sequence[float] | Floats) -> tuple[float, ...]:
-    """A hand as it is kept."""
-    return tuple(round(float(x), 4) for x in features)
+def example(numbers: Sequence[float] | Floats) -> tuple[float, ...]:
+    """One as it is kept."""
+    return tuple(round(float(x), 4) for x in numbers)
 
 
 def parse(data: bytes, where: str = "taught") -> Taught:
@@ -177,14 +223,24 @@ def parse(data: bytes, where: str = "taught") -> Taught:
     if file.version != 1:
         raise TaughtError(f"{where}: version {file.version} is not known here; update Sensorium")
     for sign in file.signs:
-        if sign.modality is Modality.GESTURE and not _are_hands(sign.examples):
-            raise TaughtError(f"{where}: {sign.name}: a hand has {HAND} numbers; mend the file or teach anew")
+        _check_numbers(sign, where)
     strokes = bytes(file.strokes)
     return Taught(file.signs, MappingProxyType(file.concepts), b"" if strokes == b"null" else strokes)
 
 
-def _are_hands(examples: Sequence[Sequence[float]]) -> bool:
-    return bool(examples) and all(len(one) == HAND and np.isfinite(one).all() for one in examples)
+def _check_numbers(sign: Sign, where: str) -> None:
+    """Refuse examples of another length than their sense's."""
+    what, count = _NUMBERS.get((sign.modality, sign.form), ("", 0))
+    alike = all(len(one) == count and np.isfinite(one).all() for one in sign.examples)
+    if count and not (sign.examples and alike):
+        raise TaughtError(f"{where}: {sign.name}: {what} has {count} numbers; mend the file or teach anew")
+
+
+_NUMBERS: Final[Mapping[tuple[Modality, Form], tuple[str, int]]] = {
+    (Modality.GESTURE, Form.HELD): ("a hand", HAND),
+    (Modality.GESTURE, Form.MOVED): ("a movement", WAY),
+    (Modality.AUDIO, Form.HELD): ("a sound", SOUND),
+}
 
 
 def read(path: Path) -> Taught:

@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING
 from sensorium_agent._app.commands import options
 
 if TYPE_CHECKING:
+    from sensorium.event import Modality
     from sensorium_agent._app.commands import Commands
+    from sensorium_agent._app.lessons import Wish
 
 _EPILOG = """files to learn from:
   gesture  photos (one example each), videos, measured joints (.npz), or the word: camera
+           with --moving the way the hand goes: videos, or camera
   haptic   touch files (.jsonl), an example for each stroke
+  audio    recordings (WAV) of a word, a phrase, a clap, with pauses between, or the word: microphone
+           with --wake it calls the device, as a wake word does
 
 NAME stands for the concept of this name, a new one if there is none; --as names another. See docs/teach.md.
 """
@@ -25,17 +30,19 @@ def add_parser(commands: Commands) -> None:
     """Say in words what may be asked."""
     parser = commands.add_parser(
         "teach",
-        help="teach a gesture or a stroke of your own by examples",
+        help="teach a gesture, a word, a sound or a stroke of your own by examples",
         description="Teach a sign of your own by examples; without NAME, list what was taught.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="what it is called, for example check_mark")
-    parser.add_argument("--modality", choices=["gesture", "haptic"], help="the sense (default: haptic)")
-    parser.add_argument("--from", dest="sources", nargs="+", default=[], metavar="FILE", help='files, or "camera"')
+    parser.add_argument("--modality", choices=["audio", "gesture", "haptic"], help="the sense (default: haptic)")
     parser.add_argument(
-        "--examples", type=_count, metavar="N", help="of each video, or of the camera: at most so many (5)"
+        "--from", dest="sources", nargs="+", default=[], metavar="FILE", help='files, or "camera" or "microphone"'
     )
+    parser.add_argument("--examples", type=_count, metavar="N", help="of each file, or live: at most so many (5)")
+    parser.add_argument("--moving", action="store_true", help="the gesture is the way the hand goes")
+    parser.add_argument("--wake", action="store_true", help="the sound calls the device: commands count after it")
     parser.add_argument("--as", dest="concept", metavar="CONCEPT", help="what it stands for, known or new")
     parser.add_argument("--means", default="", metavar="SENTENCE", help="what that means")
     parser.add_argument("--say", nargs="+", default=[], metavar="WORDS", help="what one may say for it")
@@ -57,7 +64,7 @@ def _count(text: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Teach, forget, import or export, then say what is known; gives the exit code."""
     from sensorium.event import Modality
-    from sensorium_agent._app.lessons import Blackboard, Wish
+    from sensorium_agent._app.lessons import Blackboard
 
     board = Blackboard(options.settings(args, needed=True))
     modality = Modality(args.modality) if args.modality else None
@@ -67,13 +74,30 @@ def run(args: argparse.Namespace) -> int:
     if args.name and args.forget:
         board.forget(args.name, modality)
     elif args.name:
-        wish = Wish(args.name, modality or Modality.HAPTIC, args.concept, args.means, tuple(args.say), args.examples)
-        failed = board.teach(wish, args.sources, lambda line: print(line, file=sys.stderr))
+        failed = board.teach(_wish(args, modality), args.sources, lambda line: print(line, file=sys.stderr))
     board.save()
     if args.export:
         board.export(args.export)
     _print(board.known())
     return int(failed)
+
+
+def _wish(args: argparse.Namespace, modality: Modality | None) -> Wish:
+    """What the command line asks for.
+
+    Raises:
+        TaughtError: a flag is of another sense.
+    """
+    from sensorium.event import Modality
+    from sensorium_agent._app.lessons import Wish
+    from sensorium_agent.infer.taught import Form, TaughtError
+
+    modality = modality or (Modality.AUDIO if args.wake else Modality.GESTURE if args.moving else Modality.HAPTIC)
+    for flag, asked, sense in (("moving", args.moving, Modality.GESTURE), ("wake", args.wake, Modality.AUDIO)):
+        if asked and modality is not sense:
+            raise TaughtError(f"{args.name}: --{flag} is for --modality {sense}; leave it out")
+    form = Form.MOVED if args.moving else Form.HELD
+    return Wish(args.name, modality, args.concept, args.means, tuple(args.say), args.examples, form, args.wake)
 
 
 def _print(known: Iterator[tuple[str, str, str, int]]) -> None:

@@ -13,12 +13,13 @@ import numpy as np
 
 from sensorium.clock import Clock
 from sensorium.errors import SensoriumError
-from sensorium.event import Event, Modality, Sample
+from sensorium.event import Event, EventStream, Modality, Sample
 from sensorium_agent.capture.camera import Camera
 from sensorium_agent.capture.files import BadFile
 from sensorium_agent.capture.landmarks import LANDMARK_KINDS, read_landmarks
 from sensorium_agent.capture.recording import RecordingError, open_recording
 from sensorium_agent.infer import lanes
+from sensorium_agent.infer.gesture.bout import Bout
 from sensorium_agent.infer.gesture.classify import (
     HAND_FEATURES,
     MEASURED_FROM,
@@ -27,6 +28,7 @@ from sensorium_agent.infer.gesture.classify import (
     built_in_label,
     hand_features,
 )
+from sensorium_agent.infer.gesture.motion import Watch
 from sensorium_agent.infer.gesture.own import OWN_FROM
 from sensorium_agent.infer.shelf import Shelf
 from sensorium_agent.infer.taught import Taught
@@ -74,6 +76,59 @@ def _pictured(file: Path, models: Shelf) -> Iterator[Floats]:
     for sample in recording.samples():
         if sample.modality is Modality.VIDEO:
             yield from _clear(lane.perceive([sample]))
+
+
+def ways_in(file: Path, models: Shelf, most: int) -> list[Floats]:
+    """At most ``most`` movements [64] of a video, from rest to rest: x and y of 32 points.
+
+    Raises:
+        RecordingError: it cannot be read, or has no pictures.
+        NoHands: no hand moves in it.
+    """
+    recording = open_recording(file)
+    if Modality.VIDEO not in recording.modalities:
+        raise RecordingError(f"{file}: it has no pictures; give videos")
+    found: list[Floats] = []
+    perceiver = lanes.hands(EventStream("teach", Modality.GESTURE), models, watch=_into(found))
+    for sample in recording.samples():
+        if sample.modality is Modality.VIDEO:
+            perceiver.perceive(sample)
+    perceiver.finish(0)
+    if not found:
+        raise NoHands(f"{file}: no hand moves in it; begin and end each movement at rest, in sight")
+    chosen = np.unique(np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int))
+    return [found[place] for place in chosen]
+
+
+def _into(found: list[Floats]) -> Watch:
+    """Adds the way of every bout that went anywhere."""
+    from sensorium_agent.infer.gesture.own_motion import way
+
+    def watch(bout: Bout) -> None:
+        if (gone := way(bout)) is not None:
+            found.append(gone.reshape(-1))
+
+    return watch
+
+
+async def ways_before(camera: Camera, clock: Clock, models: Shelf) -> AsyncIterator[Floats]:
+    """The movements [64] that a camera sees, until nobody asks for more.
+
+    Raises:
+        NoHands: none was seen for a minute.
+        SensorFailed: the camera cannot be used.
+    """
+    found: list[Floats] = []
+    perceiver = lanes.hands(EventStream("teach", Modality.GESTURE), models, watch=_into(found))
+    began_ns = clock.now_ns()
+    async with aclosing(camera.samples(clock)) as samples:
+        async for sample in samples:
+            await asyncio.to_thread(perceiver.perceive, sample)
+            while found:
+                began_ns = sample.at_ns
+                yield found.pop(0)
+            if sample.at_ns - began_ns > _PATIENCE_S * 1e9:
+                raise NoHands(f"{camera.name}: no movement for {_PATIENCE_S:.0f} s; begin and end it at rest, in sight")
 
 
 def _clear(events: Sequence[Event]) -> Iterator[Floats]:

@@ -21,6 +21,7 @@ from sensorium_agent.infer import lanes
 from sensorium_agent.infer.keyword import Listening
 from sensorium_agent.infer.shelf import Shelf
 from sensorium_agent.infer.sound_quality import BLOCK, Noise, quality
+from sensorium_agent.infer.taught import Taught
 
 _NOISE_DBFS: Final = -60.0  # what is softer than this is called silence
 
@@ -39,6 +40,8 @@ def hear_files(
     write: Callable[[Line], None],
     sheet: SoundSheet | None,
     models: Shelf | None = None,
+    *,
+    taught: Taught | None = None,
 ) -> int:
     """Write a line for each event of each file and draw it; returns how many files could not be read."""
     from sensorium_models.store import ModelDamaged, ModelMissing
@@ -46,7 +49,7 @@ def hear_files(
     failed = 0
     for number, file in enumerate(files):
         try:
-            heard = listen(file, number, listening, models)
+            heard = listen(file, number, listening, models, taught)
         except (ModelMissing, ModelDamaged):
             raise  # no other file would fare better
         except SensoriumError as error:
@@ -60,7 +63,9 @@ def hear_files(
     return failed
 
 
-def listen(file: Path, number: int, listening: Listening, models: Shelf | None = None) -> Heard:
+def listen(
+    file: Path, number: int, listening: Listening, models: Shelf | None = None, taught: Taught | None = None
+) -> Heard:
     """What is heard in the file at that place of the command line, in the order in which it is known.
 
     Raises:
@@ -71,7 +76,7 @@ def listen(file: Path, number: int, listening: Listening, models: Shelf | None =
     recording = open_recording(file)
     if Modality.AUDIO not in recording.modalities:
         raise RecordingError(f"{file}: it has no sound; give a WAV file")
-    (lane,) = lanes.build({Modality.AUDIO}, session, models=models, listening=listening)
+    (lane,) = lanes.build({Modality.AUDIO}, session, models=models, listening=listening, taught=taught)
     runs, events, end_ns = [], [], 0
     for sample in recording.samples():
         if isinstance(sample.data, Sound):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from sensorium_agent.infer.gesture.bout import PALM, Bout, Motion, named
+from sensorium_agent.infer.gesture.own_motion import OwnMotions
 
 __all__ = ["HandMotions", "Motion", "MotionSpotter", "at_rate", "spot"]
 
@@ -34,12 +35,20 @@ _KNUCKLES: Final = (5, 9, 13, 17)
 _SPREAD: Final = 0.424  # root mean square distance of the palm's joints from their middle, in palms (wrist to knuckle)
 
 Row = tuple[float, ...]
+Watch = Callable[[Bout], None]
 
 
 class MotionSpotter:
-    """Follows one hand and names its bouts."""
+    """Follows one hand and names its bouts.
 
-    def __init__(self) -> None:
+    Args:
+        own: movements that the user taught: heard before those that are built in.
+        watch: told of every bout.
+    """
+
+    def __init__(self, own: OwnMotions | None = None, watch: Watch | None = None) -> None:
+        self._own = own
+        self._watch = watch
         self._rows: deque[tuple[int, Row]] = deque()
         self._onset_ns: int | None = None
         self._moved_ns = 0
@@ -110,23 +119,34 @@ class MotionSpotter:
         onset_ns, self._onset_ns = self._onset_ns, None
         while len(self._rows) > 2 and self._rows[1][0] < self._moved_ns:
             self._rows.popleft()
-        found = named(Bout.over(times, values, onset_ns, lost=lost))
+        bout = Bout.over(times, values, onset_ns, lost=lost)
+        if self._watch is not None:
+            self._watch(bout)
+        taught = self._own.motion(bout) if self._own else None
+        found = [taught] if taught else named(bout)
         meant = [motion for motion in found if self._last is None or not motion.leads_back(self._last)]
         self._last = meant[-1] if meant else self._last
         return meant
 
 
 class HandMotions:
-    """The motions of several hands, told apart by number."""
+    """The motions of several hands, told apart by number; its arguments are those of `MotionSpotter`."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: OwnMotions | None = None, watch: Watch | None = None) -> None:
+        self._own = own
+        self._watch = watch
         self._spotters: dict[int, MotionSpotter] = {}
+
+    def learn(self, own: OwnMotions | None) -> None:
+        """Go by other movements of the user's own, for hands that come from now on."""
+        self._own = own
+        self._spotters = {}
 
     def see(self, at_ns: int, hands: Mapping[int, Floats]) -> list[tuple[int, Motion]]:
         """Whose motion has just ended, given the joints of the hands in sight at ``at_ns``."""
         found = []
         for number, joints in hands.items():
-            spotter = self._spotters.setdefault(number, MotionSpotter())
+            spotter = self._spotters.setdefault(number, MotionSpotter(self._own, self._watch))
             found += [(number, motion) for motion in spotter.see(at_ns, joints)]
         gone = [number for number, spotter in self._spotters.items() if number not in hands and spotter.gone(at_ns)]
         return found + [(number, motion) for number in gone for motion in self._spotters.pop(number).lose()]

@@ -20,8 +20,9 @@ from sensorium_agent.infer.gesture.classify import (
     hand_features,
 )
 from sensorium_agent.infer.gesture.landmark import LandmarkModel
-from sensorium_agent.infer.gesture.motion import HandMotions, Motion
+from sensorium_agent.infer.gesture.motion import HandMotions, Motion, Watch
 from sensorium_agent.infer.gesture.own import OWN_FROM, OwnGestures
+from sensorium_agent.infer.gesture.own_motion import OwnMotions
 from sensorium_agent.infer.gesture.palm import PalmDetector
 from sensorium_agent.infer.gesture.region import Picture
 from sensorium_agent.infer.gesture.track import HandTracker, Track
@@ -67,7 +68,8 @@ class GesturePerceiver:
     """Finds up to two hands in each picture and names the gesture of the one that is surest.
 
     The event's features are 128 numbers: `hand_features` of that hand, then of the other one, zero if there is none.
-    Gestures that the user taught (``own``) are named where a hand is nearer to them than to the built-in one.
+    Gestures that the user taught (``own``) are named where a hand is nearer to them than to the built-in one, movements
+    (``own_motions``) before those that are built in; ``watch`` is told of each.
     A movement (`bout.LABELS`) is an event of its own once it is over: ``at_ns`` is its end, ``span_ns`` its length.
     """
 
@@ -80,28 +82,32 @@ class GesturePerceiver:
         classifier: Model,
         min_score: float = KNOWN_FROM,
         own: OwnGestures | None = None,
+        own_motions: OwnMotions | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._stream = stream
         self._tracker = HandTracker(PalmDetector(palm), LandmarkModel(landmark))
         self._classifier = GestureClassifier(classifier)
         self._min_score = min_score
         self._own = own
-        self._learnt = own
+        self._learnt = (own, own_motions)
+        self._own_motions = own_motions
         self._readings: dict[int, _Reading] = {}
-        self._motions = HandMotions()
+        self._motions = HandMotions(own_motions, watch)
         self._error_ns = 0
         self._moving: dict[int, _Reading] = {}
 
-    def learn(self, own: OwnGestures | None) -> None:
+    def learn(self, own: OwnGestures | None, own_motions: OwnMotions | None = None) -> None:
         """Go by other gestures of the user's own from the next picture on; from any thread."""
-        self._learnt = own
+        self._learnt = (own, own_motions)
 
     def perceive(self, sample: Sample) -> Sequence[Event]:
         """The gesture in a picture, or nothing where there is no hand."""
         assert isinstance(sample.data, Frame)
         picture = sample.data.pixels
-        if self._own is not self._learnt:
-            self._own, self._readings = self._learnt, {}
+        if self._learnt != (self._own, self._own_motions):
+            (self._own, self._own_motions), self._readings = self._learnt, {}
+            self._motions.learn(self._own_motions)
         tracks = self._tracker.follow(picture, sample.at_ns)
         self._readings = {track.number: self._read(track, sample.at_ns) for track in tracks}
         moved = self._moved(sample)
