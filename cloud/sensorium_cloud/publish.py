@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -58,6 +59,14 @@ def symbol_message(sequence: int, symbol: bytes) -> bytes:
     return b"".join((_ANSWER_TAG, _varint(len(own)), own))
 
 
+def together(messages: Sequence[bytes]) -> bytes:
+    """One message that says what all of ``messages`` say."""
+    if len(messages) == 1:
+        return messages[0]
+    own = b"".join(part for raw in messages for part in (_ONE_TAG, _varint(len(raw)), raw))
+    return b"".join((_SEVERAL_TAG, _varint(len(own)), own))
+
+
 def _varint(number: int) -> bytes:
     """Protobuf's base-128 number: seven bits a byte, the lowest first, a set top bit where more follows."""
     done = bytearray()
@@ -75,6 +84,8 @@ def _tag(number: int) -> bytes:
 
 _SYMBOL_TAG: Final = _tag(fusion_pb2.SequencedSymbol.DESCRIPTOR.fields_by_name["symbol"].number)
 _ANSWER_TAG: Final = _tag(fusion_pb2.FuseResponse.DESCRIPTOR.fields_by_name["symbol"].number)
+_SEVERAL_TAG: Final = _tag(fusion_pb2.FuseResponse.DESCRIPTOR.fields_by_name["answers"].number)
+_ONE_TAG: Final = _tag(fusion_pb2.Answers.DESCRIPTOR.fields_by_name["answers"].number)
 
 
 def message(response: Response) -> bytes:

@@ -31,6 +31,7 @@ class Hello:
         wall_error_ns: half width of the interval that holds the true offset.
         software: name and version.
         taught: concepts that the device was taught, and taught signs of known ones; see `concepts.extended`.
+        takes_several: whether the device takes several answers in one message.
     """
 
     device_id: str
@@ -40,6 +41,7 @@ class Hello:
     wall_error_ns: int = 0
     software: str = ""
     taught: tuple[Concept, ...] = ()
+    takes_several: bool = False
 
 
 @dataclass(frozen=True, slots=True)

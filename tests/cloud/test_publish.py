@@ -8,9 +8,10 @@ import pytest
 from cloud.doubles import a_symbol, a_window
 
 from sensorium import wire
-from sensorium.delivery import SequencedSymbol
+from sensorium.delivery import Ack, SequencedSymbol
 from sensorium.symbol import Stage
 from sensorium.v1 import fusion_pb2
+from sensorium_cloud import publish
 from sensorium_cloud.publish import Timing, symbol_bytes, symbol_message, timed
 
 MS = 1_000_000
@@ -48,3 +49,14 @@ def test_a_stored_symbol_is_the_one_that_is_sent() -> None:
     message = fusion_pb2.FuseResponse.FromString(symbol_message(7, symbol_bytes(symbol)))
 
     assert wire.response_from_proto(message) == SequencedSymbol(7, symbol)
+
+
+def test_several_messages_in_one_say_what_each_says() -> None:
+    symbol = a_symbol(a_window(4))
+    said = [symbol_message(7, symbol_bytes(symbol)), publish.message(Ack(7))]
+
+    together = fusion_pb2.FuseResponse.FromString(publish.together(said))
+
+    assert wire.responses_from_proto(together) == (SequencedSymbol(7, symbol), Ack(7))
+    assert together == wire.responses_to_proto([SequencedSymbol(7, symbol), Ack(7)])
+    assert publish.together(said[:1]) == said[0]

@@ -30,9 +30,11 @@ from sensorium.delivery import (
     INVALID_ARGUMENT,
     RESOURCE_EXHAUSTED,
     Ack,
+    Hello,
     Refusal,
     SequencedSymbol,
     SequencedWindow,
+    Welcome,
 )
 from sensorium.v1 import event_pb2, fusion_pb2
 from sensorium_cloud._app.server import AddressTaken
@@ -123,6 +125,22 @@ async def test_a_slow_picture_delays_nobody_else(connect: Connect, fusion: FakeF
     assert isinstance(second, SequencedSymbol)
     assert second.sequence == 1
     assert ack == Ack(2)
+
+
+async def test_a_device_that_takes_several_answers_gets_them_in_one_message_with_the_acknowledgement(
+    connect: Connect,
+) -> None:
+    async with connect() as client:
+        device = client.device()
+        await device.say(wire.request_to_proto(Hello("pi", "spool-a", takes_several=True)))
+        assert isinstance(await device.hear(), Welcome)
+        await device.send(a_window(0), a_window(1), a_window(2, an_event("unfit")))
+        refusal = await device.hear()
+        heard = wire.responses_from_proto(await device.call.read())
+
+    assert isinstance(refusal, Refusal)
+    assert [r.sequence for r in heard if isinstance(r, SequencedSymbol)] == [1, 2]
+    assert heard[-1] == Ack(3)
 
 
 async def test_a_batch_comes_back_in_order(connect: Connect) -> None:

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from shared.examples import a_symbol, a_window
 
 from sensorium import wire
-from sensorium.delivery import Hello, Refusal, SequencedSymbol, SequencedWindow, Welcome
+from sensorium.delivery import Ack, Hello, Refusal, SequencedSymbol, SequencedWindow, Welcome
 from sensorium.errors import FieldError
 
 ROUNDS = 1500
@@ -22,12 +22,18 @@ NASTY: dict[int, tuple[Any, ...]] = {
     FieldDescriptor.CPPTYPE_UINT64: (0, 1, 2**64 - 1),
     FieldDescriptor.CPPTYPE_UINT32: (0, 1, 17, 2**32 - 1),
     FieldDescriptor.CPPTYPE_ENUM: (0, 1, 99, -1, 2**31 - 1),
+    FieldDescriptor.CPPTYPE_BOOL: (False, True),
     FieldDescriptor.CPPTYPE_DOUBLE: (math.nan, math.inf, -math.inf, -0.0, 1e308, 5e-324, 1.5, -1.0),
 }
 WORDS = ("", "x", "x" * 5000, "\0", "\U0010ffff" * 60)
 
 Way = tuple[Message, Callable[[Any], Any], Callable[[Any], Message]]
 WAYS: dict[str, Way] = {
+    "several answers": (
+        wire.responses_to_proto([Ack(4), SequencedSymbol(5, a_symbol())]),
+        wire.responses_from_proto,
+        wire.responses_to_proto,
+    ),
     "window": (wire.window_to_proto(a_window()), wire.window_from_proto, wire.window_to_proto),
     "symbol": (wire.symbol_to_proto(a_symbol()), wire.symbol_from_proto, wire.symbol_to_proto),
     **{

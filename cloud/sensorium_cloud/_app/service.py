@@ -21,6 +21,7 @@ from sensorium import wire
 from sensorium.concepts import Vocabulary
 from sensorium.delivery import INVALID_ARGUMENT, Hello, Refusal, Request, SequencedWindow, Welcome
 from sensorium.errors import FieldError, SensoriumError
+from sensorium.limits import ANSWERS_PER_MESSAGE
 from sensorium.symbol import Symbol
 from sensorium.v1 import fusion_pb2
 from sensorium.window import Window
@@ -28,7 +29,7 @@ from sensorium_cloud.accept import Check, Conversation
 from sensorium_cloud.access import Crowd
 from sensorium_cloud.answer import Answer, Desk, Sent
 from sensorium_cloud.batch import Overloaded
-from sensorium_cloud.publish import message, symbol_message
+from sensorium_cloud.publish import message, symbol_message, together
 from sensorium_cloud.refine import Arrival, Understand
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ Context = grpc.aio.ServicerContext[bytes, bytes]
 M = TypeVar("M", bound=Message)
 
 SERVICE: Final = "sensorium.v1.FusionService"
+_TOGETHER_BYTES: Final = 1 << 18
+"""From so many on an answer begins a message of its own: clients take four megabytes if they were told nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,20 +246,39 @@ class _Stream:
         self._news.set()
 
     async def _speak(self) -> None:
+        say = self._say_together if self._conversation.hello.takes_several else self._say_each
         while not (self._ended and self._conversation.in_flight == 0 and not self._news.is_set()):
             await self._news.wait()
             self._news.clear()
-            while self._outbox:
-                await _write(self._context, self._outbox.popleft())
-                self._room.set()
-            await self._acknowledge()
+            await say()
 
-    async def _acknowledge(self) -> None:
+    async def _say_each(self) -> None:
+        while self._outbox:
+            await self._write_next(1)
+        if (ack := await self._acknowledgement()) is not None:
+            await _write(self._context, ack)
+
+    async def _say_together(self) -> None:
+        """Everything in one message: a write costs as much as making the symbols of several windows."""
+        if (ack := await self._acknowledgement()) is not None:
+            self._outbox.append(ack)
+        while self._outbox:
+            await self._write_next(ANSWERS_PER_MESSAGE)
+
+    async def _write_next(self, most: int) -> None:
+        said, size = [self._outbox.popleft()], 0
+        while self._outbox and len(said) < most and (size := size + len(said[-1])) < _TOGETHER_BYTES:
+            said.append(self._outbox.popleft())
+        await _write(self._context, together(said))
+        self._room.set()
+
+    async def _acknowledgement(self) -> bytes | None:
         """After the symbols, and only once the store knows how far the spool has come."""
         ack = self._conversation.ack()
-        if ack is not None:
-            await self._desk.memory.advance(self._conversation.hello, ack.through)
-            await _write(self._context, message(ack))
+        if ack is None:
+            return None
+        await self._desk.memory.advance(self._conversation.hello, ack.through)
+        return message(ack)
 
 
 # --- messages --------------------------------------------------------------------------

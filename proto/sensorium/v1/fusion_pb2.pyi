@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Hello(_message.Message):
-    __slots__ = ("device_id", "spool_id", "boot_id", "wall_offset_ns", "wall_error_ns", "software", "taught")
+    __slots__ = ("device_id", "spool_id", "boot_id", "wall_offset_ns", "wall_error_ns", "software", "taught", "takes_several")
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     SPOOL_ID_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -18,6 +18,7 @@ class Hello(_message.Message):
     WALL_ERROR_NS_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_FIELD_NUMBER: _ClassVar[int]
     TAUGHT_FIELD_NUMBER: _ClassVar[int]
+    TAKES_SEVERAL_FIELD_NUMBER: _ClassVar[int]
     device_id: str
     spool_id: str
     boot_id: str
@@ -25,7 +26,8 @@ class Hello(_message.Message):
     wall_error_ns: int
     software: str
     taught: _containers.RepeatedCompositeFieldContainer[TaughtConcept]
-    def __init__(self, device_id: _Optional[str] = ..., spool_id: _Optional[str] = ..., boot_id: _Optional[str] = ..., wall_offset_ns: _Optional[int] = ..., wall_error_ns: _Optional[int] = ..., software: _Optional[str] = ..., taught: _Optional[_Iterable[_Union[TaughtConcept, _Mapping]]] = ...) -> None: ...
+    takes_several: bool
+    def __init__(self, device_id: _Optional[str] = ..., spool_id: _Optional[str] = ..., boot_id: _Optional[str] = ..., wall_offset_ns: _Optional[int] = ..., wall_error_ns: _Optional[int] = ..., software: _Optional[str] = ..., taught: _Optional[_Iterable[_Union[TaughtConcept, _Mapping]]] = ..., takes_several: bool = ...) -> None: ...
 
 class TaughtConcept(_message.Message):
     __slots__ = ("name", "description", "paraphrases", "labels")
@@ -114,16 +116,24 @@ class Refusal(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., code: _Optional[int] = ..., field: _Optional[str] = ..., reason: _Optional[str] = ..., retry_after_ms: _Optional[int] = ...) -> None: ...
 
 class FuseResponse(_message.Message):
-    __slots__ = ("welcome", "ack", "symbol", "refusal")
+    __slots__ = ("welcome", "ack", "symbol", "refusal", "answers")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     ack: Ack
     symbol: SequencedSymbol
     refusal: Refusal
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., symbol: _Optional[_Union[SequencedSymbol, _Mapping]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ...) -> None: ...
+    answers: Answers
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., symbol: _Optional[_Union[SequencedSymbol, _Mapping]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ..., answers: _Optional[_Union[Answers, _Mapping]] = ...) -> None: ...
+
+class Answers(_message.Message):
+    __slots__ = ("answers",)
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    answers: _containers.RepeatedCompositeFieldContainer[FuseResponse]
+    def __init__(self, answers: _Optional[_Iterable[_Union[FuseResponse, _Mapping]]] = ...) -> None: ...
 
 class FuseBatchRequest(_message.Message):
     __slots__ = ("windows",)

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from sensorium.delivery import Ack, Hello, Refusal, Request, Response, SequencedSymbol, SequencedWindow, Welcome
 from sensorium.errors import FieldError
-from sensorium.limits import WINDOWS_PER_MESSAGE
+from sensorium.limits import ANSWERS_PER_MESSAGE, WINDOWS_PER_MESSAGE
 from sensorium.symbol import Symbol
 from sensorium.v1 import fusion_pb2 as pb
 from sensorium.window import Window
-from sensorium.wire._checks import at_least, at_most, each, label, name, part, text
+from sensorium.wire._checks import at_least, at_most, each, label, name, part, text, within
 from sensorium.wire._concept import concept_to_proto, taught_from_proto
 from sensorium.wire._symbol import symbol_from_proto, symbol_to_proto
 from sensorium.wire._window import message_hash, window_from_proto, window_to_proto
@@ -74,6 +74,7 @@ def hello_to_proto(hello: Hello) -> pb.Hello:
         wall_error_ns=hello.wall_error_ns,
         software=hello.software,
         taught=[concept_to_proto(concept) for concept in hello.taught],
+        takes_several=hello.takes_several,
     )
 
 
@@ -91,6 +92,7 @@ def hello_from_proto(message: pb.Hello) -> Hello:
         wall_error_ns=at_least(0, "wall_error_ns", message.wall_error_ns),
         software=label("software", message.software),
         taught=taught_from_proto(message.taught),
+        takes_several=message.takes_several,
     )
 
 
@@ -110,8 +112,26 @@ def response_to_proto(response: Response) -> pb.FuseResponse:
             return pb.FuseResponse(refusal=refusal_to_proto(response))
 
 
+def responses_to_proto(responses: Iterable[Response]) -> pb.FuseResponse:
+    """Several of a service's messages in one."""
+    return pb.FuseResponse(answers=pb.Answers(answers=map(response_to_proto, responses)))
+
+
+def responses_from_proto(message: pb.FuseResponse) -> tuple[Response, ...]:
+    """What a service said to a device that takes several answers in one message.
+
+    Raises:
+        FieldError: a value is not what the contract promises.
+    """
+    if message.WhichOneof("kind") != "answers":
+        return (response_from_proto(message),)
+    several = message.answers.answers
+    at_most(ANSWERS_PER_MESSAGE, "answers", several)
+    return within("answers", several, lambda them: each("answers", them, response_from_proto))
+
+
 def response_from_proto(message: pb.FuseResponse) -> Response:
-    """What a service said.
+    """The one thing that a service said.
 
     Raises:
         FieldError: a value is not what the contract promises.
