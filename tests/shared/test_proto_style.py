@@ -168,6 +168,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "TaughtLabel.label": (NAME,),
     "Welcome.software": (NAME,),
     "WindowBatch.windows": (f"most {limits.WINDOWS_PER_MESSAGE}",),
+    "Answers.answers": (f"most {limits.ANSWERS_PER_MESSAGE}",),
     "Refusal.field": (TEXT,),
     "Refusal.reason": (TEXT,),
     "Introduction.device_id": (f"{limits.DEVICE_NAME_BYTES} letters",),
