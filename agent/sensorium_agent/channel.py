@@ -100,16 +100,12 @@ def _said(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
 
-def explain(target: str, code: grpc.StatusCode, details: str | None) -> Trouble:
-    """What a stream's end with ``code`` means for whoever runs the agent."""
+def explain(target: str, code: grpc.StatusCode, details: str | None, *, greeted: bool = True) -> Trouble:
+    """What a stream's end with ``code`` means for whoever runs the agent; ``greeted``: the service had said a word."""
     said = " ".join((details or "").split())[:200]
     match code:
-        case grpc.StatusCode.UNAVAILABLE if _is_tls(said):
-            return Trouble(
-                "tls", f"{target}: TLS failed ({said}); check cloud.tls, cloud.ca, cloud.certificate, cloud.key"
-            )
         case grpc.StatusCode.UNAVAILABLE:
-            return Trouble("unreachable", f"{target}: no answer ({said}); is sensorium-cloud running there?")
+            return _unavailable(target, said, greeted=greeted)
         case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
             return Trouble("refused", f"{target}: does not let this device in ({said}); check cloud.certificate")
         case grpc.StatusCode.UNIMPLEMENTED:
@@ -118,6 +114,20 @@ def explain(target: str, code: grpc.StatusCode, details: str | None) -> Trouble:
             return Trouble("ended", f"{target}: the service ended the stream")
         case _:
             return Trouble(code.name.lower(), f"{target}: {code.name}: {said}")
+
+
+def _unavailable(target: str, said: str, *, greeted: bool) -> Trouble:
+    if _is_tls(said):
+        return Trouble("tls", f"{target}: TLS failed ({said}); check cloud.tls, cloud.ca, cloud.certificate, cloud.key")
+    if not greeted and _is_hung_up(said):
+        # Where it is a certificate that is missing, the service says so to itself only.
+        way_out = "check cloud.tls, and whether it wants cloud.certificate and cloud.key"
+        return Trouble("hung up", f"{target}: hung up without a word ({said}); {way_out}")
+    return Trouble("unreachable", f"{target}: no answer ({said}); is sensorium-cloud running there?")
+
+
+def _is_hung_up(said: str) -> bool:
+    return any(word in said.lower() for word in ("socket closed", "reset by peer", "broken pipe", "end of tcp stream"))
 
 
 def _is_tls(said: str) -> bool:

@@ -45,6 +45,7 @@ class FuseStream:
 
     def __init__(self, call: Any, target: str, patience_s: float, traffic: Traffic) -> None:
         self._call, self._target, self._patience_s, self._traffic = call, target, patience_s, traffic
+        self._greeted = False
 
     async def write(self, message: fusion_pb2.FuseRequest) -> None:
         """Send a message; returns when the transport has room for another.
@@ -75,6 +76,7 @@ class FuseStream:
         if not isinstance(data, bytes):  # grpc.aio's mark for the end of a stream
             raise await self._ended()
         self._traffic.received += len(data)
+        self._greeted = True
         try:
             return wire.response_from_proto(fusion_pb2.FuseResponse.FromString(data))
         except (DecodeError, FieldError) as error:
@@ -85,7 +87,8 @@ class FuseStream:
         return DownError(Trouble("silent", f"{self._target}: no answer for {self._patience_s:g} s; trying anew"))
 
     async def _ended(self) -> DownError:
-        return DownError(explain(self._target, await self._call.code(), await self._call.details()))
+        code, details = await self._call.code(), await self._call.details()
+        return DownError(explain(self._target, code, details, greeted=self._greeted))
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,10 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument(
         "--workers", type=_workers, metavar="N", help='processes; "auto" is one for each processor (default: 1)'
     )
+    serve.add_argument("--engine", choices=("embedded", "ray"), help="where the work is done (default: embedded)")
+    serve.add_argument(
+        "--ray-address", metavar="HOST:PORT", help="a Ray cluster to join (default: one of this machine's own)"
+    )
     serve.add_argument(
         "--gateway",
         type=_gateway,
@@ -129,24 +134,32 @@ def _gateway(said: str) -> tuple[str | None, int]:
 def _serve(args: argparse.Namespace) -> int:
     # Before numpy is imported: its BLAS would split every small product between threads that then spin.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # What gRPC's core has to say is said again by us, with the way out.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     logging.basicConfig(level=args.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = _settings(args)
+    from sensorium_cloud._app import core_log
+
+    # What gRPC's core has to say is said again by us, with the way out.
+    os.environ.setdefault(core_log.VERBOSITY, "INFO" if settings.tls.certificate else "NONE")
+    with core_log.retold(core_log.Seldom()) if settings.tls.certificate else nullcontext():
+        return _served(args, settings)
+
+
+def _served(args: argparse.Namespace, settings: Settings) -> int:
     import asyncio
 
     from sensorium_cloud._app import server, workers
-    from sensorium_cloud._app.engines import load_engines
+    from sensorium_cloud._app.engines import at_work, load_engines
 
     def ready(address: str) -> None:
         _announce(address, args.ready_file)
 
-    if workers.how_many(settings.listen.workers) > 1:
-        workers.serve_together(settings, ready, log_level=args.log_level)
-        return 0
-    engines = load_engines(settings)
-    with asyncio.Runner(loop_factory=server.loop_factory()) as runner:
-        runner.run(server.serve(settings, engines, ready))
+    with at_work(settings) as found:
+        if workers.how_many(found.listen.workers) > 1:
+            workers.serve_together(found, ready, log_level=args.log_level)
+            return 0
+        engines = load_engines(found)
+        with asyncio.Runner(loop_factory=server.loop_factory()) as runner:
+            runner.run(server.serve(found, engines, ready))
     return 0
 
 
@@ -168,6 +181,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         "listen.host": args.host,
         "listen.port": args.port,
         "listen.workers": args.workers,
+        "engine.kind": args.engine,
+        "ray.address": args.ray_address,
         "gateway.enabled": args.gateway and True,
         "gateway.host": args.gateway and args.gateway[0],
         "gateway.port": args.gateway and args.gateway[1],

@@ -83,6 +83,9 @@ async def test_a_wrong_key_is_told_as_such_once(
     if wrong == "authority":
         assert "TLS failed" in told[0]
         assert "check cloud.tls, cloud.ca, cloud.certificate, cloud.key" in told[0]
+    else:
+        assert "hung up without a word" in told[0]
+        assert "whether it wants cloud.certificate and cloud.key" in told[0]
     await cloud.stop()
 
 

@@ -37,6 +37,22 @@ def service(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.kill()
 
 
+def test_a_device_without_a_certificate_is_one_line_here(tmp_path: Path) -> None:
+    made = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost"]
+    key, certificate = (str(tmp_path / name) for name in ("key.pem", "certificate.pem"))
+    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run(["openssl", "req", "-x509", *made], check=True, capture_output=True)
+    with service("--tls-key", key, "--tls-cert", certificate, "--client-ca", certificate) as (process, address):
+        credentials = grpc.ssl_channel_credentials(Path(certificate).read_bytes())
+        with grpc.secure_channel(address, credentials) as channel, pytest.raises(grpc.RpcError):
+            channel.unary_unary("/sensorium.v1.FusionService/FuseBatch")(b"", timeout=10)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+
+    assert err.count("\n") == 1
+    assert "tls.refused reason=a device showed no certificate; set its cloud.certificate and cloud.key" in err
+
+
 @asynccontextmanager
 async def channel_to(address: str) -> AsyncIterator[Client]:
     async with grpc.aio.insecure_channel(address) as channel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -125,6 +126,22 @@ def test_a_port_that_somebody_else_uses_is_not_shared() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"sensorium-cloud: cannot listen on 127.0.0.1:{port}: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_connections_that_are_closing_do_not_keep_the_port_from_workers() -> None:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as device:
+            listener.accept()[0].close()  # whoever closes first keeps the connection for a minute
+            assert device.recv(1) == b""
+
+    with subprocess.Popen([*COMMAND[:-1], str(port), "--workers", "2"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"ready on 127.0.0.1:{port}\n"
+        process.kill()
 
 
 def test_what_no_worker_could_use_is_found_before_any_starts(tmp_path: Path) -> None:

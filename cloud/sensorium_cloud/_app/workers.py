@@ -209,6 +209,8 @@ def _reserved(place: Listen | Gateway, refused: SensoriumError) -> Iterator[int]
             port = int(alone.getsockname()[1])
         with socket.socket(family, socket.SOCK_STREAM) as shared:
             shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            # A service that ran alone leaves closing connections behind; they would keep the port for a minute.
+            shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             shared.bind((address[0], port, *address[2:]))
             yield port
     except OSError as error:
