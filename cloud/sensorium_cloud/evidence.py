@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,6 +12,7 @@ import numpy as np
 from sensorium import assemble
 from sensorium.assemble import UNKNOWN_RANK
 from sensorium.concepts import Concept, Vocabulary
+from sensorium.errors import FieldError
 from sensorium.event import Event, Modality, Tensor
 from sensorium.symbol import decay
 from sensorium.window import Slot, Window
@@ -36,6 +38,20 @@ def _embedded(concept: Concept, encode_sentences: EncodeSentences) -> Floats:
 
 def _unit_length(vector: Floats) -> Floats:
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)
+
+
+def check_sizes(window: Window, dims: Mapping[Modality, int]) -> None:
+    """Refuse a window whose feature vectors do not have as many numbers as ``dims`` says.
+
+    Raises:
+        FieldError: names the field, for example ``slots[3].events[0].features``.
+    """
+    for place, slot in enumerate(window.slots):
+        size = dims[slot.modality]
+        for number, event in enumerate(slot.events):
+            if event.features is not None and math.prod(event.features.shape) != size:
+                reason = f"has shape {list(event.features.shape)}; a {slot.modality} vector has {size} numbers"
+                raise FieldError(f"slots[{place}].events[{number}].features", reason)
 
 
 class Packer:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from sensorium.event import Modality
 from sensorium.symbol import ModelRef, Provenance, Revision, Stage, Symbol
 from sensorium.window import Slot, Window
 from sensorium_cloud.encode import EncodedWindow
-from sensorium_cloud.evidence import EncodeSentences, Packer, embed
+from sensorium_cloud.evidence import EncodeSentences, Packer, check_sizes, embed
 from sensorium_cloud.hearing import PLACE, Hearing, Verdicts
 from sensorium_cloud.network import Floats, Network, read_card
 from sensorium_cloud.runtime import Provider, available, chosen
@@ -108,12 +107,7 @@ class Fuser:
         Raises:
             FieldError: names the field, for example ``slots[3].events[0].features``.
         """
-        for place, slot in enumerate(window.slots):
-            size = self._network.card.dims[slot.modality]
-            for number, event in enumerate(slot.events):
-                if event.features is not None and math.prod(event.features.shape) != size:
-                    reason = f"has shape {list(event.features.shape)}; a {slot.modality} vector has {size} numbers"
-                    raise FieldError(f"slots[{place}].events[{number}].features", reason)
+        check_sizes(window, self._network.card.dims)
 
     def fuse(self, windows: Sequence[EncodedWindow]) -> list[Symbol]:
         """A symbol for each window, in order; no window's answer depends on another's.

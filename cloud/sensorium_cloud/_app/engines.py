@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
 from importlib.metadata import version
@@ -60,14 +61,36 @@ def identity(settings: Settings) -> str:
 # --- loading ---------------------------------------------------------------------------
 
 
-def load_engines(settings: Settings) -> Engines:
-    """What does the work, in this process.
+@contextmanager
+def at_work(settings: Settings) -> Iterator[Settings]:
+    """Whoever does the work beside this process, until the block is left; the settings to load engines with.
 
     Raises:
+        ClusterAway: there is no Ray, or no cluster at its address.
+    """
+    if settings.engine.kind == "embedded":
+        yield settings
+        return
+    from sensorium_cloud.cluster import node
+
+    check_files(settings)
+    with node.cluster(settings) as found:
+        yield found
+
+
+def load_engines(settings: Settings) -> Engines:
+    """What does the work: in this process, or on the cluster that `at_work` gave.
+
+    Raises:
+        ClusterAway: the cluster does not answer.
         ModelMissing, ModelDamaged: run: sensorium-cloud models fetch.
         ModelError: a file is not the model it is taken for.
         SettingsError: the vocabulary cannot be used.
     """
+    if settings.engine.kind == "ray":
+        from sensorium_cloud.cluster.handles import remote_engines
+
+        return remote_engines(settings)
     table = settings.encoders
     sentences, frames = load_sentences(table), load_frames(table)
     dialects = load_dialects(settings, sentences)

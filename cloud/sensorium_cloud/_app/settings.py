@@ -24,6 +24,8 @@ _SECRETS: Final[Mapping[str, str]] = {
     "REDIS_URL": "redis.url",
 }
 _PEM: Final = "-----BEGIN"
+_LEAST_STORE_BYTES: Final = 80 << 20
+"""Ray refuses less."""
 _LEAST_MESSAGE_BYTES: Final = limits.MEDIA_BYTES + (1 << 18)
 
 Count = Annotated[int, Meta(ge=1)]
@@ -54,8 +56,11 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What runs the fusion, how much at once, and how much may wait."""
+    """What does the work, how much at once, and how much may wait."""
 
+    kind: Annotated[
+        Literal["embedded", "ray"], Meta(description="where the work is done: in this process, or on a Ray cluster")
+    ] = "embedded"
     provider: Annotated[
         Literal["auto", "cpu", "cuda", "openvino"], Meta(description="what runs the fusion; auto: what is fastest here")
     ] = "auto"
@@ -66,6 +71,21 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_waiting_pictures: Annotated[Count, Meta(description="windows waiting for the picture encoder at most")] = 128
     max_in_flight: Annotated[Count, Meta(description="unanswered windows of one stream at most")] = 64
     patience_s: Annotated[Seconds, Meta(description="a window that waited longer is asked to come later")] = 2.0
+
+
+class Ray(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The cluster that does the work where engine.kind is ray; needs the extra `ray`."""
+
+    address: Annotated[
+        str, Meta(description="HOST:PORT of a cluster to join; empty: one is started, for this machine only")
+    ] = ""
+    min_replicas: Annotated[Count, Meta(description="processes of each kind at least")] = 1
+    max_replicas: Annotated[Count, Meta(description="processes of each kind at most")] = 4
+    batches: Annotated[Count, Meta(description="batches a process has at once; with more, another starts")] = 2
+    cpus: Annotated[Seconds, Meta(description="processors for each process of a cluster that is joined")] = 1.0
+    object_store_bytes: Annotated[
+        int, Meta(ge=_LEAST_STORE_BYTES, description="memory of the cluster that is started for what crosses")
+    ] = 256 << 20
 
 
 class Encoders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,6 +187,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: Listen = Listen()
     tls: Tls = Tls()
     engine: Engine = Engine()
+    ray: Ray = Ray()
     encoders: Encoders = Encoders()
     state: State = State()
     fusion: Fusion = Fusion()
@@ -223,6 +244,8 @@ def _checked(found: Settings, where: str) -> Settings:
     if found.gateway.enabled and not found.gateway.tokens and not _is_loopback(found.gateway.host):
         reason = "needed where others can reach the gateway: add [[gateway.tokens]], or listen on 127.0.0.1"
         raise SettingsError(where, "gateway.tokens", reason)
+    if found.ray.max_replicas < found.ray.min_replicas:
+        raise SettingsError(where, "ray.max_replicas", f"at least ray.min_replicas, {found.ray.min_replicas}")
     if found.fusion.vocabulary and not Path(found.fusion.vocabulary).is_file():
         raise SettingsError(where, "fusion.vocabulary", f"no such file: {found.fusion.vocabulary}")
     return found

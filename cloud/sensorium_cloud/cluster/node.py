@@ -1,0 +1,153 @@
+"""A Ray cluster for the engine: our own, for this machine only, or one that runs already.
+
+Ray reads its environment when it is imported, so that it is set here, and Ray imported, only when it is asked for.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import msgspec
+
+from sensorium.errors import SensoriumError
+from sensorium_cloud._app.settings import Settings
+
+_INSTALL: Final = 'pip install "sensorium[ray]"'
+_held: Final[list[Any]] = []
+"""Deployment handles of this process, as its connection to Ray is."""
+
+
+class ClusterAway(SensoriumError):
+    """There is no Ray, or no cluster where one should be."""
+
+
+@contextmanager
+def cluster(settings: Settings) -> Iterator[Settings]:
+    """A cluster that runs the engine's application, until the block is left; the settings, with its address.
+
+    One that was started here ends with the block. One that runs already keeps the application: others may ask it too.
+
+    Raises:
+        ClusterAway: Ray is not installed, or there is no cluster at the address.
+        SensoriumError: a model or the vocabulary cannot be used.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise ClusterAway(f"engine.kind = ray needs Ray: {_INSTALL}")
+    with _joined(settings) if settings.ray.address else _started(settings) as address:
+        yield msgspec.structs.replace(settings, ray=msgspec.structs.replace(settings.ray, address=address))
+
+
+@contextmanager
+def _joined(settings: Settings) -> Iterator[str]:
+    connect(settings.ray.address)
+    try:
+        _deploy(settings, alone=False)
+        yield settings.ray.address
+    finally:
+        leave()
+
+
+@contextmanager
+def _started(settings: Settings) -> Iterator[str]:
+    """A cluster of this machine alone."""
+    # Ray's own switch for machines that cannot be part of a cluster: every port is bound to the loopback address.
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    ray = _ray()
+    folder = tempfile.mkdtemp(prefix="sensorium-ray-")
+    try:
+        context = ray.init(
+            num_cpus=1,
+            include_dashboard=False,
+            object_store_memory=settings.ray.object_store_bytes,
+            _temp_dir=folder,
+            log_to_driver=False,
+            configure_logging=False,
+            _system_config={"enable_metrics_collection": False},
+        )
+        _deploy(settings, alone=True)
+        yield str(context.address_info["gcs_address"])
+    finally:
+        leave()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def connect(address: str) -> None:
+    """Make this process a part of the cluster at ``address``, if it is not yet.
+
+    Raises:
+        ClusterAway: nobody is there, or no node of the cluster runs on this machine.
+    """
+    ray = _ray()
+    if ray.is_initialized():
+        return
+    try:
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        said = str(error).strip().splitlines()[0]
+        way_out = f"is it there, and a part of it here? ray start --address={address} --num-cpus=0"
+        raise ClusterAway(f"ray.address {address}: {said}; {way_out}") from error
+    atexit.register(leave)  # before Ray's own end: a worker that is told to stop has no other place for it
+
+
+def hold(handle: Any) -> Any:
+    """``handle``, which `leave` will close: open ones go on asking a cluster that is gone."""
+    _held.append(handle)
+    return handle
+
+
+def leave() -> None:
+    """Take this process out of the cluster; one that it started ends."""
+    while _held:
+        _held.pop().shutdown()
+    _ray().shutdown()
+
+
+def _ray() -> Any:
+    """Ray, told to be quiet and to stay at home."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # A call that comes after the end must fail: Ray would start another cluster for it.
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
+    import ray
+    import ray.serve
+
+    for name in ("ray", "ray.serve"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return ray
+
+
+def _deploy(settings: Settings, *, alone: bool) -> None:
+    """Run the application, unless the cluster runs it already.
+
+    Raises:
+        ClusterAway: it cannot be run; the log of the cluster says why.
+    """
+    from ray import serve
+
+    from sensorium_cloud.cluster import application
+
+    if not alone and application.NAME in serve.status().applications:
+        return
+    serve.start(http_options={"location": "NoServer"})
+    try:
+        serve.run(application.application(settings, alone=alone), name=application.NAME, route_prefix=None)
+    except RuntimeError as error:
+        raise ClusterAway(f"the engine did not start on Ray: {str(error).strip().splitlines()[-1]}") from error
+
+
+def stay_on_loopback() -> None:
+    """Bind this replica's own server, which nobody here uses, to the loopback address: Ray Serve binds it to all."""
+    from ray.serve._private import replica
+
+    bind: Any = replica.add_port_to_grpc_server
+    replica.add_port_to_grpc_server = lambda server, _: bind(server, "127.0.0.1:0")

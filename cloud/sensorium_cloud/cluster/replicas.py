@@ -1,0 +1,92 @@
+"""What replicas do. Each loads what its kind of work needs, and does one batch at a time.
+
+Ray calls a replica from several threads, so that the next batch is here when the one before is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from sensorium.symbol import Symbol
+from sensorium_cloud._app import engines
+from sensorium_cloud._app.settings import Settings
+from sensorium_cloud.cluster.parcel import Blobs, Floats, Parcel, unpacked
+
+
+class VideoAudio:
+    """Looks at pictures.
+
+    Args:
+        settings: as JSON.
+        alone: nobody but this machine may reach it.
+    """
+
+    def __init__(self, settings: bytes, alone: bool) -> None:
+        self._frames = engines.load_frames(_begun(settings, alone).encoders)
+        self._turn = Lock()
+
+    def look(self, pictures: Blobs) -> tuple[Floats, list[int]]:
+        """Vectors float32 [k, 1280] of the JPEG pictures that can be decoded, and which these are."""
+        with self._turn:
+            rows = self._frames.encode(pictures.each())
+        seen = [number for number, row in enumerate(rows) if row is not None]
+        found = [row for row in rows if row is not None]
+        return np.stack(found) if found else np.zeros((0, 0), np.float32), seen
+
+
+class TextGesture:
+    """Reads words. Gestures arrive as vectors that the device made, and need no encoder here yet.
+
+    Args:
+        settings: as JSON.
+        alone: nobody but this machine may reach it.
+    """
+
+    def __init__(self, settings: bytes, alone: bool) -> None:
+        self._sentences = engines.load_sentences(_begun(settings, alone).encoders)
+        self._turn = Lock()
+
+    def read(self, sentences: Sequence[str]) -> Floats:
+        """float32 [n, 384] of unit length."""
+        with self._turn:
+            return self._sentences.encode(sentences)
+
+
+class Fusion:
+    """Fuses windows.
+
+    Args:
+        settings: as JSON.
+        alone: nobody but this machine may reach it.
+        others: deployments that belong to the application.
+    """
+
+    def __init__(self, settings: bytes, alone: bool, *others: Any) -> None:  # noqa: ARG002 - Ray deploys what an application binds
+        begun = _begun(settings, alone)
+        self._identity = engines.identity(begun)
+        self._dialects = engines.load_dialects(begun, engines.load_sentences(begun.encoders))
+        self._turn = Lock()
+
+    def fuse(self, parcel: Parcel) -> list[Symbol]:
+        """A symbol for each window, in order."""
+        windows = unpacked(parcel)
+        with self._turn:
+            return self._dialects.fuse(windows)
+
+    def identity(self) -> str:
+        """Of everything that makes an answer what it is."""
+        return self._identity
+
+
+def _begun(settings: bytes, alone: bool) -> Settings:
+    """The settings of a replica that begins."""
+    if alone:
+        from sensorium_cloud.cluster import node
+
+        node.stay_on_loopback()
+    return msgspec.json.decode(settings, type=Settings)
