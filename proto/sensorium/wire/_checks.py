@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sized
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
@@ -15,6 +15,9 @@ from sensorium.limits import NAME_BYTES, TEXT_BYTES
 
 _E = TypeVar("_E", bound=StrEnum)
 _T = TypeVar("_T")
+
+SURELY_NAME: Final = NAME_BYTES // 4
+"""Characters that are no more bytes than a name may have, whichever they are."""
 
 
 def text(field: str, value: str, limit: int = TEXT_BYTES) -> str:

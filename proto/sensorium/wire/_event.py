@@ -12,7 +12,19 @@ from sensorium import limits
 from sensorium.errors import FieldError
 from sensorium.event import NOTHING, DType, Event, Media, Modality, Tensor
 from sensorium.v1 import event_pb2 as pb
-from sensorium.wire._checks import at_least, at_most, inverse, label, member, name, numbers, text, unit, within
+from sensorium.wire._checks import (
+    SURELY_NAME,
+    at_least,
+    at_most,
+    inverse,
+    label,
+    member,
+    name,
+    numbers,
+    text,
+    unit,
+    within,
+)
 
 MODALITY_NUMBER = numbers("MODALITY", Modality, pb.Modality)
 MODALITY = inverse(MODALITY_NUMBER)
@@ -108,22 +120,51 @@ def event_from_proto(message: pb.Event) -> Event:
     """
     has = message.HasField
     metadata = message.metadata
+    stream_id, session_id = message.stream_id, message.session_id
+    at_error_ns, span_ns, score, quality = message.at_error_ns, message.span_ns, message.score, message.quality
+    recognised = message.label if has("label") else ""
+    modality = MODALITY.get(message.modality)
+    # One look at what is nearly always right; whoever is wrong, or long, is looked at field by field.
+    if not (
+        modality is not None
+        and 0 < len(stream_id) <= SURELY_NAME
+        and 0 < len(session_id) <= SURELY_NAME
+        and at_error_ns >= 0
+        and span_ns >= 0
+        and 0.0 <= score <= 1.0
+        and 0.0 <= quality <= 1.0
+        and len(recognised) <= SURELY_NAME
+    ):
+        modality = _checked(message)
     return Event(
-        modality=member("modality", message.modality, MODALITY),
-        stream_id=name("stream_id", message.stream_id),
-        sequence=message.sequence,
-        session_id=name("session_id", message.session_id),
-        at_ns=message.at_ns,
-        at_error_ns=at_least(0, "at_error_ns", message.at_error_ns),
-        span_ns=at_least(0, "span_ns", message.span_ns),
-        label=label("label", message.label) if has("label") else None,
-        score=unit("score", message.score),
-        quality=unit("quality", message.quality),
-        features=within("features", message.features, _vector) if has("features") else None,
-        text=text("text", message.text) if has("text") else None,
-        media=within("media", message.media, media_from_proto) if has("media") else None,
-        metadata=_metadata(dict(metadata)) if metadata else NOTHING,
+        modality,
+        stream_id,
+        message.sequence,
+        session_id,
+        message.at_ns,
+        at_error_ns,
+        span_ns,
+        recognised if has("label") else None,
+        score,
+        quality,
+        within("features", message.features, _vector) if has("features") else None,
+        text("text", message.text) if has("text") else None,
+        within("media", message.media, media_from_proto) if has("media") else None,
+        _metadata(dict(metadata)) if metadata else NOTHING,
     )
+
+
+def _checked(message: pb.Event) -> Modality:
+    """The modality of an event whose plain fields are all right, in the order of the contract."""
+    modality = member("modality", message.modality, MODALITY)
+    name("stream_id", message.stream_id)
+    name("session_id", message.session_id)
+    at_least(0, "at_error_ns", message.at_error_ns)
+    at_least(0, "span_ns", message.span_ns)
+    label("label", message.label)
+    unit("score", message.score)
+    unit("quality", message.quality)
+    return modality
 
 
 def _vector(message: pb.Tensor) -> Tensor:
