@@ -48,7 +48,7 @@ def timed(symbol: Symbol, timing: Timing) -> Symbol:
 
 def symbol_bytes(symbol: Symbol) -> bytes:
     """The symbol as it is stored."""
-    return wire.symbol_to_proto(symbol).SerializeToString()
+    return wire.symbol_to_bytes(symbol)
 
 
 def symbol_message(sequence: int, symbol: bytes) -> bytes:

@@ -19,6 +19,7 @@ from sensorium import delivery, event, symbol, window, wire
 from sensorium.delivery import Ack, Hello, Refusal, SequencedSymbol, SequencedWindow, Welcome
 from sensorium.event import DType, Event, Media, Modality, Tensor
 from sensorium.symbol import Entropy, Evidence, Hypothesis, ModelRef, Provenance, Share, Stage, Symbol
+from sensorium.v1 import symbol_pb2
 from sensorium.window import Presence, Slot, Window
 
 # --- everything crosses unchanged ------------------------------------------------------
@@ -180,3 +181,9 @@ def test_the_hash_of_a_window_is_that_of_its_message(one: Window) -> None:
 
 def test_the_hash_is_the_same_in_every_process_and_version() -> None:
     assert wire.content_hash(a_window()) == "82d52d234ceb4c10e051019f875713986ecfac8828b5795f125b7401cb7a6bdf"
+
+
+def test_a_symbols_bytes_say_what_its_message_says() -> None:
+    symbol = a_symbol()
+
+    assert symbol_pb2.Symbol.FromString(wire.symbol_to_bytes(symbol)) == wire.symbol_to_proto(symbol)

@@ -39,7 +39,7 @@ from sensorium.wire._event import (
     tensor_from_proto,
     tensor_to_proto,
 )
-from sensorium.wire._symbol import symbol_from_proto, symbol_to_proto
+from sensorium.wire._symbol import symbol_from_proto, symbol_to_bytes, symbol_to_proto
 from sensorium.wire._window import canonical_bytes, content_hash, window_from_proto, window_to_proto
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "responses_from_proto",
     "responses_to_proto",
     "symbol_from_proto",
+    "symbol_to_bytes",
     "symbol_to_proto",
     "symbols_from_proto",
     "symbols_to_proto",

@@ -51,7 +51,19 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 def symbol_to_proto(symbol: Symbol) -> pb.Symbol:
     """The symbol's message."""
-    return pb.Symbol(
+    message = _without_provenance(symbol)
+    message.provenance.CopyFrom(_provenance_to_proto(symbol.provenance))
+    return message
+
+
+def symbol_to_bytes(symbol: Symbol) -> bytes:
+    """The serialized message of the symbol; who made it, which is nearly always the same, is not written anew."""
+    return _without_provenance(symbol).SerializeToString() + _provenance_bytes(symbol.provenance)
+
+
+def _without_provenance(symbol: Symbol) -> pb.Symbol:
+    entropy = symbol.entropy
+    message = pb.Symbol(
         id=symbol.id,
         session_id=symbol.session_id,
         revision=_REVISION_NUMBER[symbol.revision],
@@ -62,50 +74,45 @@ def symbol_to_proto(symbol: Symbol) -> pb.Symbol:
         content=symbol.content,
         abstained=pb.REASON_UNSPECIFIED if symbol.abstained is None else _REASON_NUMBER[symbol.abstained],
         confidence=symbol.confidence,
-        alternatives=[pb.Hypothesis(concept=h.concept, probability=h.probability) for h in symbol.alternatives],
         domains=symbol.domains,
-        shares=[_share_to_proto(share) for share in symbol.shares],
-        entropy=_entropy_to_proto(symbol.entropy),
-        latency=[pb.Stage(name=stage.name, ms=stage.ms) for stage in symbol.latency],
-        timeline=[_evidence_to_proto(evidence) for evidence in symbol.timeline],
-        provenance=_provenance_to_proto(symbol.provenance),
         boot_id=symbol.boot_id,
     )
+    message.entropy.posterior = entropy.posterior
+    message.entropy.information = entropy.information
+    message.entropy.disagreement = entropy.disagreement
+    message.entropy.attention = entropy.attention
+    message.entropy.legacy_entropy_bits = entropy.legacy_entropy_bits
+    _add_parts(message, symbol)
+    return message
 
 
-def _share_to_proto(share: Share) -> pb.Share:
-    return pb.Share(
-        modality=MODALITY_NUMBER[share.modality],
-        presence=PRESENCE_NUMBER[share.presence],
-        label=share.label,
-        reliability=share.reliability,
-        weight=share.weight,
-        contribution=share.contribution,
-        attention=share.attention,
-        offset_ns=share.offset_ns,
-        age_ns=share.age_ns,
-    )
-
-
-def _entropy_to_proto(entropy: Entropy) -> pb.Entropy:
-    return pb.Entropy(
-        posterior=entropy.posterior,
-        information=entropy.information,
-        disagreement=entropy.disagreement,
-        attention=entropy.attention,
-        legacy_entropy_bits=entropy.legacy_entropy_bits,
-    )
-
-
-def _evidence_to_proto(evidence: Evidence) -> pb.Evidence:
-    return pb.Evidence(
-        modality=MODALITY_NUMBER[evidence.modality],
-        label=evidence.label,
-        score=evidence.score,
-        at_ns=evidence.at_ns,
-        span_ns=evidence.span_ns,
-        text=evidence.text,
-    )
+def _add_parts(message: pb.Symbol, symbol: Symbol) -> None:
+    """All that is repeated; made in place, for a message of its own would be copied."""
+    for h in symbol.alternatives:
+        message.alternatives.add(concept=h.concept, probability=h.probability)
+    for share in symbol.shares:
+        message.shares.add(
+            modality=MODALITY_NUMBER[share.modality],
+            presence=PRESENCE_NUMBER[share.presence],
+            label=share.label,
+            reliability=share.reliability,
+            weight=share.weight,
+            contribution=share.contribution,
+            attention=share.attention,
+            offset_ns=share.offset_ns,
+            age_ns=share.age_ns,
+        )
+    for stage in symbol.latency:
+        message.latency.add(name=stage.name, ms=stage.ms)
+    for evidence in symbol.timeline:
+        message.timeline.add(
+            modality=MODALITY_NUMBER[evidence.modality],
+            label=evidence.label,
+            score=evidence.score,
+            at_ns=evidence.at_ns,
+            span_ns=evidence.span_ns,
+            text=evidence.text,
+        )
 
 
 @lru_cache(maxsize=8)  # a process makes its symbols with the same few models
@@ -115,6 +122,12 @@ def _provenance_to_proto(provenance: Provenance) -> pb.Provenance:
         software=provenance.software,
         models=[pb.ModelRef(name=model.name, sha256=model.sha256) for model in provenance.models],
     )
+
+
+@lru_cache(maxsize=8)
+def _provenance_bytes(provenance: Provenance) -> bytes:
+    """A message that has nothing else: behind another's bytes it is a part of that one."""
+    return pb.Symbol(provenance=_provenance_to_proto(provenance)).SerializeToString()
 
 
 # --- from protobuf ---------------------------------------------------------------------
