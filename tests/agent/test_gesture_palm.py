@@ -74,6 +74,20 @@ def test_a_doubtful_palm_is_none() -> None:
     detector = PalmDetector(seeing_one_palm_at(CELL, logit=-0.1))
 
     assert detector.find(PICTURE, Region.around(PICTURE)) == []
+    assert len(detector.find(PICTURE, Region.around(PICTURE), least=0.2)) == 1
+
+
+def test_a_faint_box_does_not_move_the_clear_one_it_overlaps() -> None:
+    seen = seeing_one_palm_at(CELL)
+    boxes, scores = seen.run(np.zeros((1, 192, 192, 3)))
+    boxes[0, CELL + 2] = boxes[0, CELL]
+    scores[0, CELL + 2] = -1.0
+    detector = PalmDetector(seen)
+
+    clear, faint = detector.find(PICTURE, Region.around(PICTURE), least=0.2)
+
+    np.testing.assert_array_equal(clear.box, detector.find(PICTURE, Region.around(PICTURE))[0].box)
+    assert faint.score < 0.5 < clear.score
 
 
 def test_boxes_of_one_palm_are_joined_by_weight() -> None:

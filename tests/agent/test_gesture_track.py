@@ -23,11 +23,14 @@ class Scene:
     hands: list[tuple[float, float]] = field(default_factory=list)
     presence: float = 0.99
     restless: float = 0.0
+    score: float = 0.9
     searches: int = 0
     looks: int = 0
 
-    def find(self, picture: np.ndarray, view: Region) -> list[Palm]:
+    def find(self, picture: np.ndarray, view: Region, *, least: float = 0.5) -> list[Palm]:
         self.searches += 1
+        if self.score < least:
+            return []
         return [self._palm(x, y) for x, y in self.hands if abs(x - view.center_x) < view.side / 2]
 
     def look(self, picture: np.ndarray, crop: Region, *, quick: bool = False) -> Hand:
@@ -44,11 +47,10 @@ class Scene:
             picture[int(y) - 40 : int(y) + 40, int(x) - 40 : int(x) + 40] = 200
         return picture
 
-    @staticmethod
-    def _palm(x: float, y: float) -> Palm:
+    def _palm(self, x: float, y: float) -> Palm:
         points = np.full((7, 2), (x, y), np.float32)
         points[0], points[2] = (x, y + 40), (x, y)
-        return Palm(0.9, np.array([x - 30, y, x + 30, y + 60], np.float32), points)
+        return Palm(self.score, np.array([x - 30, y, x + 30, y + 60], np.float32), points)
 
 
 def a_tracker(scene: Scene) -> HandTracker:
@@ -61,6 +63,22 @@ def test_a_hand_is_found_in_the_first_picture() -> None:
     (track,) = a_tracker(scene).follow(PICTURE, 0)
 
     np.testing.assert_allclose(track.hand.joints[0], [300, 260, 0])
+
+
+def test_a_faint_palm_in_a_first_picture_is_a_hand_if_there_is_no_doubt() -> None:
+    assert len(a_tracker(Scene([(300, 200)], score=0.3, presence=0.98)).follow(PICTURE, 0)) == 1
+    assert not a_tracker(Scene([(300, 200)], score=0.3, presence=0.95)).follow(PICTURE, 0)
+    assert not a_tracker(Scene([(300, 200)], score=0.1, presence=0.99)).follow(PICTURE, 0)
+
+
+def test_a_faint_palm_later_is_no_hand() -> None:
+    scene = Scene(score=0.3)
+    tracker = a_tracker(scene)
+    tracker.follow(PICTURE, 0)
+
+    scene.hands = [(300, 200)]
+
+    assert not any(tracker.follow(scene.picture(), n * FRAME_NS) for n in range(1, 30))
 
 
 def test_a_followed_hand_keeps_its_number_and_needs_no_detector() -> None:

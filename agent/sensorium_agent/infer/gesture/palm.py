@@ -21,6 +21,8 @@ from sensorium_agent.infer.model import Model
 SIZE_PX: Final = 192
 WRIST: Final = 0
 MIDDLE_KNUCKLE: Final = 2
+CLEAR: Final = 0.5
+"""Score from which a palm is worth a look; fainter ones are only where a picture shows nothing else."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,21 +45,22 @@ class Palm:
 class PalmDetector:
     """Runs the detector on a square of a picture."""
 
-    def __init__(self, model: Model, *, min_score: float = 0.5) -> None:
+    def __init__(self, model: Model) -> None:
         self._model = model
         self._anchors = anchors()
-        self._min_logit = math.log(min_score / (1 - min_score))
 
-    def find(self, picture: Picture, view: Region) -> list[Palm]:
-        """Palms in ``view``, the surest first."""
+    def find(self, picture: Picture, view: Region, *, least: float = CLEAR) -> list[Palm]:
+        """Palms in ``view`` that score ``least`` or more, the surest first."""
         raw_boxes, raw_scores = self._model.run(view.cut(picture, SIZE_PX)[np.newaxis])
         logits = raw_scores[0, :, 0]
-        chosen = np.flatnonzero(logits > self._min_logit)
+        chosen = np.flatnonzero(logits > math.log(least / (1 - least)))
         if not chosen.size:
             return []
         scores = 1 / (1 + np.exp(-logits[chosen].astype(np.float64)))
         points = decode(raw_boxes[0, chosen], self._anchors[chosen])
-        return [_placed(score, found, view) for score, found in merge(scores.astype(np.float32), points)]
+        clear = scores >= CLEAR  # faint boxes would move the clear ones they overlap
+        merged = [pair for some in (clear, ~clear) for pair in merge(scores[some].astype(np.float32), points[some])]
+        return [_placed(score, found, view) for score, found in merged]
 
 
 def anchors() -> Points:
@@ -112,6 +115,12 @@ def _placed(score: float, found: Points, view: Region) -> Palm:
     middle = view.place(found[:2].mean(axis=0, keepdims=True))[0]
     half = (found[1] - found[0]) * view.side / 2
     return Palm(score, np.concatenate([middle - half, middle + half]), keypoints)
+
+
+def far_view(picture: Picture) -> Region:
+    """The picture from so far that a hand that fills it, or reaches over its edge, is of the size of others."""
+    whole = Region.around(picture)
+    return Region(whole.center_x, whole.center_y, whole.side * 2.3)
 
 
 def views(picture: Picture) -> Sequence[Region]:

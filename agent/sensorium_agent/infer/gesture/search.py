@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sensorium_agent.infer.gesture.palm import views
+from sensorium_agent.infer.gesture.palm import far_view, views
 from sensorium_agent.infer.gesture.region import Picture, Region
 
 _MS: Final = 1_000_000
@@ -36,7 +36,7 @@ class Search:
     def start(self, picture: Picture, at_ns: int) -> Sequence[Region]:
         """Where to look in a first picture: everywhere."""
         self._glance, self._searched_ns, self._followed_ns = glance(picture), at_ns, at_ns
-        return views(picture)
+        return (*views(picture), far_view(picture))
 
     def go_on(self, picture: Picture, at_ns: int, followed: Sequence[Region]) -> Sequence[Region]:
         """Where to look for another hand than those ``followed``: one square, or none."""
