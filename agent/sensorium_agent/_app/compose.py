@@ -147,7 +147,7 @@ def beating(settings: Settings) -> Bounds | None:
 def listening(settings: Settings) -> Listening:
     """Which spoken commands count."""
     ears = settings.microphone
-    return Listening(ears.keywords, ears.keyword_threshold, ears.wake_s) if ears else Listening()
+    return Listening(ears.keywords, ears.keyword_threshold, ears.wake_s, ears.grammar) if ears else Listening()
 
 
 def answerer(

@@ -60,6 +60,10 @@ class Microphone(_Table, frozen=True, kw_only=True):
         float, Meta(ge=0, le=3600, description="how long after a wake word commands count; 0 for always")
     ] = 8.0
     keyword_threshold: Annotated[Share, Meta(description="probability from which a command counts")] = THRESHOLD
+    grammar: Annotated[
+        str | tuple[str, ...],
+        Meta(description="sentences heard after a wake word: a JSGF file, or phrases; extra grammar"),
+    ] = ()
 
 
 class TextInput(_Table, frozen=True, kw_only=True):

@@ -55,11 +55,13 @@ class Listening:
         threshold: probability from which one is told at all.
         wake_s: how long after a wake word one is meant for us; 0 for always. People talk to each other: in
             ordinary speech some word sounds like a command every minute.
+        grammar: a JSGF file, or phrases, that commands in sentences follow; none loads no recognizer.
     """
 
     words: tuple[str, ...] = KEYWORDS
     threshold: float = THRESHOLD
     wake_s: float = 8.0
+    grammar: str | tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,6 +182,11 @@ def _speech(stream: EventStream, models: Shelf, listening: Listening, taught: Ta
     def embedding() -> Remembered:
         return Remembered(models.model(SPOTTING[0]))
 
+    commands = None
+    if listening.grammar:
+        from sensorium_agent.infer.grammar import CommandEar, Recognizer
+
+        commands = CommandEar(Recognizer(listening.grammar))
     wake_words = {name: models.model(name) for name in WAKE_WORDS}
     keywords = Keywords(embedding(), models.model(SPOTTING[1]), listening) if listening.words else None
     return SpeechPerceiver(
@@ -192,6 +197,7 @@ def _speech(stream: EventStream, models: Shelf, listening: Listening, taught: Ta
         wake_s=listening.wake_s,
         embedding=embedding,
         own=own_sounds(taught),
+        commands=commands,
     )
 
 

@@ -22,11 +22,9 @@ from sensorium_agent.infer.speech_embedding import BANDS, HOP, ROWS, STEP, WIDTH
 
 OWN_FROM: Final = 0.5
 """Probability from which a sound is what was taught."""
-_PER_HOUR: Final = 2.0
-_PER_HOUR_WAKING: Final = 0.2
-"""How often in an hour of talk a sound may be taken for one that was taught."""
-_HOPS_AN_HOUR: Final = 3600 * 16_000 / HOP
-_HOPS_A_MISTAKE: Final = 2.0  # one sound that is mistaken is so for two looks
+_LEAST: Final = 12.0
+_LEAST_WAKING: Final = 26.0
+"""Evidence in nats from which a sound counts, and calls: models/cards/teaching.md says how often either errs."""
 
 _MOST_ROWS: Final = 200 + A_HOP
 _HISTORY: Final = _MOST_ROWS // A_HOP + 2
@@ -67,9 +65,9 @@ class OwnSounds:
     """
 
     def __init__(self, space: Path, sounds: Mapping[str, Sounds], waking: Collection[str] = ()) -> None:
-        tolerated = {name: tolerance(_PER_HOUR_WAKING if name in waking else _PER_HOUR) for name in sounds}
+        least = {name: _LEAST_WAKING if name in waking else _LEAST for name in sounds}
         examples = {name: some.numbers for name, some in sounds.items()}
-        self._prototypes = Prototypes(read_space(space), examples, tolerated)
+        self._prototypes = Prototypes(read_space(space), examples, least)
         self.names = self._prototypes.names
         self.waking = frozenset(waking)
         self.rows = tuple(float(np.median(some.rows)) for some in sounds.values())
@@ -87,11 +85,6 @@ class OwnSounds:
             rivals = self._prototypes.nearest(numbers[likely])
             chances[likely] = self._prototypes.chances(numbers[likely], rivals)
         return chances
-
-
-def tolerance(per_hour: float) -> float:
-    """The share of looks that may mistake something, where so many mistakes an hour are allowed."""
-    return per_hour * _HOPS_A_MISTAKE / _HOPS_AN_HOUR
 
 
 @dataclass(slots=True)

@@ -10,13 +10,11 @@ of which n examples with mean m are known expects a new look z, in each directio
 and its *evidence* is the log of their ratio, in nats. s is the spread of the user's own examples, taken with four
 more of the usual one. A class speaks only above its *threshold*: at least 0, and what all but three in a hundred of
 those that have a name already stay below. So what is taught too much like something else is heard less, not too often.
-Where a sense looks ten times a second, three in a hundred is too often, and what is seldom enough was never measured:
-beyond the highest three in a hundred their evidence is taken to fall off exponentially.
+A sense that looks ten times a second at whatever there is asks for more than 0 nats: the log of how seldom it may err.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +31,8 @@ Doubles = npt.NDArray[np.float64]
 
 _HELD: Final = 4.0
 """Examples of the usual spread that the user's own are taken with."""
-_TOLERATED: Final = 0.03
+_KEPT_OUT: Final = 0.97
 """Of the negatives that are known here."""
-_TAIL: Final = 0.03
-"""The share of the negatives from whose excess rarer ones are foretold."""
 
 
 class SpaceError(SensoriumError):
@@ -101,17 +97,15 @@ class Prototypes:
     Args:
         space: where they are compared.
         examples: by name features [n, D], at least one.
-        tolerated: by name the share of other looks that may be taken for it, where it is not the usual one.
+        least: by name the lowest threshold in nats, 0 where none is given.
     """
 
     def __init__(
-        self, space: Space, examples: Mapping[str, Floats], tolerated: Mapping[str, float] = MappingProxyType({})
+        self, space: Space, examples: Mapping[str, Floats], least: Mapping[str, float] = MappingProxyType({})
     ) -> None:
         self.names = tuple(examples)
         self._space = space
-        self._taught = [
-            self._heldback(space.place(some), tolerated.get(name, _TOLERATED)) for name, some in examples.items()
-        ]
+        self._taught = [self._heldback(space.place(some), least.get(name, 0.0)) for name, some in examples.items()]
         known = {str(label) for label in np.unique(space.labels) if label}
         self._built_in = {label: _clusters(space, label) for label in known}
 
@@ -145,24 +139,11 @@ class Prototypes:
         clusters = self._built_in.get(label or "", ())
         return max((float(c.evidence(place[np.newaxis])[0]) for c in clusters), default=-np.inf)
 
-    def _heldback(self, places: Doubles, tolerated: float) -> Prototype:
+    def _heldback(self, places: Doubles, least: float) -> Prototype:
         raw = Prototype.of(places, self._space)
         against = raw.evidence(self._space.negatives.astype(np.float64))
-        threshold = max(exceeded_by(against, tolerated), 0.0) if len(against) else 0.0
+        threshold = max(float(np.quantile(against, _KEPT_OUT)), least) if len(against) else least
         return Prototype(raw.centre, raw.own, raw.other, threshold)
-
-
-def exceeded_by(evidence: Doubles, share: float) -> float:
-    """What only ``share`` of all looks exceed, by those that were seen: evidence [n].
-
-    Down to three in a hundred that is their quantile; rarer ones are foretold by the mean excess over that, as of an
-    exponential tail (J. Pickands, "Statistical inference using extreme order statistics", 1975, with shape 0).
-    """
-    if share >= _TAIL or len(evidence) < 1 / _TAIL:
-        return float(np.quantile(evidence, 1 - share))
-    bar = float(np.quantile(evidence, 1 - _TAIL))
-    excess = float(np.mean(evidence[evidence >= bar])) - bar
-    return bar + excess * math.log(_TAIL / share)
 
 
 def _clusters(space: Space, label: str) -> tuple[Prototype, ...]:

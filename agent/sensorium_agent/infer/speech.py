@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from sensorium.event import DType, Event, EventStream, Sample, Sound, Tensor
 from sensorium_agent.capture.resample import Resampler
+from sensorium_agent.infer.grammar import CommandEar
 from sensorium_agent.infer.keyword import Keywords, Spotted
 from sensorium_agent.infer.model import Model
 from sensorium_agent.infer.own_sounds import OwnSound, OwnSounds, SoundSpotter
@@ -58,8 +60,9 @@ class SpeechPerceiver:
     Emits ``speech`` once it is sure of an onset (about 100 ms in) and about every 250 ms while the voice
     goes on, a wake word's label once per call of it, and a keyword once per word, at the word's end; it knows
     that up to half a second later. One that is not said within ``wake_s`` of a wake word is marked ``aside``: it was
-    hardly meant for us. What the user taught (``own``) is told like a keyword, and wakes like a wake word where it was
-    taught to. Silence emits nothing. Events carry the 256 numbers of
+    hardly meant for us. What the user taught (``own``) is told like a keyword, wakes like a wake word where it was
+    taught to, and is marked ``aside`` only if it is spoken. An utterance after a wake word that is a sentence of the
+    grammar of ``commands`` emits ``command`` and its words. Silence emits nothing. Events carry the 256 numbers of
     `sound_features.describe` over their span, and the sound's quality. Their times come from counting samples
     back from the end of the run, never from when a run arrived. The networks of ``wake_words`` keep their own
     state and are reset here: no two perceivers may use them at the same time.
@@ -77,6 +80,7 @@ class SpeechPerceiver:
         refractory_s: float = 2.0,
         embedding: Callable[[], Model] | None = None,
         own: OwnSounds | None = None,
+        commands: CommandEar | None = None,
     ) -> None:
         self._stream = stream
         self._voice = VoiceActivity(voice)
@@ -87,6 +91,8 @@ class SpeechPerceiver:
         self._embedding = embedding
         self._learnt = self._own = own
         self._spotter: SoundSpotter | None = None
+        self._commands = commands
+        self._uttered: list[tuple[int, int]] = []
         self._called_ns: int | None = None
         self._noise = Noise()
         self._end_ns: int | None = None
@@ -122,6 +128,9 @@ class SpeechPerceiver:
             events += [self._spotted(spotted) for spotted in self._keywords.finish()]
         if self._spotter:
             events += [self._known(sound) for sound in self._spotter.finish()]
+        if self._commands and (last := self._commands.flush(self._memory.end)):
+            self._uttered.append(last)
+        events += self._commanded()
         self._begin(self._rate_hz)
         return events
 
@@ -139,8 +148,9 @@ class SpeechPerceiver:
         self._end_ns = None
         self._error_ns = 0
         # A word, and what the networks may still hold back: less than one block.
-        self._memory = Memory(_LONGEST + BLOCK)
+        self._memory = Memory(max(_LONGEST, self._commands.memory if self._commands else 0) + BLOCK)
         self._blocks = 0
+        self._voiced: deque[float] = deque(maxlen=_LONGEST // BLOCK)
         self._noise.reset()
         self._voice.reset()
         self._utterances.reset()
@@ -148,6 +158,8 @@ class SpeechPerceiver:
             self._wake_words.reset()
         if self._keywords:
             self._keywords.reset()
+        if self._commands:
+            self._commands.reset()
         self._listen_for_own()
 
     def _listen_for_own(self) -> None:
@@ -164,24 +176,46 @@ class SpeechPerceiver:
             events += [self._spotted(spotted) for spotted in self._keywords.feed(pcm)]
         if self._spotter:
             events += [self._known(sound) for sound in self._spotter.feed(pcm)]
-        return events
+        return events + self._commanded()
 
     def _block(self, probability: float) -> Stretch | None:
         self._blocks += 1
         end = self._blocks * BLOCK
         block = self._memory.between(end - BLOCK, end)
         self._noise.add(block)
+        self._voiced.append(probability)
         if self._spotter and (probability >= _PERHAPS or level_dbfs(block) > self._noise.level_dbfs + _LOUD_DB):
             self._spotter.sound(end)
         if self._keywords and probability >= _PERHAPS:
             self._keywords.voice(end)
-        return self._utterances.push(probability)
+        told = self._utterances.push(probability)
+        if self._commands:
+            awake = not self._aside(end)
+            over = self._commands.block(self._blocks - 1, speaking=self._utterances.speaking, awake=awake)
+            self._uttered += [over] if over else []
+        return told
 
     def _speech(self, told: Stretch) -> Event:
         return self._event("speech", told.score, told.start * BLOCK, told.end * BLOCK)
 
+    def _commanded(self) -> list[Event]:
+        """The sentences in the utterances that are over."""
+        over, self._uttered = self._uttered, []
+        assert self._commands or not over
+        return [
+            self._event("command", said.score, begin, end, text=said.text)
+            for begin, end in over
+            for said in (self._commands.hear(self._memory.between(begin, end)) if self._commands else ())
+        ]
+
+    def _call(self, end: int) -> None:
+        """The device was called, up to sample ``end``."""
+        self._called_ns = self._memory.at_ns(end)
+        if self._commands:
+            self._commands.called(end)
+
     def _called(self, heard: Heard) -> Event:
-        self._called_ns = self._memory.at_ns(heard.end)
+        self._call(heard.end)
         return self._event(heard.word, heard.score, max(heard.end - _WORD, 0), heard.end)
 
     def _spotted(self, spotted: Spotted) -> Event:
@@ -189,8 +223,15 @@ class SpeechPerceiver:
 
     def _known(self, sound: OwnSound) -> Event:
         if self._own and sound.name in self._own.waking:
-            self._called_ns = self._memory.at_ns(sound.end)
-        return self._event(sound.name, sound.score, sound.begin, sound.end)
+            self._call(sound.end)
+        aside = self._aside(sound.begin) if self._is_spoken(sound) else {}
+        return self._event(sound.name, sound.score, sound.begin, sound.end, **aside)
+
+    def _is_spoken(self, sound: OwnSound) -> bool:
+        """Whether most of a sound is voice: a word may be meant for others, a clap is not."""
+        first = self._blocks - len(self._voiced)
+        heard = list(self._voiced)[max(sound.begin // BLOCK - first, 0) : max(sound.end // BLOCK - first, 0) + 1]
+        return bool(heard) and sum(heard) / len(heard) > 0.5
 
     def _aside(self, begin: int) -> dict[str, str]:
         """What is said of a word that begins at sample ``begin``: whether it was hardly meant for us."""
@@ -198,7 +239,9 @@ class SpeechPerceiver:
         ours = not self._awake_ns or (since_ns is not None and since_ns <= self._awake_ns)
         return {} if ours else {"aside": "yes"}
 
-    def _event(self, label: str, score: float, begin: int, end: int, **metadata: str) -> Event:
+    def _event(
+        self, label: str, score: float, begin: int, end: int, *, text: str | None = None, **metadata: str
+    ) -> Event:
         pcm = self._memory.between(begin, end)
         worth = quality(pcm, self._noise.level_dbfs)
         return self._stream.event(
@@ -207,6 +250,7 @@ class SpeechPerceiver:
             span_ns=(end - begin) * _NS_A_SAMPLE,
             label=label,
             score=score,
+            text=text,
             quality=worth.trust,
             features=Tensor.of(describe(pcm), DType.I8),
             metadata={**worth.metadata(), **metadata},
