@@ -103,3 +103,22 @@ def test_a_network_that_warms_up_to_no_number_is_not_waited_for() -> None:
     comparison.add([np.ones(2)], [np.full(2, np.nan)], 1.0, 1.0)
 
     assert judge(comparison.seen(), Limits()).verdict is Verdict.ROLLBACK
+
+
+def test_what_never_came_up_is_listed() -> None:
+    comparison = Comparison(Limits(warm_up=0), ("fist", "palm", "none"))
+    still, place = np.zeros((1, 40)), np.full((1, 40), 3.0)
+    for label in (0, 0, 2):
+        named = np.eye(3, dtype=np.float32)[[label]]
+        comparison.add([named, place * label, still], [named, place * label, still], 1.0, 1.0)
+
+    assert comparison.seen().unused == ("palm", "output 2")
+    assert str(comparison.seen()).endswith("never came up: palm, output 2")
+
+
+def test_a_class_that_only_the_new_version_names_came_up() -> None:
+    comparison = Comparison(Limits(warm_up=0))
+    one, other = (np.eye(2, dtype=np.float32)[[k]] for k in (0, 1))
+    comparison.add([one], [other], 1.0, 1.0)
+
+    assert comparison.seen().unused == ()

@@ -2,7 +2,8 @@
 
 The new version runs beside the old one on the same inputs, and only the old one is listened to. `Comparison` counts
 how often both say the same, `judge` says what follows. Two wake words that are silent in silence prove nothing: runs
-in which one of them leaves its rest are *telling*, and have to agree among themselves too.
+in which one of them leaves its rest are *telling*, and have to agree among themselves too. Nor does agreement tell of
+what never came up: outputs that never left their rest and classes that neither named are listed as *unused*.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ Array = npt.NDArray[Any]
 
 _FEW: Final = 32
 """An output of up to so many numbers from 0 to 1 is taken for probabilities."""
+_WHOLE: Final = 0.05
+"""How far from 1 the sum of int8 probabilities may be."""
 
 
 class Verdict(StrEnum):
@@ -65,7 +68,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a comparison has found: runs compared, those alike, the worst difference, median ms of a run of each."""
+    """What a comparison has found: runs compared, those alike, the worst difference, median ms of a run of each.
+
+    ``unused`` are the outputs and classes of which it says nothing.
+    """
 
     runs: int
     agreed: int
@@ -74,6 +80,7 @@ class Seen:
     worst: float
     old_ms: float
     new_ms: float
+    unused: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def agreement(self) -> float:
@@ -90,6 +97,7 @@ class Seen:
             f"alike in {self.agreed} of {self.runs} runs ({self.agreement:.1%}) and in {self.telling_agreed} of "
             f"{self.telling} telling ones, worst difference {self.worst:.3f}, "
             f"{self.new_ms:.3f} ms against {self.old_ms:.3f} ({self.slowdown:.2f} times)"
+            + (f"; never came up: {', '.join(self.unused)}" if self.unused else "")
         )
 
 
@@ -112,9 +120,12 @@ def judge(seen: Seen, limits: Limits) -> Decision:
 
 @dataclass(slots=True)
 class Comparison:
-    """Counts how alike the answers of two versions are, and what they cost."""
+    """Counts how alike the answers of two versions are, and what they cost; ``labels`` name the classes."""
 
     limits: Limits
+    labels: Sequence[str] = ()
+    _used: list[set[int]] = field(default_factory=list)
+    _moved: set[int] = field(default_factory=set)
     _skipped: int = 0
     _agreed: int = 0
     _telling: int = 0
@@ -139,9 +150,33 @@ class Comparison:
     def _count(self, old: Sequence[Array], new: Sequence[Array], *, alike: bool) -> None:
         self._rest = self._rest or [values.copy() for values in old]
         telling = any(self.difference(self._rest, now) > self.limits.tolerance for now in (old, new))
+        self._note(old)
+        self._note(new)
         self._agreed += alike
         self._telling += telling
         self._telling_agreed += alike and telling
+
+    def _note(self, answer: Sequence[Array]) -> None:
+        """Which outputs left their rest, and which classes were named."""
+        self._used = self._used or [set() for _ in answer]
+        for number, (rest, now) in enumerate(zip(self._rest, answer, strict=False)):
+            if now.shape != rest.shape or not finite([now]):
+                continue
+            apart = _size(now.astype(np.float64) - rest.astype(np.float64))
+            if apart > self.limits.tolerance * max(self._sizes[number], _least(rest)):
+                self._moved.add(number)
+            if _is_shared_out(rest):
+                self._used[number].add(int(now.argmax()))
+
+    def _unused(self) -> tuple[str, ...]:
+        found = []
+        for number, rest in enumerate(self._rest):
+            if _is_shared_out(rest):
+                names = self.labels if len(self.labels) == rest.size else [f"class {k}" for k in range(rest.size)]
+                found += [name for k, name in enumerate(names) if k not in self._used[number]]
+            elif number not in self._moved:
+                found.append(f"output {number}")
+        return tuple(found)
 
     def difference(self, old: Sequence[Array], new: Sequence[Array]) -> float:
         """Root mean square of what differs, by the largest root mean square the old one gave up to now.
@@ -164,11 +199,18 @@ class Comparison:
         """What was found up to now."""
         old_ms, new_ms = (statistics.median(ms) if ms else 0.0 for ms in (self._old_ms, self._new_ms))
         counts = (len(self._old_ms), self._agreed, self._telling, self._telling_agreed)
-        return Seen(*counts, self._worst, old_ms, new_ms)
+        return Seen(*counts, self._worst, old_ms, new_ms, self._unused())
 
 
 def _size(values: Array) -> float:
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64)))) if values.size else 0.0
+
+
+def _is_shared_out(answer: Array) -> bool:
+    """Whether an output is one probability for each class: up to 32 that add up to 1."""
+    if not 1 < answer.size <= _FEW or answer.ndim > 2:
+        return False
+    return answer.dtype.kind == "f" and answer.min() >= 0 and abs(float(answer.sum()) - 1) < _WHOLE
 
 
 def _least(old: Array) -> float:

@@ -106,7 +106,7 @@ def compare(name: str, wanted: str, files: Sequence[Path], limits: Limits) -> Re
     shelf, modality = Shelf(), _listening(name)
     if modality is not Modality.AUDIO:  # only networks that stream sound have to hear some of it first
         limits = replace(limits, warm_up=0)
-    comparison = Comparison(limits)
+    comparison = Comparison(limits, store.entry(name).labels)
     failed = []
     for file in files:
         try:
