@@ -2,12 +2,13 @@
 
     pip install "heartpy==1.2.7" "neurokit2>=0.2.12" matplotlib "setuptools<80"   # in an environment of its own
     python models/build/biometric.py rate                  against heartpy's recordings and NeuroKit2's simulator
-    python models/build/biometric.py arousal [--real DIR]  people who do not exist, and 34 who do
+    python models/build/biometric.py arousal [--real DIR] [--wesad TABLE.csv]     people who do not exist, and who do
     python models/build/biometric.py fit --real DIR        the weights in infer/biometric/arousal.py
 
 DIR is a copy of github.com/italha-d/Stress-Predict-Dataset (MIT): Iqbal et al., Stress Monitoring Using Wearable
-Sensors: A Pilot Study and Stress-Predict Dataset, Sensors 22 (21), 2022. Every second of its people, in the order of
-their numbers, is used to fit; the others only ever to measure.
+Sensors: A Pilot Study and Stress-Predict Dataset, Sensors 22 (21), 2022. TABLE.csv has the features of WESAD's minutes
+(Schmidt et al., Introducing WESAD, ICMI 2018), whose terms allow research and nothing else: it is measured on, and
+nothing here was fitted to it. Make it from your own copy; `biometric_persons.windows` names the columns.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("rate", "arousal", "fit"))
     parser.add_argument("--real", type=Path, help="folder of the Stress-Predict dataset")
+    parser.add_argument("--wesad", type=Path, help="table of WESAD's minutes")
     parser.add_argument("--people", type=int, default=80, help="people who do not exist, of each kind")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.what == "rate":
         biometric_rate.report()
     elif options.what == "arousal":
-        biometric_arousal.report(options.people, options.real)
+        biometric_arousal.report(options.people, options.real, options.wesad)
     else:
         biometric_arousal.fit(options.people, options.real)
 

@@ -9,7 +9,7 @@ import pytest
 
 from sensorium.event import Conductance, EventStream, Intervals, Modality, Sample
 from sensorium_agent.infer.biometric import BiometricPerceiver
-from sensorium_agent.infer.biometric.arousal import Baseline
+from sensorium_agent.infer.biometric.arousal import MEASURES, Baseline, log_scr, verdict
 from sensorium_agent.infer.biometric.skin import Skin
 
 RESPONSE = np.exp(-np.arange(0, 20, 0.01) / 4) - np.exp(-np.arange(0, 20, 0.01) / 0.8)
@@ -98,11 +98,11 @@ def test_arousal_does_not_soon_become_usual() -> None:
 
 def test_more_kinds_of_evidence_make_it_surer() -> None:
     baseline = Baseline()
-    rest = {"bpm": 65.0, "log_rmssd": 3.7, "log_scl": 1.2, "scr_per_min": 2.0}
+    rest = {"bpm": 65.0, "log_rmssd": 3.7, "log_scl": 1.2, "log_scr": -1.0}
     for _ in range(40):
         baseline.judge(rest, 5.0)
 
-    everything = baseline.judge({"bpm": 72.0, "log_rmssd": 3.3, "log_scl": 1.6, "scr_per_min": 7.0}, 5.0)
+    everything = baseline.judge({"bpm": 72.0, "log_rmssd": 3.3, "log_scl": 1.6, "log_scr": 0.5}, 5.0)
 
     assert everything.settled
     assert everything.probability > judged([65.0] * 40 + [72.0])[-1]
@@ -161,3 +161,41 @@ def test_the_next_recording_is_another_person() -> None:
 
     assert first
     assert all("arousal" not in told for told in first)
+
+
+def test_what_was_said_holds_until_the_opposite_is_more_probable() -> None:
+    said, told = None, []
+    for probability in (0.6, 0.72, 0.6, 0.52, 0.48, 0.6, 0.25, 0.45, 0.55):
+        said = verdict(said, probability, 0.7)
+        told.append(said)
+
+    high, low = "arousal_high", "arousal_low"
+    assert told == [None, high, high, high, None, None, low, low, None]
+
+
+def test_what_the_responses_rise_together_is_measured_over_a_minute() -> None:
+    one, rises = felt(skin([70, 80, 90], rise_us=0.5, seconds=120, rate_hz=4), 4)
+
+    assert one.rise_us_per_min == pytest.approx(sum(rises))
+    assert log_scr(sum(rises)) > log_scr(0.0)
+
+
+@pytest.mark.parametrize("rate_hz", [1.0, 2.0])
+def test_a_slow_sensor_of_the_skin_loses_little_of_a_response(rate_hz: float) -> None:
+    _, rises = felt(skin([5, 20, 35], rate_hz=100)[:: round(100 / rate_hz)], rate_hz)
+
+    assert rises == pytest.approx([0.4] * 3, rel=0.25)
+
+
+def test_the_newest_judgement_can_be_asked_for() -> None:
+    perceiver = BiometricPerceiver(EventStream("s", Modality.BIOMETRIC))
+    samples = list(person(60.0, 10.0, 2))
+
+    for sample in samples[:30]:
+        perceiver.perceive(sample)
+    assert perceiver.arousal is None
+    for sample in samples[30:200]:
+        perceiver.perceive(sample)
+
+    assert perceiver.arousal is not None
+    assert set(perceiver.arousal.differences) <= set(MEASURES)

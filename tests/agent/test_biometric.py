@@ -226,7 +226,7 @@ def test_violent_movement_lowers_the_quality() -> None:
 
     assert 21 not in events or float(events[21].metadata["motion"]) > 0.5
     assert 15 in events
-    assert "motion" not in events[15].metadata
+    assert events[15].metadata["motion"] == "0.00"
 
 
 # --- intervals ---------------------------------------------------------------------------
@@ -293,3 +293,27 @@ def test_the_rate_of_a_real_recording_is_the_one_heartpy_finds() -> None:
     # heartpy 1.2.7 on the whole recording: 60.4
     assert len(events) > 10
     assert np.mean([float(e.metadata["bpm"]) for e in events]) == pytest.approx(60, abs=2)
+
+
+@pytest.mark.parametrize("rate_hz", [10.0, 1000.0])
+@pytest.mark.parametrize("bpm", [50, 100, 150])
+def test_ten_to_a_thousand_values_a_second_will_do(rate_hz: float, bpm: float) -> None:
+    events = feel(runs(pulse(bpm, rate_hz), rate_hz, round(rate_hz / 5)))
+
+    assert all(abs(float(e.metadata["bpm"]) - bpm) < 1.5 for e in events[4:])
+
+
+def test_too_few_values_a_second_are_no_slow_heart() -> None:
+    assert feel(runs(pulse(100, 6.0), 6.0, 2)) == []
+
+
+@pytest.mark.parametrize("spoiled", ["clipped", "holes"])
+def test_what_a_sensor_cannot_show_changes_no_rate(spoiled: str) -> None:
+    curve = pulse(72, 64.0, seconds=60.0)
+    curve = np.clip(curve, None, np.quantile(curve, 0.9)) if spoiled == "clipped" else curve
+    curve[1000:1300] = np.nan if spoiled == "holes" else curve[1000:1300]
+
+    events = feel(runs(curve.astype(np.float32), 64.0, 13))
+
+    assert len(events) > 30
+    assert all(abs(float(e.metadata["bpm"]) - 72) < 2 for e in events)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-MEASURES: Final = ("bpm", "log_rmssd", "log_scl", "scr_per_min")
+MEASURES: Final = ("bpm", "log_rmssd", "log_scl", "log_scr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,13 @@ class Prior:
 # rate variability in healthy adults, PACE 33, 2010. Skin: 2 to 20 uS, 1 to 3 responses a minute at rest (Dawson,
 # Schell and Filion, The electrodermal system, in: Handbook of Psychophysiology, 2007).
 PRIORS: Final[Mapping[str, Prior]] = {
-    "bpm": Prior(70.0, 10.0, 4.0),
-    "log_rmssd": Prior(3.6, 0.45, 0.3),
-    "log_scl": Prior(1.1, 0.9, 0.25),
-    "scr_per_min": Prior(2.0, 2.0, 2.0),
+    "bpm": Prior(70.0, 10.0, 3.0),
+    "log_rmssd": Prior(3.6, 0.45, 0.4),
+    "log_scl": Prior(1.1, 0.9, 0.15),
+    "log_scr": Prior(-1.5, 1.0, 0.7),
 }
+_LEAST_RISE_US: Final = 0.05
+"""A minute without a response counts as if it rose so far."""
 _LEARN_S: Final = 60.0
 """The prior counts as so many seconds of this person, times its uncertainty."""
 _MEMORY_S: Final = 600.0
@@ -62,10 +64,24 @@ class Model:
 
 
 FITTED: Final = Model(
-    {"bpm": 0.955, "log_rmssd": -0.71, "log_scl": 0.612, "scr_per_min": 0.405},
-    {"bpm": -0.463, "log_rmssd": -0.182, "log_scl": -0.138, "scr_per_min": -0.138},
-    -0.331,
+    {"bpm": 0.554, "log_rmssd": -0.351, "log_scl": 0.43, "log_scr": 0.238},
+    {"bpm": -0.334, "log_rmssd": -0.066, "log_scl": -0.261, "log_scr": -0.261},
+    -0.193,
 )
+
+
+def log_scr(rise_us_per_min: float) -> float:
+    """Responses of the skin as a measure: what they rose within a minute tells more than how many they were."""
+    return math.log(_LEAST_RISE_US + rise_us_per_min)
+
+
+def verdict(before: str | None, probability: float, sure: float) -> str | None:
+    """What is said of a probability of arousal: only what is ``sure``, but once said it holds while it is the likelier.
+
+    Without this the answer would flicker with a probability that wavers around ``sure``.
+    """
+    likelier = "arousal_high" if probability >= 0.5 else "arousal_low"
+    return likelier if likelier == before or max(probability, 1 - probability) >= sure else None
 
 
 @dataclass(slots=True)

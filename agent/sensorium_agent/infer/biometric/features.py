@@ -41,12 +41,12 @@ def features(rate: Rate | None, beats: Beats | None, quality: float, body: Body)
 
     [0] bpm / 200; [1] mean interval in s; [2] its standard deviation and [3] root mean square of successive
     differences, in 100 ms; [4], [5] share of successive differences above 20 and 50 ms; [6] shortest and [7] longest
-    interval in s; [8] trend of the intervals, s a beat, times 10; [9] share of intervals that fit the rhythm;
-    [10] periodicity; [11] quality; [12] deviation of the beats' heights over the usual one; [13] trend of the heights;
-    [14] skewness and [15] kurtosis / 10 of the curve; [16] log (1 + skin conductance level) / 3; [17] responses of the
-    skin a minute / 10; [18:22] the differences of rate, log RMSSD, log level and responses from this person's usual,
-    over what is usual within a person, / 4; [22] probability of arousal; [23] contact; [24:32] the last 8 intervals
-    over their mean, minus 1, newest last, 0 where there were fewer.
+    interval in s; [8] trend of the intervals, s a beat, times 10; [9] share of intervals that fit the rhythm; [10]
+    periodicity; [11] quality; [12] deviation of the beats' heights over the usual one; [13] trend of the heights; [14]
+    skewness and [15] kurtosis / 10 of the curve; [16] log (1 + skin conductance level) / 3; [17] responses of the skin
+    a minute / 10; [18:22] the differences of rate, log RMSSD, log level and log rise of the responses from this
+    person's usual, over what is usual within a person, / 4; [22] probability of arousal; [23] contact; [24:32] the last
+    8 intervals over their mean, minus 1, newest last, 0 where there were fewer.
     """
     heart = _rhythm(rate) if rate else [0.0] * 10
     curve = _curve(beats) if beats else [0.0] * 4

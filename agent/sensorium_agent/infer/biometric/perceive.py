@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sensorium.event import Conductance, Event, EventStream, Intervals, Pulse, Sample, Tensor
 from sensorium_agent.infer.biometric import pulse, rhythm
-from sensorium_agent.infer.biometric.arousal import Arousal, Baseline
+from sensorium_agent.infer.biometric.arousal import Arousal, Baseline, log_scr, verdict
 from sensorium_agent.infer.biometric.contact import Contact, Grip, GripWatch
 from sensorium_agent.infer.biometric.features import Body, features
 from sensorium_agent.infer.biometric.rate import NORMAL, Bounds, name, plausible
@@ -28,6 +28,8 @@ _SETTLE_S: Final = 0.7
 """A beat so near the edge of a look may still move."""
 _AROUSAL_EVERY_S: Final = 5.0
 _STALE_S: Final = 15.0
+_SITS_WELL: Final = Grip(Contact.GOOD, 0.0)
+"""What is said of a sensor that gives beats alone."""
 _WELL: Final = {Contact.GOOD: 1.0, Contact.POOR: 0.5, Contact.LOST: 0.0}
 
 
@@ -40,7 +42,7 @@ class Limits:
         span_s: seconds of pulse that are looked at.
         every_s: how often they are.
         least_quality: below it nothing is said.
-        sure: how probable arousal, or its absence, has to be to be an event.
+        sure: how probable arousal, or its absence, has to be to become an event.
     """
 
     bounds: Bounds = NORMAL
@@ -57,8 +59,9 @@ class BiometricPerceiver:
     """Feels heart and skin of one person: raw pulse, intervals between beats and skin conductance, in any mixture.
 
     Emits ``heart_rate_low``, ``heart_rate_normal`` or ``heart_rate_high`` about once a second, ``skin_response`` for
-    each response of the skin, ``arousal_high`` or ``arousal_low`` every 5 s where it is sure, and ``contact_lost``
-    once where a sensor that felt a pulse no longer does. Where there is no rhythm to trust it says nothing.
+    each response of the skin, ``arousal_high`` or ``arousal_low`` every 5 s from when it is sure until the opposite is
+    more probable, and ``contact_lost`` once where a sensor that felt a pulse no longer does. Where there is no rhythm
+    to trust it says nothing.
     """
 
     def __init__(
@@ -75,11 +78,17 @@ class BiometricPerceiver:
         self._rate_hz = 0.0
         self._end_ns: int | None = None
         self._looked_s = -math.inf
-        self._grip, self._lost = GripWatch(), True
+        self._grip, self._sits, self._lost = GripWatch(), _SITS_WELL, True
         self._history, self._skin, self._baseline = rhythm.History(2 * _JUDGED_S), Skin(), self._new_baseline()
         self._skin_s = self._heart_s = self._judged_s = self._begun_s = -math.inf
         self._bpm = ""
         self._arousal: Arousal | None = None
+        self._said: str | None = None
+
+    @property
+    def arousal(self) -> Arousal | None:
+        """The newest judgement, another object every 5 s, told or not; None where there is nothing to judge by yet."""
+        return self._arousal if self._arousal and self._arousal.settled else None
 
     def perceive(self, sample: Sample) -> Sequence[Event]:
         """What this run says, after those before it."""
@@ -121,7 +130,7 @@ class BiometricPerceiver:
 
     def _look(self, sample: Sample) -> list[Event]:
         newest = self._curve[-round(_GRIP_S * self._rate_hz) :]
-        grip = self._grip.judge(newest, self._rate_hz)
+        self._sits = grip = self._grip.judge(newest, self._rate_hz)
         if grip.contact is Contact.LOST:
             return self._let_go(sample)
         found = pulse.find(self._curve, self._rate_hz)
@@ -138,7 +147,7 @@ class BiometricPerceiver:
         begin_s = sample.at_ns / _NS - len(self._curve) / self._rate_hz
         beats_s = begin_s + found.at / self._rate_hz
         self._history.beats(beats_s[beats_s < sample.at_ns / _NS - _SETTLE_S].tolist())
-        return [self._heart(sample, rate, found, quality, grip)]
+        return [self._heart(sample, rate, found, quality)]
 
     def _let_go(self, sample: Sample) -> list[Event]:
         """No skin: what was felt before does not count any more."""
@@ -148,7 +157,7 @@ class BiometricPerceiver:
             return []
         self._lost = True
         held_ns = round(_GRIP_S * _NS)
-        return [self._event(sample, "contact_lost", 1.0, span_ns=held_ns, told={"contact": Contact.LOST.value})]
+        return [self._event(sample, "contact_lost", 1.0, span_ns=held_ns)]
 
     def _intervals(self, sample: Sample, data: Intervals) -> list[Event]:
         end_s = sample.at_ns / _NS
@@ -159,16 +168,16 @@ class BiometricPerceiver:
         if rate is None or rate.share < self._limits.least_quality:
             return []
         self._looked_s = end_s
-        return [self._heart(sample, rate, None, rate.share, Grip(Contact.GOOD, 0.0))]
+        self._sits = _SITS_WELL
+        return [self._heart(sample, rate, None, rate.share)]
 
-    def _heart(self, sample: Sample, rate: rhythm.Rate, found: pulse.Beats | None, quality: float, grip: Grip) -> Event:
+    def _heart(self, sample: Sample, rate: rhythm.Rate, found: pulse.Beats | None, quality: float) -> Event:
         self._heart_s = sample.at_ns / _NS
         label, score = name(rate.bpm, rate.error_bpm, self._limits.bounds)
         self._bpm = f"{rate.bpm:.1f}"
-        told = {"bpm": self._bpm, **self._varies(self._heart_s), "contact": grip.contact.value}
-        told |= {"motion": f"{grip.motion:.2f}"} if grip.motion > 0 else {}
+        told = {"bpm": self._bpm, **self._varies(self._heart_s)}
         span_s = len(self._curve) / self._rate_hz - found.at[0] / self._rate_hz if found else float(rate.steady_s.sum())
-        numbers = features(rate, found, quality, self._body(grip))
+        numbers = features(rate, found, quality, self._body())
         return self._event(
             sample, label, score, quality=quality, span_ns=round(span_s * _NS), told=told, numbers=numbers
         )
@@ -209,12 +218,13 @@ class BiometricPerceiver:
         measures = self._measures(now_s)
         self._arousal = self._baseline.judge(measures, seconds) if measures else None
         if self._arousal is None or not self._arousal.settled:
+            self._said = None
             return []
         probability = self._arousal.probability
-        if max(probability, 1 - probability) < self._limits.sure:
+        self._said = verdict(self._said, probability, self._limits.sure)
+        if self._said is None:
             return []
-        label = "arousal_high" if probability >= 0.5 else "arousal_low"
-        return [self._event(sample, label, max(probability, 1 - probability), span_ns=round(_RATE_S * _NS))]
+        return [self._event(sample, self._said, max(probability, 1 - probability), span_ns=round(_RATE_S * _NS))]
 
     def _measures(self, now_s: float) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -225,20 +235,20 @@ class BiometricPerceiver:
             found |= {"log_rmssd": math.log(max(varies.rmssd_ms, 1.0))} if varies else {}
         if now_s - self._skin_s < _STALE_S and self._skin.level_us is not None:
             found["log_scl"] = math.log(self._skin.level_us)
-            per_min = self._skin.responses_per_min
-            found |= {} if per_min is None else {"scr_per_min": per_min}
+            risen_us = self._skin.rise_us_per_min
+            found |= {} if risen_us is None else {"log_scr": log_scr(risen_us)}
         return found
 
     # --- events ----------------------------------------------------------------------------
 
-    def _body(self, grip: Grip) -> Body:
+    def _body(self) -> Body:
         known = self._arousal
         return Body(
             self._skin.level_us or 0.0,
             self._skin.responses_per_min or 0.0,
             known.differences if known else {},
             known.probability if known and known.settled else 0.5,
-            _WELL[grip.contact],
+            _WELL[self._sits.contact],
         )
 
     def _event(
@@ -253,7 +263,7 @@ class BiometricPerceiver:
         numbers: npt.NDArray[np.float32] | None = None,
     ) -> Event:
         if numbers is None:
-            numbers = features(None, None, quality, self._body(Grip(Contact.GOOD, 0.0)))
+            numbers = features(None, None, quality, self._body())
         return self._stream.event(
             sample.at_ns,
             at_error_ns=sample.at_error_ns,
@@ -266,8 +276,9 @@ class BiometricPerceiver:
         )
 
     def _state(self, now_s: float) -> dict[str, str]:
-        """What is known of heart, skin and arousal, for every event."""
-        level, per_min, told = self._skin.level_us, self._skin.responses_per_min, dict[str, str]()
+        """What is known of heart, skin and arousal, and how the sensor sits, for every event."""
+        level, per_min = self._skin.level_us, self._skin.responses_per_min
+        told = {"contact": self._sits.contact.value, "motion": f"{self._sits.motion:.2f}"}
         told |= {"bpm": self._bpm} if now_s - self._heart_s < _STALE_S else {}
         told |= {} if level is None else {"scl_us": f"{level:.3f}"}
         told |= {} if per_min is None else {"scr_per_min": f"{per_min:.1f}"}

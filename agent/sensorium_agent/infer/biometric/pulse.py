@@ -32,6 +32,8 @@ _OVERTONES: Final = 2.5
 _ROUNDING: Final = 1e-6
 """A few units in the last place of float32."""
 _GAIN_S: Final = 2.5
+_LEAST_HZ: Final = 9.5
+"""Below, a beat falls between the values: what repeats is not the heart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +58,8 @@ class Beats:
 
 
 def find(values: npt.NDArray[np.floating], rate_hz: float) -> Beats | None:
-    """The beats in a raw stretch of some seconds; None where nothing repeats as a heart does."""
-    if len(values) < 2 * _SHORTEST_S * rate_hz or flat(values):
+    """The beats in a raw stretch of some seconds; None where nothing repeats as a heart does, or below 10 Hz."""
+    if rate_hz < _LEAST_HZ or len(values) < 2 * _SHORTEST_S * rate_hz or flat(values):
         return None
     curve = levelled(band(values.astype(np.float64), rate_hz), rate_hz)
     curve = curve * (1.0 if upright(curve) >= 0 else -1.0)

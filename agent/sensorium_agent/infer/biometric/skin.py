@@ -14,7 +14,7 @@ _LEVEL_S: Final = 10.0
 _COUNT_S: Final = 60.0
 _LEAST_S: Final = 20.0
 _SMOOTH: Final = 3
-"""Steps averaged: three quarters of a second, well below the quickest rise."""
+"""Steps averaged: three quarters of a second, well below the quickest rise; fewer where a sensor gives less often."""
 # Boucsein et al., Publication recommendations for electrodermal measurements, Psychophysiology 49, 2012: responses
 # rise for half a second to five; amplitudes from 0.01 to 0.05 uS up are counted.
 LEAST_RISE_US: Final = 0.03
@@ -45,6 +45,7 @@ class Skin:
         self._bin: list[float] = []
         self._bin_ends_s: float | None = None
         self._recent: deque[float] = deque(maxlen=_SMOOTH)
+        self._smooth = _SMOOTH
         self._levels: deque[float] = deque(maxlen=round(_LEVEL_S / STEP_S))
         self._responses: deque[Response] = deque()
         self._valley: tuple[float, float] | None = None
@@ -56,6 +57,7 @@ class Skin:
         """The responses that are over by the end of ``values``, which ended at ``end_s``."""
         found: list[Response] = []
         begin_s = end_s - len(values) / rate_hz
+        self._smooth = min(max(round(_SMOOTH * STEP_S * rate_hz), 1), _SMOOTH)
         for number, value in enumerate(values.tolist(), 1):
             at_s = begin_s + number / rate_hz
             if self._bin_ends_s is None or at_s > self._bin_ends_s + _LEVEL_S:
@@ -85,6 +87,15 @@ class Skin:
         count = sum(response.peak_s > since_s for response in self._responses)
         return count * 60 / min(self._heard_s, _COUNT_S)
 
+    @property
+    def rise_us_per_min(self) -> float | None:
+        """How far the responses of the last minute rose together; None for less than 20 s."""
+        if self._heard_s < _LEAST_S:
+            return None
+        since_s = self._now_s - min(self._heard_s, _COUNT_S)
+        risen_us = sum(response.rise_us for response in self._responses if response.peak_s > since_s)
+        return risen_us * 60 / min(self._heard_s, _COUNT_S)
+
     def _begin(self, at_s: float) -> None:
         """Nothing was felt for long: what is known of the slope no longer counts."""
         self._bin, self._bin_ends_s = [], at_s + STEP_S / 2
@@ -103,7 +114,7 @@ class Skin:
             return []
         self._heard_s += STEP_S
         self._levels.append(value_us)
-        smooth = float(np.mean(self._recent))
+        smooth = float(np.mean([*self._recent][-self._smooth :]))
         return self._climb(smooth, at_s)
 
     def _climb(self, us: float, at_s: float) -> list[Response]:
