@@ -27,6 +27,9 @@ _GAP_S: Final = 0.5
 _GAP_STEPS: Final = 5
 _IN_SECONDS: Final = 10.0
 """No heart beats every 10 ms: intervals below are in seconds."""
+_IN_SIEMENS: Final = 1e-3
+_IN_NANOSIEMENS: Final = 100.0
+"""Skin conducts 0.05 to 60 uS: smaller medians are in siemens, larger ones in nanosiemens."""
 
 
 class Signal(StrEnum):
@@ -104,6 +107,14 @@ def read_pulse(text: str, rate_hz: float | None = None) -> Series:
     return found
 
 
+def in_microsiemens(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    """Skin conductance in microsiemens, whether it was written in those, in siemens or in nanosiemens."""
+    felt = values[np.isfinite(values) & (values > 0)]
+    usual = float(np.median(felt)) if len(felt) else 1.0
+    factor = 1e6 if usual < _IN_SIEMENS else 1e-3 if usual > _IN_NANOSIEMENS else 1.0
+    return (values * factor).astype(np.float32)
+
+
 # --- columns -----------------------------------------------------------------------------
 
 
@@ -125,7 +136,11 @@ def _series(times: Floats | None, values: Floats, rate_hz: float | None, signal:
         return _even(times, values, rate_hz, signal)
     if rate_hz is None:
         raise BadFile("one column needs its rate: begin with '# rate_hz=100', or set rate_hz in a recording.toml")
-    return Series(values.astype(np.float32), rate_hz, signal)
+    return Series(_in_unit(values, signal), rate_hz, signal)
+
+
+def _in_unit(values: Floats, signal: Signal) -> npt.NDArray[np.float32]:
+    return in_microsiemens(values) if signal is Signal.SKIN else values.astype(np.float32)
 
 
 def _beats(times: Floats | None, values: Floats) -> BeatSeries:
@@ -154,7 +169,7 @@ def _even(times: Floats, values: Floats, rate_hz: float | None, signal: Signal) 
     rate = rate_hz or 1.0 / typical_s
     due = np.arange(math.floor((times[-1] - times[0]) * rate + 1e-6) + 1) / rate
     level = np.interp(due, times - times[0], values)
-    return Series(_held(level, due, times - times[0], values).astype(np.float32), rate, signal)
+    return Series(_in_unit(_held(level, due, times - times[0], values), signal), rate, signal)
 
 
 def _held(level: Floats, due: Floats, times: Floats, values: Floats) -> Floats:

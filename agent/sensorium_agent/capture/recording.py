@@ -17,7 +17,7 @@ from typing import Final
 
 from sensorium.clock import Clock
 from sensorium.event import Modality, Sample
-from sensorium_agent.capture import scene, story, tracks
+from sensorium_agent.capture import scene, story, tracks, wristband
 from sensorium_agent.capture.ahead import Ahead
 from sensorium_agent.capture.body import read_body
 from sensorium_agent.capture.files import BadFile, read_lines, read_text, read_touches
@@ -81,7 +81,7 @@ def open_recording(path: Path) -> Recording:
         SensoriumError: a ``recording.toml`` has a mistake, or names a sample that was not fetched.
     """
     try:
-        return _opened(path / "recording.toml" if path.is_dir() else path)
+        return _opened(path / "recording.toml" if path.is_dir() and not wristband.is_folder(path) else path)
     except (BadFile, BadWav) as error:
         raise RecordingError(f"{path}: {error}; understood are {_KINDS}") from error
     except OSError as error:
@@ -90,6 +90,9 @@ def open_recording(path: Path) -> Recording:
 
 def _opened(path: Path) -> Recording:
     path.stat()  # OpenCV does not say whether a file is missing or damaged
+    if path.is_dir():
+        band = tracks.PulseTrack([worn(one.series, one.after_s) for one in wristband.read_folder(path)])
+        return Recording(path, (band,), band.duration_s)
     if path.suffix.lower() == ".toml":
         told = story.read_story(read_text(path), str(path))
         staged, duration_s = stage(path, told)
@@ -116,8 +119,15 @@ def _track(path: Path, kind: str) -> Track:
     if kind == ".jsonl":
         return tracks.TouchTrack(read_touches(path.read_bytes()))
     if kind == ".csv":
-        return tracks.PulseTrack([worn(series) for series in read_body(read_text(path))])
+        return tracks.PulseTrack(_body(path, read_text(path)))
     raise BadFile(f"{kind or 'a name without an ending'} is no kind of file that is known here")
+
+
+def _body(path: Path, text: str) -> list[tracks.PulseRun | tracks.BeatRun]:
+    """What a file of heart and skin holds, as anybody writes it or as a wristband exports it."""
+    if wristband.is_export(text):
+        return [worn(wristband.read_export(text, wristband.signal_of(path))[1])]
+    return [worn(series) for series in read_body(text)]
 
 
 def _played(track: Track) -> Iterator[Sample]:

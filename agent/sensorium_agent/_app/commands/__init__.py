@@ -20,6 +20,7 @@ VERBS: Final = (
     "replay",
     "see",
     "hear",
+    "feel",
     "demo",
     "validate",
     "devices",
