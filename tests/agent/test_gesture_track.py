@@ -26,12 +26,14 @@ class Scene:
     score: float = 0.9
     searches: int = 0
     looks: int = 0
+    small: set[tuple[float, float]] = field(default_factory=set)
 
     def find(self, picture: np.ndarray, view: Region, *, least: float = 0.5) -> list[Palm]:
         self.searches += 1
         if self.score < least:
             return []
-        return [self._palm(x, y) for x, y in self.hands if abs(x - view.center_x) < view.side / 2]
+        within = [hand for hand in self.hands if abs(hand[0] - view.center_x) < view.side / 2]
+        return [self._palm(x, y) for x, y in within if (x, y) not in self.small or view.side < 480]
 
     def look(self, picture: np.ndarray, crop: Region, *, quick: bool = False) -> Hand:
         self.looks += 1
@@ -113,6 +115,18 @@ def test_a_second_hand_joins_within_a_fifth_of_a_second() -> None:
     counts = [len(tracker.follow(scene.picture(), n * FRAME_NS)) for n in range(1, 8)]
 
     assert counts == [1, 1, 1, 1, 1, 1, 2]
+
+
+def test_a_second_hand_too_small_for_a_look_at_the_whole_picture_joins_too() -> None:
+    scene = Scene([(100, 200)])
+    tracker = a_tracker(scene)
+    tracker.follow(scene.picture(), 0)
+    scene.hands.append((500, 200))
+    scene.small = {(500, 200)}
+
+    counts = [len(tracker.follow(scene.picture(), n * FRAME_NS)) for n in range(1, 400)]
+
+    assert counts[-1] == 2
 
 
 def test_while_nothing_changes_around_a_hand_it_is_searched_for_another_every_four_seconds() -> None:

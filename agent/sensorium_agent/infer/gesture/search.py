@@ -31,7 +31,7 @@ class Search:
         self._checked_ns = 0
         self._followed_ns = 0
         self._pause_ns = _ONE[0]
-        self._turn = 0
+        self._turns = {True: 0, False: 0}
 
     def start(self, picture: Picture, at_ns: int) -> Sequence[Region]:
         """Where to look in a first picture: everywhere."""
@@ -46,7 +46,7 @@ class Search:
         if not hurry and not self._due(picture, at_ns, followed):
             return ()
         self._glance, self._searched_ns = glance(picture), at_ns
-        return (Region.around(picture) if followed else self._next_view(picture),)
+        return (self._next_view(picture, following=bool(followed)),)
 
     def _due(self, picture: Picture, at_ns: int, followed: Sequence[Region]) -> bool:
         """Whether a new hand may be there; while all moves around a followed hand, ever more seldom."""
@@ -59,11 +59,12 @@ class Search:
         self._pause_ns = min(2 * self._pause_ns, _ONE[1]) if followed and moved else _ONE[0]
         return moved or waited_ns >= most
 
-    def _next_view(self, picture: Picture) -> Region:
+    def _next_view(self, picture: Picture, *, following: bool) -> Region:
         """The whole picture every other time, the other squares in turn."""
         squares = views(picture)
-        self._turn += 1
-        return squares[0 if self._turn % 2 else 1 + self._turn // 2 % (len(squares) - 1)]
+        self._turns[following] += 1
+        turn = self._turns[following]
+        return squares[0 if turn % 2 else 1 + turn // 2 % (len(squares) - 1)]
 
 
 def glance(picture: Picture) -> Glance:

@@ -94,7 +94,7 @@ class HandTracker:
         least = _FAINT if first else CLEAR
         faint: list[Palm] = []
         for view in self._views(picture, at_ns, first=first):
-            if self._tracks and view != Region.around(picture):
+            if first and self._tracks and view != Region.around(picture):
                 break
             palms = self._palms.find(picture, view, least=least)
             self._add(picture, [palm for palm in palms if palm.score >= CLEAR], at_ns)
