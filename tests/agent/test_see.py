@@ -73,6 +73,33 @@ def test_each_row_of_measured_joints_has_a_line_in_order(tmp_path: Path, seeing:
     assert lines[1]["features"] is None
 
 
+def test_joints_all_in_one_place_are_no_hand(tmp_path: Path, seeing: Seeing) -> None:
+    _, lines, _ = seeing(hands(tmp_path, np.zeros_like(POINTING), POINTING))
+
+    assert [(line["label"], line["metadata"]["hands"]) for line in lines] == [(None, "0"), ("point", "1")]
+
+
+@pytest.mark.parametrize(
+    ("convention", "to"),
+    [
+        ("parts of a picture of 16:9", POINTING / [1600, 900] + 0.5),
+        ("parts of a picture held upright", POINTING / [720, 1280] + 0.5),
+        ("from the wrist, the largest 1", (POINTING - POINTING[0]) / np.abs(POINTING - POINTING[0]).max()),
+        ("whole pixels", (POINTING + 300).round().astype(np.int16)),
+        ("x to the left", POINTING * [-1, 1]),
+        ("metres, with a depth", np.pad(POINTING / 1500, ((0, 0), (0, 1)))),
+        ("depth not known", np.pad(POINTING, ((0, 0), (0, 1)))),
+        ("turned by 30 degrees", POINTING @ np.array([[0.866, 0.5], [-0.5, 0.866]])),
+    ],
+)
+def test_joints_mean_the_same_however_they_are_written(
+    convention: str, to: np.ndarray, tmp_path: Path, seeing: Seeing
+) -> None:
+    _, (line,), _ = seeing(hands(tmp_path, to))
+
+    assert line["label"] == "point", convention
+
+
 def test_a_bad_file_is_one_line_and_loses_nothing_else(tmp_path: Path, seeing: Seeing) -> None:
     torn = tmp_path / "torn.npz"
     torn.write_bytes(b"PK\x03\x04 torn")

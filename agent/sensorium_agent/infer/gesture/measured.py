@@ -24,10 +24,11 @@ def read_hands(
 ) -> Iterator[Event]:
     """An event for each hand, in order, each by itself: no time passes between two rows of a file.
 
-    A row with numbers that are not finite is no hand: its event has neither label nor features.
+    A row with numbers that are not finite, or with all joints in one place, is no hand: its event has neither label
+    nor features.
     """
     for index, (joints, right) in enumerate(zip(landmarks.joints, landmarks.right, strict=True)):
-        there = bool(np.isfinite(joints).all())
+        there = bool(np.isfinite(joints).all() and np.ptp(joints[:, :2], axis=0).any())
         if there:
             yield _event(stream, index, hand_features(joints, float(right)), classifier, own)
         else:
