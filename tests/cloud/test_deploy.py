@@ -69,8 +69,8 @@ FOLDERS = sorted(path.parent.name for path in KUBERNETES.glob("*/kustomization.y
 @pytest.mark.parametrize("name", FOLDERS)
 def test_every_object_fits_its_schema(name: str) -> None:
     for one in rendered(KUBERNETES / name):
-        if one["apiVersion"].startswith("keda.sh/"):
-            continue  # not Kubernetes' own; its fields are compared below
+        if one["apiVersion"].startswith(("keda.sh/", "ray.io/")):
+            continue  # not Kubernetes' own; their fields are compared below
         kubernetes_validate.validate(one, VERSION, strict=True)
 
 
@@ -91,6 +91,9 @@ def by_name(objects: Iterable[Object]) -> dict[tuple[str, str], Any]:
         pod = ((spec or {}).get("template") or {}).get("spec") or {}
         for container in [*pod.get("containers", ()), *pod.get("initContainers", ())]:
             container["image"] = container["image"].partition(":")[0]
+            for key in ("env", "volumeMounts"):
+                container.get(key, []).sort(key=lambda named: named["name"])
+        pod.get("volumes", []).sort(key=lambda named: named["name"])
     return specs
 
 
@@ -167,6 +170,36 @@ def test_the_graphics_processor_is_asked_for_and_nothing_else_changes() -> None:
 
     assert container["resources"]["limits"] == {"cpu": "2", "memory": "4Gi", "nvidia.com/gpu": "1"}
     assert container["volumeMounts"] == plain["template"]["spec"]["containers"][0]["volumeMounts"]
+
+
+def test_the_cluster_runs_what_the_front_joins_in_pods_that_are_locked_too() -> None:
+    objects = rendered(KUBERNETES / "ray")
+    service = the("RayService", objects)
+    cluster = service["spec"]["rayClusterConfig"]
+    (deployed,) = yaml.safe_load(service["spec"]["serveConfigV2"])["applications"]
+    module, _, builder = deployed["import_path"].partition(":")
+    front = the("Deployment", objects)["spec"]["template"]
+    policy = next(o for o in objects if o["kind"] == "NetworkPolicy" and o["metadata"]["name"] == "ray")["spec"]
+
+    assert module == "sensorium_cloud.cluster.application"
+    assert f"def {builder}(" in (DEPLOY.parent / f"{module.replace('.', '/')}.py").read_text()
+    assert f'NAME: Final = "{deployed["name"]}"' in (DEPLOY.parent / f"{module.replace('.', '/')}.py").read_text()
+    (command,) = front["spec"]["containers"][0]["args"]
+    head = f"{service['metadata']['name']}-head-svc:6379"
+    assert command.count(head) == 2
+    assert "--num-cpus=0" in command
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    for template in [front, *(group["template"] for group in groups)]:
+        assert policy["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    for group in groups:
+        pod = group["template"]
+        kubernetes_validate.validate({"apiVersion": "v1", "kind": "Pod", **pod}, VERSION, strict=True)
+        assert pod["spec"]["securityContext"]["runAsNonRoot"]
+        for container in pod["spec"]["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"]
+            assert deployed["args"]["settings"].rpartition("/")[0] in {
+                m["mountPath"] for m in container["volumeMounts"]
+            }
 
 
 def test_the_linter_of_dockerfiles_has_nothing_to_say() -> None:

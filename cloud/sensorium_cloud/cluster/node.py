@@ -11,8 +11,10 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -22,6 +24,8 @@ from sensorium.errors import SensoriumError
 from sensorium_cloud._app.settings import Settings
 
 _INSTALL: Final = 'pip install "sensorium[ray]"'
+_LONGEST_FOLDER: Final = 20
+"""Ray adds up to 85 to it, and a socket's path may have 107."""
 _held: Final[list[Any]] = []
 """Deployment handles of this process, as its connection to Ray is."""
 
@@ -64,22 +68,36 @@ def _started(settings: Settings) -> Iterator[str]:
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     ray = _ray()
-    folder = tempfile.mkdtemp(prefix="sensorium-ray-")
+    folder = _folder()
     try:
-        context = ray.init(
+        context = _begun(ray, folder, settings.ray.object_store_bytes)
+        _deploy(settings, alone=True)
+        with ends_with(ray._private.worker._global_node.dead_processes):  # noqa: SLF001 - Ray tells nobody else
+            yield str(context.address_info["gcs_address"])
+    finally:
+        leave()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder() -> str:
+    """A new folder for Ray's logs and sockets, whose paths may not be long."""
+    wanted = tempfile.gettempdir()
+    return tempfile.mkdtemp(prefix="sensorium-ray-", dir=wanted if len(wanted) <= _LONGEST_FOLDER else "/tmp")  # noqa: S108
+
+
+def _begun(ray: Any, folder: str, store_bytes: int) -> Any:
+    try:
+        return ray.init(
             num_cpus=1,
             include_dashboard=False,
-            object_store_memory=settings.ray.object_store_bytes,
+            object_store_memory=store_bytes,
             _temp_dir=folder,
             log_to_driver=False,
             configure_logging=False,
             _system_config={"enable_metrics_collection": False},
         )
-        _deploy(settings, alone=True)
-        yield str(context.address_info["gcs_address"])
-    finally:
-        leave()
-        shutil.rmtree(folder, ignore_errors=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ClusterAway(f"Ray cannot be started here: {str(error).strip().splitlines()[0]}") from error
 
 
 def connect(address: str) -> None:
@@ -100,6 +118,33 @@ def connect(address: str) -> None:
     atexit.register(leave)  # before Ray's own end: a worker that is told to stop has no other place for it
 
 
+@contextmanager
+def ends_with(dead: Callable[[], Sequence[Any]], *, every_s: float = 1.0) -> Iterator[None]:
+    """Tell this process to stop when a part of our own cluster is ``dead``: it would never answer again.
+
+    Raises:
+        ClusterAway: that happened; whoever started us starts us again, devices send again what was not answered.
+    """
+    over, parts = threading.Event(), list[str]()
+
+    def watch() -> None:
+        while not over.wait(every_s):
+            if found := dead():
+                parts.extend(str(part[0]) for part in found)
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    watcher = threading.Thread(target=watch, name="ray", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+    if parts:
+        raise ClusterAway(f"the Ray cluster of this service broke down ({', '.join(parts)}); start the service again")
+
+
 def hold(handle: Any) -> Any:
     """``handle``, which `leave` will close: open ones go on asking a cluster that is gone."""
     _held.append(handle)
@@ -116,6 +161,7 @@ def leave() -> None:
 def _ray() -> Any:
     """Ray, told to be quiet and to stay at home."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what its core has to say is said again by us, once
     # A call that comes after the end must fail: Ray would start another cluster for it.
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     import ray
