@@ -12,6 +12,8 @@ from models.build.fusion import exam, leaks
 from models.build.fusion.__main__ import main
 from models.build.fusion.answers import Answers
 from models.build.fusion.dataset import DatasetError
+from models.build.fusion.figures import fit_temperature
+from models.build.fusion.guess import kind_of
 from models.build.fusion.teach import Space, choose
 from models.clips import a_file, some_clips
 
@@ -56,6 +58,8 @@ BROKEN = np.full((48, 40, 3), np.nan, np.float32)
         ({"names": np.array(["a", "a", "b", "c"])}, "names has a name twice"),
         ({"descriptions": np.array(["one"])}, "descriptions has 1 entries for 4 names"),
         ({"present_worn": np.zeros(48, bool), "present_camera": np.zeros(48, bool)}, "without any modality"),
+        ({"kind_worn": np.array("skeleton")}, "x_worn cannot be of kind 'skeleton'; there are points"),
+        ({"kind_camera": np.array("points")}, "x_camera has 4 numbers a step; points come in 3s"),
         ({"y": np.array([object()])}, "not a readable npz file of plain arrays"),
     ],
 )
@@ -81,6 +85,53 @@ def test_no_model_is_one_line_and_exit_code_1(tmp_path: Path, capsys: pytest.Cap
 
     assert main(["evaluate", "--data", str(data), "--out", str(tmp_path)]) == 1
     assert "has no model.json" in capsys.readouterr().err
+
+
+# --- kinds of numbers ------------------------------------------------------------------
+
+
+def a_walker(clips: int = 12, steps: int = 30) -> np.ndarray:
+    """A chain of 8 points in space, 1 long each, that swings about as it goes."""
+    rng = np.random.default_rng(0)
+    angles = rng.normal(0, 0.4, (clips, steps, 7, 2)).cumsum(axis=1)
+    ways = np.stack([np.cos(angles[..., 0]), np.sin(angles[..., 0]), np.sin(angles[..., 1])], axis=-1)
+    ways /= np.linalg.norm(ways, axis=-1, keepdims=True)
+    at = np.concatenate([np.zeros((clips, steps, 1, 3)), ways.cumsum(axis=2)], axis=2)
+    return (at + rng.normal(0, 1, (clips, steps, 1, 3)).cumsum(axis=1)).reshape(clips, steps, 24).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("x", "kind"),
+    [
+        (a_walker(), "points"),
+        (np.random.default_rng(0).normal(size=(12, 30, 24)), "features"),
+        (np.random.default_rng(0).normal(0, 0.1, (12, 30, 24)) + np.arange(24), "features"),
+        (np.random.default_rng(0).normal(size=(12, 30, 384)), "features"),
+        (np.random.default_rng(0).normal(size=(12, 30, 6)), "inertial"),
+        (np.random.default_rng(0).normal(size=(12, 30, 5)), "features"),
+        (np.zeros((12, 30, 24)), "features"),
+    ],
+)
+def test_what_numbers_are_is_guessed(x: np.ndarray, kind: str) -> None:
+    assert kind_of(x.astype(np.float32), np.ones(x.shape[:2], bool)) == kind
+
+
+def test_what_numbers_are_can_be_stated_in_the_file_or_on_the_command_line(tmp_path: Path) -> None:
+    found = datasets.read(a_file(tmp_path, kind_camera=np.array("points2d")))
+
+    assert {name: sense.kind for name, sense in found.senses.items()} == {"worn": "inertial", "camera": "points2d"}
+    assert found.of_kinds({"worn": "features"}).senses["worn"].kind == "features"
+    with pytest.raises(DatasetError, match="has no modality 'skin'; it has worn, camera"):
+        found.of_kinds({"skin": "features"})
+
+
+@pytest.mark.parametrize("told", ["worn", "worn=skeleton", "=points"])
+def test_a_kind_there_is_not_is_a_wrong_command_line(told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--data", "clips.npz", "--out", "out", "--kinds", told])
+
+    assert ended.value.code == 2
+    assert "kinds are points, points2d, inertial, features" in capsys.readouterr().err
 
 
 # --- people ----------------------------------------------------------------------------
@@ -151,6 +202,14 @@ def test_a_wrong_pairing_takes_one_modality_from_another_class(tmp_path: Path) -
 
     changed = np.stack([(s.x != found.senses[m].x).any(axis=(1, 2)) for m, s in wrong.senses.items()], axis=1)
     assert (changed.sum(axis=1) == 1).all()
+
+
+def test_few_answers_that_are_all_right_make_no_certainty() -> None:
+    logits = np.log(np.full((20, 3), 0.1) + 0.7 * np.eye(3)[np.arange(20) % 3])
+    y = np.arange(20) % 3
+
+    assert fit_temperature(logits, y) < 0.11
+    assert 0.5 < fit_temperature(logits, y, doubts=1) < 1
 
 
 # --- teaching --------------------------------------------------------------------------

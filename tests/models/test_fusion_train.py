@@ -12,7 +12,7 @@ from models.clips import a_file, some_clips
 pytest.importorskip("torch", reason="needs the extra `train`")
 
 from models.build.fusion import dataset as datasets
-from models.build.fusion import export, study
+from models.build.fusion import export, jobs, study
 from models.build.fusion.__main__ import main
 from models.build.fusion.answers import Exported
 
@@ -84,3 +84,21 @@ def test_the_same_seed_trains_the_same_network(folder: Path) -> None:
     first, again = (learn(clips, anchors, Recipe(epochs=1), 3, lambda _: None).state_dict() for _ in range(2))
 
     assert all(bool((first[name] == again[name]).all()) for name in first)
+
+
+def test_an_interrupted_study_goes_on_where_it_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All networks are kept, so the same command trains none of them again."""
+    few = ("--seeds", "2", "--folds", "2", "--epochs", "8", "--processes", "1", "--novel", "rest")
+    before = json.loads((folder / "out" / "model.json").read_text())["figures"]
+    monkeypatch.setattr(jobs, "learn", lambda *_: pytest.fail("trained again"))
+
+    assert main(["train", "--data", str(folder / "clips.npz"), "--out", str(folder / "out"), *few]) == 0
+
+    assert json.loads((folder / "out" / "model.json").read_text())["figures"] == before
+
+
+def test_the_file_does_not_tell_where_it_was_made(folder: Path) -> None:
+    written = (folder / "out" / "model.onnx").read_bytes()
+
+    assert b"site-packages" not in written
+    assert str(Path(export.__file__).parent).encode() not in written

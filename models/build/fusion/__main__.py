@@ -1,6 +1,6 @@
 """Trains, measures and exports a fusion network on any recordings of several senses.
 
-    python -m models.build.fusion train    --data FILE|DIR --out DIR [--seeds 5] [--split group] [--novel CLASSES]
+    python -m models.build.fusion train    --data FILE|DIR --out DIR [--seeds 5] [--kinds NAME=KIND,...]
     python -m models.build.fusion evaluate --data FILE|DIR --out DIR [--shots 1,5 --novel CLASSES]
     python -m models.build.fusion export   --data FILE|DIR --out DIR
 
@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from models.build.fusion import commands
+from models.build.fusion.guess import KINDS
 
 from sensorium.errors import SensoriumError
 
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         if args.step == "evaluate":
             commands.evaluate(args.data, args.model or args.out, args.out, shots=args.shots, novel=args.novel)
         elif args.step == "train":
-            commands.train(args.data, args.out, commands.settings(args), novel=args.novel)
+            commands.train(args.data, args.out, commands.settings(args), novel=args.novel, kinds=args.kinds)
         else:
             commands.export(args.data, args.out)
     except SensoriumError as error:
@@ -60,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
         "--novel", type=_names, default=(), metavar="CLASSES", help="classes left out, to be taught: a,b,c"
     )
     parser.add_argument(
+        "--kinds", type=_kinds, default={}, metavar="NAME=KIND,...", help=f"what numbers are: {', '.join(KINDS)}"
+    )
+    parser.add_argument(
         "--shots", type=_counts, default=(), metavar="N,...", help="evaluate: examples of each novel class"
     )
     return parser
@@ -78,6 +82,14 @@ def _counts(text: str) -> tuple[int, ...]:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _kinds(text: str) -> dict[str, str]:
+    pairs = [part.partition("=") for part in _names(text)]
+    for name, _, kind in pairs:
+        if not name or kind not in KINDS:
+            raise argparse.ArgumentTypeError(f"{text!r} is not NAME=KIND,...; kinds are {', '.join(KINDS)}")
+    return {name: kind for name, _, kind in pairs}
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,16 +31,19 @@ def settings(args: argparse.Namespace) -> Plan:
     return Plan(args.seeds, args.folds, args.split == "group", args.processes, recipe)
 
 
-def train(data: Path, out: Path, plan: Plan, *, novel: Sequence[str] = ()) -> None:
+def train(
+    data: Path, out: Path, plan: Plan, *, novel: Sequence[str] = (), kinds: Mapping[str, str] | None = None
+) -> None:
     """Cross-validate, train on everybody, calibrate, export, and write the card."""
     training, test = _parts(data)
-    dataset = _without(training, novel)
+    dataset = _without(training, novel).of_kinds(kinds or {})
     print(f"{dataset.source}: {len(dataset)} clips of {len(dataset.people)} people, {len(dataset.names)} classes")
+    print("  " + ", ".join(f"{name}: {sense.kind}" for name, sense in dataset.senses.items()))
     if not plan.by_people:
         print("warning: --split random puts clips of one person on both sides; its figures flatter")
     from models.build.fusion import study
 
-    found = study.study(dataset, plan)
+    found = study.study(dataset, plan, out / "networks")
     apart = study.save(found, dataset, plan, out)
     for title, rows in found.tables.items():
         print(f"\n{title}")
@@ -118,7 +121,7 @@ def _left_out(model: Path, novel: Sequence[str]) -> Path:
         print(f"{model} was trained on {', '.join(seen)}: training one without, kept in {kept}")
         from models.build.fusion.study import Plan
 
-        train(source, kept, Plan(seeds=card["seeds"], folds=card["folds"]), novel=novel)
+        train(source, kept, Plan(seeds=card["seeds"], folds=card["folds"]), novel=novel, kinds=card["kinds"])
     return kept
 
 
@@ -136,10 +139,18 @@ def _known(dataset: Dataset, exported: Exported, known: Sequence[str], out: Path
         print(
             f"warning: {', '.join(shared)} may have been trained on; figures are of strangers only if these are others"
         )
-    right, sure = sitting.right("all senses"), sitting.calibrated().max(axis=1)
-    report.reliability_picture(out / "evaluated-reliability.png", sure, right, Path(dataset.source).name)
-    report.robustness_picture(out / "evaluated-robustness.png", rows, Path(dataset.source).name)
+    _draw(sitting, rows, out, Path(dataset.source).name)
     return rows
+
+
+def _draw(sitting: exam.Sitting, rows: Sequence[exam.Row], out: Path, title: str) -> None:
+    """The two pictures, where there is something to draw with: the figures do not need it."""
+    right, sure = sitting.right("all senses"), sitting.calibrated().max(axis=1)
+    try:
+        report.reliability_picture(out / "evaluated-reliability.png", sure, right, title)
+        report.robustness_picture(out / "evaluated-robustness.png", rows, title)
+    except ModuleNotFoundError as error:
+        print(f"no pictures: {error.name} is not installed; pip install 'sensorium[train]'")
 
 
 def _teach(dataset: Dataset, exported: Exported, shots: Sequence[int]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ A file holds, for n clips of any number of modalities (``docs/training.md`` says
 | ``x_<name>`` | float32 [n, T, D], one for each modality; T and D are its own |
 | ``len_<name>`` | int [n], how many of the T steps are real; all, if it is not there |
 | ``present_<name>`` | bool [n], whether the sense was there at all; true, if it is not there |
+| ``kind_<name>`` | text: points, points2d, inertial or features; guessed, if it is not there |
 | ``y`` | int [n], the class, from 0 |
 | ``group`` | int or text [n], the person |
 | ``names``, ``descriptions`` | text [K]; descriptions may be left out |
@@ -14,6 +15,7 @@ A file holds, for n clips of any number of modalities (``docs/training.md`` says
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +25,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from models.build.fusion.guess import KINDS, kind_of
 
 from sensorium.errors import SensoriumError
 
@@ -46,15 +49,17 @@ class Sense:
         x: float32 [n, T, D]; what lies behind a clip's length is not looked at.
         steps: int64 [n], how many of the T are real; at least 1 where present.
         present: bool [n].
+        kind: what the D numbers are, one of `KINDS`.
     """
 
     x: Floats
     steps: Ints
     present: Bools
+    kind: str = "features"
 
     def take(self, rows: npt.NDArray[np.intp]) -> Sense:
         """The same of some clips only."""
-        return Sense(self.x[rows], self.steps[rows], self.present[rows])
+        return Sense(self.x[rows], self.steps[rows], self.present[rows], self.kind)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +114,29 @@ class Dataset:
         allowed = zip(self.senses.items(), present.T, strict=True)
         return replace(self, senses={m: replace(s, present=s.present & some) for (m, s), some in allowed})
 
+    def of_kinds(self, kinds: Mapping[str, str]) -> Dataset:
+        """The same with some modalities' kinds stated.
+
+        Raises:
+            DatasetError: there is no such modality, or its numbers are not of that kind.
+        """
+        for name, kind in kinds.items():
+            if name not in self.senses:
+                raise DatasetError(f"{self.source}: has no modality {name!r}; it has {', '.join(self.senses)}")
+            if (wrong := misfit(kind, self.senses[name].x.shape[2])) is not None:
+                raise DatasetError(f"{self.source}: x_{name} {wrong}")
+        stated = {m: replace(s, kind=kinds.get(m, s.kind)) for m, s in self.senses.items()}
+        return replace(self, senses=stated)
+
+
+def misfit(kind: str, size: int) -> str | None:
+    """Why ``size`` numbers a step cannot be of ``kind``, or None if they can."""
+    if kind not in KINDS:
+        return f"cannot be of kind {kind!r}; there are {', '.join(KINDS)}"
+    if size % KINDS[kind] or (kind.startswith("points") and size < 2 * KINDS[kind]):
+        return f"has {size} numbers a step; {kind} come in {KINDS[kind]}s"
+    return None
+
 
 # --- reading ---------------------------------------------------------------------------
 
@@ -148,7 +176,7 @@ def _joined(parts: Sequence[Sense]) -> Sense:
     longest = max(part.x.shape[1] for part in parts)
     padded = [np.pad(part.x, ((0, 0), (0, longest - part.x.shape[1]), (0, 0))) for part in parts]
     steps, present = (np.concatenate([getattr(part, own) for part in parts]) for own in ("steps", "present"))
-    return Sense(np.concatenate(padded), steps, present)
+    return Sense(np.concatenate(padded), steps, present, parts[0].kind)
 
 
 def _widths(dataset: Dataset) -> dict[str, int]:
@@ -206,7 +234,19 @@ class _Reader:
             raise self._wrong(
                 f"x_{name}", f"is not finite in {int(broken.sum())} clips, first in {row}; mend or mark absent"
             )
-        return Sense(np.where(real, x, 0).astype(np.float32), np.maximum(steps, 1), present)
+        own = np.where(real, x, 0).astype(np.float32)
+        return Sense(own, np.maximum(steps, 1), present, self._kind(name, own, real[..., 0]))
+
+    def _kind(self, name: str, x: Floats, real: Bools) -> str:
+        stated = self.arrays.get(f"kind_{name}")
+        if stated is None:
+            return kind_of(x, real)
+        if stated.size != 1 or stated.dtype.kind != "U":
+            raise self._wrong(f"kind_{name}", f"is {_told(stated)}; one of {', '.join(KINDS)} is needed")
+        kind = str(stated.reshape(-1)[0])
+        if (wrong := misfit(kind, x.shape[2])) is not None:
+            raise self._wrong(f"x_{name}", f"{wrong} (kind_{name})")
+        return kind
 
     def _check_present(self, senses: Mapping[str, Sense]) -> None:
         empty = ~np.stack([sense.present for sense in senses.values()]).any(axis=0)
@@ -276,3 +316,15 @@ def random_folds(clips: int, count: int, seed: int) -> Iterator[Bools]:
         held = np.zeros(clips, bool)
         held[part] = True
         yield held
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """Of its clips, their people and kinds, whatever file they came in."""
+    told = hashlib.blake2b(digest_size=16)
+    for name, sense in dataset.senses.items():
+        told.update(f"{name}={sense.kind}".encode())
+        for array in (sense.x, sense.steps, sense.present):
+            told.update(np.ascontiguousarray(array).tobytes())
+    told.update(dataset.y.tobytes())
+    told.update("\n".join(dataset.group.tolist()).encode())
+    return told.hexdigest()

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from models.build.fusion.answers import OUTPUTS, Answers, inputs, joined
+from models.build.fusion.bend import Clips
 from models.build.fusion.dataset import Dataset
-from models.build.fusion.learn import Clips
 from models.build.fusion.network import ClipNet
 from torch import Tensor, nn
 
@@ -80,7 +80,20 @@ def write(pool: Pool, dataset: Dataset, path: Path) -> float:
             optimize=True,
             verbose=False,
         )
+    _cleaned(path)
     return _checked(pool, dataset, path)
+
+
+def _cleaned(path: Path) -> None:
+    """Take out what the exporter notes of each node: stack traces, with folders of this machine."""
+    import onnx
+
+    model = onnx.load(str(path))
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+    onnx.save(model, str(path))
 
 
 def _checked(pool: Pool, dataset: Dataset, path: Path) -> float:

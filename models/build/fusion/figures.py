@@ -42,11 +42,18 @@ def softmax(logits: Doubles) -> Doubles:
     return np.asarray(raised / raised.sum(axis=-1, keepdims=True), np.float64)
 
 
-def fit_temperature(logits: Doubles, targets: npt.NDArray[np.integer[Any]]) -> float:
-    """What the logits [n, K] have to be divided by to be least surprised (Guo et al. 2017); 0.1 to 10."""
+def fit_temperature(logits: Doubles, targets: npt.NDArray[np.integer[Any]], *, doubts: float = 0.0) -> float:
+    """What the logits [n, K] have to be divided by to be least surprised (Guo et al. 2017); 0.1 to 10.
+
+    So many ``doubts`` are counted as clips more that could be of any class: where all are right, how few they are
+    bounds how sure an answer may be (one is Laplace's rule of succession).
+    """
     rows = np.arange(len(targets))
     temperatures = np.exp(np.linspace(math.log(0.1), math.log(10), 231))
-    losses = [-np.log(softmax(logits / t)[rows, targets] + 1e-12).mean() for t in temperatures]
+    losses = []
+    for temperature in temperatures:
+        surprise = -np.log(softmax(logits / temperature) + 1e-12)
+        losses.append(surprise[rows, targets].sum() + doubts * surprise.mean())
     return float(temperatures[int(np.argmin(losses))])
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import torch
-from models.build.fusion.dataset import Bools, Dataset, Floats
-from models.build.fusion.learn import Recipe, learn, total_steps
+from models.build.fusion.dataset import Bools, Dataset, Floats, fingerprint
+from models.build.fusion.learn import Recipe, Told, fresh, learn, total_steps
 from models.build.fusion.network import ClipNet
 
+_CODE: Final = ("attention", "bend", "kinds", "learn", "network")
 _done: Any = None
 
 
@@ -25,35 +29,75 @@ class Job:
     seed: int
 
 
-def train_all(dataset: Dataset, anchors: Floats, recipe: Recipe, work: Sequence[Job], processes: int) -> list[ClipNet]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """What all networks of a study are trained with.
+
+    Attributes:
+        dataset: all clips.
+        anchors: [K, phrase].
+        recipe: how.
+        kept: a folder in which every network that is done is kept, so that a study goes on where it was interrupted.
+    """
+
+    dataset: Dataset
+    anchors: Floats
+    recipe: Recipe
+    kept: Path
+
+    def steps(self, job: Job) -> int:
+        """How many it takes."""
+        return total_steps(int(job.kept.sum()), self.recipe)
+
+    def net(self, job: Job, told: Told) -> ClipNet:
+        """The network of ``job``: as it was kept, or trained."""
+        clips, file = self.dataset.take(job.kept), self.kept / f"{self._name(job)}.pt"
+        net = fresh(clips, self.anchors, self.recipe)
+        if file.is_file():
+            net.load_state_dict(torch.load(file, weights_only=True))
+            told(self.steps(job))
+            return net.eval()
+        net = learn(clips, self.anchors, self.recipe, job.seed, told)
+        self.kept.mkdir(parents=True, exist_ok=True)
+        begun = file.with_suffix(f".{os.getpid()}")
+        torch.save(net.state_dict(), begun)
+        begun.replace(file)
+        return net
+
+    def _name(self, job: Job) -> str:
+        """Of everything its weights depend on, the code too."""
+        digest = hashlib.blake2b(digest_size=12)
+        for module in _CODE:
+            digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
+        for part in (fingerprint(self.dataset), repr(self.recipe), torch.__version__, str(job.seed)):
+            digest.update(part.encode() + b"\0")
+        digest.update(self.anchors.tobytes() + job.kept.tobytes())
+        return digest.hexdigest()
+
+
+def train_all(lesson: Lesson, work: Sequence[Job], processes: int) -> list[ClipNet]:
     """The networks of ``work``, in order; shows a progress bar on stderr."""
-    total = sum(total_steps(int(job.kept.sum()), recipe) for job in work)
-    with _bar(total, f"{len(work)} networks") as advance:
+    with _bar(sum(map(lesson.steps, work)), f"{len(work)} networks") as advance:
         if processes < 2 or len(work) < 2:
-            return list(_here(dataset, anchors, recipe, work, advance))
-        return _elsewhere((dataset, anchors, recipe), work, min(processes, len(work)), advance)
+            return list(_here(lesson, work, advance))
+        return _elsewhere(lesson, work, min(processes, len(work)), advance)
 
 
-def _here(
-    dataset: Dataset, anchors: Floats, recipe: Recipe, work: Sequence[Job], advance: Callable[[int], None]
-) -> Iterator[ClipNet]:
+def _here(lesson: Lesson, work: Sequence[Job], advance: Told) -> Iterator[ClipNet]:
     before = 0
     for job in work:
 
         def moved(done: int, before: int = before) -> None:
             advance(before + done)
 
-        yield learn(dataset.take(job.kept), anchors, recipe, job.seed, moved)
-        before += total_steps(int(job.kept.sum()), recipe)
+        yield lesson.net(job, moved)
+        before += lesson.steps(job)
 
 
-def _elsewhere(
-    shared: tuple[Dataset, Floats, Recipe], work: Sequence[Job], processes: int, advance: Callable[[int], None]
-) -> list[ClipNet]:
+def _elsewhere(lesson: Lesson, work: Sequence[Job], processes: int, advance: Told) -> list[ClipNet]:
     context = multiprocessing.get_context("spawn")
     counter = context.Value("q", 0)
-    told = (counter, *shared)
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=told) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(counter, lesson)) as pool:
         running: list[Future[ClipNet]] = [pool.submit(_run, job) for job in work]
         while not all(future.done() for future in running):
             advance(int(counter.value))
@@ -68,13 +112,17 @@ def _begin(*told: Any) -> None:
 
 
 def _run(job: Job) -> ClipNet:
-    counter, dataset, anchors, recipe = _done
+    counter, lesson = _done
+    before = 0
 
-    def advance(_: int) -> None:
+    def advance(done: int) -> None:
+        nonlocal before
         with counter.get_lock():
-            counter.value += 1
+            counter.value += done - before
+        before = done
 
-    return learn(dataset.take(job.kept), anchors, recipe, job.seed, advance)
+    net: ClipNet = lesson.net(job, advance)
+    return net
 
 
 class _bar:  # noqa: N801 - used as a function

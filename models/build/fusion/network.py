@@ -1,20 +1,21 @@
 """The fusion network for recordings of several senses: raw clips in, a place in the sentence space out.
 
-Each sense is averaged onto 64 steps, made into up to 8 tokens by its own stem, and answers by itself. How likely
-it is to be right alone is learnt, and its logarithm is added to the attention logits when the senses look at
-each other. The answer is a unit vector in the space of sentence embeddings, compared with what each class means in
-words; a pairing head says whether the senses saw the same thing at all.
+Each sense is averaged onto 64 steps, seen as its kind is (`kinds`), made into 8 tokens by its own stem, and answers by
+itself. How likely it is to be right alone is learnt, and its logarithm is added to the attention logits when the senses
+look at each other. The answer is a unit vector in the space of sentence embeddings, compared with what each class means
+in words; a pairing head says whether the senses saw the same thing at all.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 from models.build.fusion.attention import MASKED, Gather, Layer, log_trust, unit
+from models.build.fusion.kinds import front, units
 from torch import Tensor, nn
 
 STEPS = 64
@@ -57,6 +58,7 @@ class Shape:
         classes: how many.
         width: of a token; ``heads`` divide it.
         layers: of attention between the senses.
+        kinds: of the numbers, by modality; features, if it is not there.
     """
 
     widths: Mapping[str, int]
@@ -65,30 +67,34 @@ class Shape:
     layers: int = 2
     heads: int = 4
     dropout: float = 0.1
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
 
 class Stem(nn.Module):
     """One sense: raw steps to 8 tokens, whatever its rate, its units and its length.
 
     Attributes:
-        mean, spread: [D], of the steps trained on; ``spread`` is their standard deviation.
-        within: [D], deviation of a standardised clip from its own mean.
+        mean, spread: [D], what is taken off and divided by, by the kind (`kinds.units`).
+        own: [D], deviation of each number after that; 1 for features.
         usual_steps: mean length of a clip.
     """
 
     mean: Tensor
     spread: Tensor
-    within: Tensor
+    own: Tensor
     usual_steps: Tensor
 
-    def __init__(self, size: int, width: int, dropout: float) -> None:
+    def __init__(self, size: int, width: int, dropout: float, kind: str = "features") -> None:
         super().__init__()
+        self.kind = kind
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("spread", torch.ones(size))
-        self.register_buffer("within", torch.ones(size))
+        self.register_buffer("own", torch.ones(size))
         self.register_buffer("usual_steps", torch.ones(()))
+        self.front = front(kind, size)
         self.convs = nn.Sequential(
-            nn.Conv1d(3 * size, width, 5, stride=2, padding=2),
+            nn.Dropout1d(dropout / 2),
+            nn.Conv1d(self.front.channels, width, 5, stride=2, padding=2),
             _Norm(width),
             nn.GELU(),
             nn.Dropout(dropout),
@@ -101,8 +107,19 @@ class Stem(nn.Module):
         self.facts = nn.Linear(FACTS, width)
         self.place = nn.Parameter(torch.randn(_TOKENS, width) * 0.02)
 
+    @torch.no_grad()
+    def measure(self, x: Tensor, steps: Tensor) -> None:
+        """Take units, usual length and the view's own measures from clips ``x`` [n, T, D]."""
+        values = x[torch.arange(x.shape[1])[None, :] < steps[:, None]]
+        mean, spread = units(self.kind, values)
+        self.mean.copy_(mean)
+        self.spread.copy_(spread)
+        self.own.copy_((values.std(0, unbiased=False) / spread).clamp(min=1e-3))
+        self.usual_steps.copy_(steps.float().mean())
+        self.front.measure(self.average(self.standard(x, steps), steps))
+
     def standard(self, x: Tensor, steps: Tensor) -> Tensor:
-        """``x`` [n, T, D] in each number's own standard deviations; what is not real or not finite is 0."""
+        """``x`` [n, T, D] in the units of its kind; what is not real or not finite is 0."""
         real = torch.arange(x.shape[1], device=x.device)[None, :, None] < steps[:, None, None]
         known = torch.where(torch.isfinite(x) & real, (x - self.mean) / self.spread, torch.zeros_like(x))
         return torch.where(real, known.clamp(-_CLAMP, _CLAMP), torch.zeros_like(x))
@@ -129,14 +146,8 @@ class Stem(nn.Module):
         return torch.stack([(steps / self.usual_steps).log(), (jumps + 1e-4).log()], -1)
 
     def forward(self, averaged: Tensor, facts: Tensor) -> Tensor:
-        """Tokens [n, 8, width] of ``averaged`` [n, 64, D].
-
-        Seen are the deviations from the clip's own mean (where a person stands is not what they do), their changes, and
-        the values themselves.
-        """
-        own = (averaged - averaged.mean(1, keepdim=True)) / self.within
-        moves = torch.cat([torch.zeros_like(own[:, :1]), own[:, 1:] - own[:, :-1]], 1)
-        seen = self.convs(torch.cat([own, 3 * moves, averaged], -1).transpose(1, 2)).transpose(1, 2)
+        """Tokens [n, 8, width] of ``averaged`` [n, 64, D]."""
+        seen = self.convs(self.front(averaged).transpose(1, 2)).transpose(1, 2)
         tokens: Tensor = seen + self.facts(facts)[:, None] + self.place
         return tokens
 
@@ -167,7 +178,9 @@ class ClipNet(nn.Module):
         super().__init__()
         width, count = shape.width, len(shape.widths)
         self.register_buffer("anchors", anchors.clone())
-        self.stems = nn.ModuleList(Stem(size, width, shape.dropout) for size in shape.widths.values())
+        self.stems = nn.ModuleList(
+            Stem(size, width, shape.dropout, shape.kinds.get(name, "features")) for name, size in shape.widths.items()
+        )
         self.kind = nn.Parameter(torch.randn(count, 1, width) * 0.02)
         self.gathers = nn.ModuleList(Gather(width) for _ in range(count))
         self.alone = nn.ModuleList(

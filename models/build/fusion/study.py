@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,11 +13,11 @@ import numpy as np
 import torch
 from models.build.fusion import exam, leaks, report, words
 from models.build.fusion.answers import Answers, pooled
-from models.build.fusion.dataset import Bools, Dataset, DatasetError, Floats, folds, random_folds
+from models.build.fusion.dataset import Bools, Dataset, DatasetError, Floats, fingerprint, folds, random_folds
 from models.build.fusion.exam import Row, Sitting
 from models.build.fusion.export import Pool, answers, member_answers, write
 from models.build.fusion.figures import fit_temperature
-from models.build.fusion.jobs import Job, train_all
+from models.build.fusion.jobs import Job, Lesson, train_all
 from models.build.fusion.learn import Recipe
 from models.build.fusion.network import ClipNet
 from models.build.fusion.teach import Space
@@ -57,8 +56,8 @@ class Study:
     space: Space
 
 
-def study(dataset: Dataset, plan: Plan) -> Study:
-    """Cross-validate on ``dataset``, then train on all of it.
+def study(dataset: Dataset, plan: Plan, kept: Path) -> Study:
+    """Cross-validate on ``dataset``, then train on all of it; networks that are done are kept in the folder ``kept``.
 
     Raises:
         DatasetError: fewer than two people, or fewer than two classes.
@@ -68,7 +67,7 @@ def study(dataset: Dataset, plan: Plan) -> Study:
     notes = list(leaks.warnings(dataset, leaks.probe(dataset, 0)))
     for note in notes:
         print(f"warning: {note}")
-    nets = train_all(dataset, anchors, plan.recipe, _work(dataset, plan), plan.processes)
+    nets = train_all(Lesson(dataset, anchors, plan.recipe, kept), _work(dataset, plan), plan.processes)
     held_out = _held_out(dataset, plan)
     count = len(held_out)
     own = [nets[seed * count : (seed + 1) * count] for seed in range(plan.seeds)]
@@ -126,7 +125,7 @@ def _with_temperature(part: Sitting, others: Sequence[Sitting]) -> Sitting:
 
 def _fitted(sitting: Sitting) -> float:
     """The temperature for its clips as they are; they lie in the order of the folds, and so does its ``y``."""
-    return fit_temperature(sitting.answers["all senses"].log_pool.astype(np.float64), sitting.y)
+    return fit_temperature(sitting.answers["all senses"].log_pool.astype(np.float64), sitting.y, doubts=1)
 
 
 # --- files -----------------------------------------------------------------------------
@@ -136,16 +135,18 @@ def save(found: Study, dataset: Dataset, plan: Plan, out: Path) -> float:
     """Write weights, ONNX, figures, card and pictures to ``out``; how far ONNX is from torch."""
     out.mkdir(parents=True, exist_ok=True)
     widths = {name: sense.x.shape[2] for name, sense in dataset.senses.items()}
+    kinds = {name: sense.kind for name, sense in dataset.senses.items()}
     anchors = found.pool.state_dict()["members.0.anchors"]
     torch.save(
-        {"members": [m.state_dict() for m in found.pool.members], "widths": widths, "recipe": asdict(plan.recipe),
-         "anchors": anchors},
+        {"members": [m.state_dict() for m in found.pool.members], "widths": widths, "kinds": kinds,
+         "recipe": asdict(plan.recipe), "anchors": anchors},
         out / "model.pt",
     )  # fmt: skip
     np.savez(out / "space.npz", means=found.space.means, center=found.space.center, whiten=found.space.whiten,
              usual=found.space.usual)  # fmt: skip
     card = {
         "modalities": widths,
+        "kinds": kinds,
         "names": dataset.names,
         "descriptions": dataset.descriptions,
         "temperature": found.temperature,
@@ -170,7 +171,7 @@ def save(found: Study, dataset: Dataset, plan: Plan, out: Path) -> float:
     report.robustness_picture(out / "robustness.png", rows, "people not trained on")
     shown = {
         name: card[name]
-        for name in ("modalities", "clips", "people", "seeds", "split", "parameters", "temperature", "anchors")
+        for name in ("modalities", "kinds", "clips", "people", "seeds", "split", "parameters", "temperature", "anchors")
     }
     report.write_card(out, shown | {"classes": len(dataset.names)}, found.tables, found.notes)
     return write(found.pool, dataset, out / "model.onnx")
@@ -182,7 +183,9 @@ def load_pool(folder: Path) -> Pool:
     from models.build.fusion.network import Shape
 
     recipe, anchors = Recipe(**kept["recipe"]), kept["anchors"]
-    shape = Shape(kept["widths"], len(anchors), recipe.width, recipe.layers, dropout=recipe.dropout)
+    shape = Shape(
+        kept["widths"], len(anchors), recipe.width, recipe.layers, dropout=recipe.dropout, kinds=kept["kinds"]
+    )
     nets = []
     for state in kept["members"]:
         net = ClipNet(shape, anchors)
@@ -197,15 +200,4 @@ def load_space(folder: Path) -> Space:
         return Space(kept["means"], kept["center"], kept["whiten"], float(kept["usual"]))
 
 
-def fingerprint(dataset: Dataset) -> str:
-    """Of its clips, whatever file they came in."""
-    told = hashlib.blake2b(digest_size=16)
-    for name, sense in dataset.senses.items():
-        told.update(name.encode())
-        for array in (sense.x, sense.steps, sense.present):
-            told.update(np.ascontiguousarray(array).tobytes())
-    told.update(dataset.y.tobytes())
-    return told.hexdigest()
-
-
-__all__ = ["MODEL_FILES", "Floats", "Plan", "Study", "fingerprint", "load_pool", "load_space", "save", "study"]
+__all__ = ["MODEL_FILES", "Floats", "Plan", "Study", "load_pool", "load_space", "save", "study"]
