@@ -1,8 +1,7 @@
 """The service under load: ``python bench/cloud_load.py [pace streams idle overload kill]``, all if none is named.
 
-A generator with many streams on few connections. It is open loop: a window is sent when its time has come, whether or
-not the one before was answered, and its latency counts from then. Service and generator share the machine: the
-load average is printed beside, and CPU time per window is the figure to trust on a busy one.
+Service and generator (`cloud_generator`) share the machine: the load average is printed beside, and CPU time per window
+is the figure to trust on a busy one.
 """
 
 from __future__ import annotations
@@ -11,17 +10,15 @@ import argparse
 import asyncio
 import contextlib
 import os
-import random
 import signal
 import sqlite3
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +27,12 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import cloud
 import grpc
-import numpy as np
+from cloud_generator import FUSE, Tally, machine, offer, pour, run, settle, streams
 
 from sensorium import wire
 from sensorium.delivery import Hello
 from sensorium.v1 import fusion_pb2
 
-FUSE = "/sensorium.v1.FusionService/Fuse"
-STREAMS_A_CHANNEL = 100
 ANSWER = bytes(950)
 """As long as a symbol is."""
 
@@ -72,13 +67,12 @@ def started(command: Sequence[str]) -> Iterator[tuple[str, int]]:
 
 
 async def echo() -> None:
-    """A server that does nothing: bytes in, as many answers as there were windows out."""
+    """A server that does nothing: bytes in, and as many answers in one message as there were windows."""
     server = grpc.aio.server()
 
     async def fuse(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         async for raw in requests:
-            for _ in range(raw[0]):
-                await context.write(ANSWER)
+            await context.write(ANSWER * raw[0])
 
     handlers = {"Fuse": grpc.stream_stream_rpc_method_handler(fuse)}
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("sensorium.v1.FusionService", handlers)])
@@ -103,120 +97,34 @@ def rss_bytes(pid: int) -> int:
     return sum(int(Path(f"/proc/{p}/statm").read_text().split()[1]) for p in family(pid)) * os.sysconf("SC_PAGE_SIZE")
 
 
-def load() -> str:
-    return f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
-
-
-# --- the generator ----------------------------------------------------------------------
-
-
 @dataclass
-class Tally:
-    """What became of the windows: seconds at which it did, and milliseconds since they were due."""
+class Shares:
+    """Of the processors' time, how much service and generator took, and what a window cost each of them."""
 
-    sent: int = 0
-    answered: list[tuple[float, float]] = field(default_factory=list)
-    refused: list[tuple[float, float]] = field(default_factory=list)
-    broken: int = 0
+    pid: int
+    service_s: float = 0.0
+    generator_s: float = 0.0
+    wall_s: float = 0.0
 
-    def line(self, title: str) -> str:
-        late, shed = [ms for _, ms in self.answered], [ms for _, ms in self.refused]
-        parts = f"sent {self.sent}  answered {len(late)} ({quantiles(late)})"
-        refused = f"  refused {len(shed)} ({quantiles(shed)})" if shed else "  refused 0"
-        return f"{title:<36} {parts}{refused}  streams broken {self.broken}   [{load()}]"
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        began, own, theirs = time.perf_counter(), time.process_time(), spent_s(self.pid)
+        yield
+        self.wall_s += time.perf_counter() - began
+        self.generator_s += time.process_time() - own
+        self.service_s += spent_s(self.pid) - theirs
 
-
-def quantiles(ms: Sequence[float]) -> str:
-    cuts = statistics.quantiles(ms, n=100) if len(ms) > 1 else [0.0] * 99
-    return f"p50 {cuts[49]:.1f}  p99 {cuts[98]:.1f} ms"
-
-
-class Stream:
-    """One device on a Fuse stream, with windows of a session of its own."""
-
-    def __init__(self, channel: grpc.aio.Channel, name: str, tally: Tally, patience_ms: int = 0) -> None:
-        self._call: Any = channel.stream_stream(FUSE)()
-        self._name, self._tally, self._patience_ms = name, tally, patience_ms
-        window = cloud.a_window(name, 0, np.random.default_rng(len(name)))
-        self._window = wire.window_to_proto(window)
-        self._due: dict[int, float] = {}
-        self._quiet = asyncio.Event()
-
-    async def greet(self) -> None:
-        await self._call.write(wire.request_to_proto(Hello(self._name, "spool")).SerializeToString())
-        if await self._call.read() is grpc.aio.EOF:
-            raise RuntimeError("the stream ended before it began")
-
-    async def send(self, number: int, due_s: float) -> None:
-        """Send window ``number``, counted from 1, which was due at ``due_s``."""
-        self._window.index, self._window.id = number, f"{self._name}.{number}"
-        one = fusion_pb2.SequencedWindow(sequence=number, window=self._window, patience_ms=self._patience_ms)
-        self._due[number] = due_s
-        self._quiet.clear()
-        self._tally.sent += 1
-        await self._call.write(
-            fusion_pb2.FuseRequest(windows=fusion_pb2.WindowBatch(windows=[one])).SerializeToString()
+    def line(self, windows: int) -> str:
+        us = 1e6 / max(windows, 1)
+        return (
+            f"  service {self.service_s * us:.0f} us of CPU a window, {self.service_s / self.wall_s:.0%} of a processor"
+            f"; generator {self.generator_s * us:.0f} us, {self.generator_s / self.wall_s:.0%}"
         )
 
-    async def listen(self) -> None:
-        """Count answers until the stream ends."""
-        try:
-            while (raw := await self._call.read()) is not grpc.aio.EOF:
-                self._hear(fusion_pb2.FuseResponse.FromString(raw), time.perf_counter())
-        except grpc.aio.AioRpcError:
-            self._tally.broken += 1
 
-    def _hear(self, answer: fusion_pb2.FuseResponse, now_s: float) -> None:
-        kind = answer.WhichOneof("kind")
-        if kind == "symbol":
-            due_s = self._due.pop(answer.symbol.sequence)
-            self._tally.answered.append((now_s, (now_s - due_s) * 1e3))
-        elif kind == "refusal":
-            due_s = self._due.pop(answer.refusal.sequence)
-            self._tally.refused.append((now_s, (now_s - due_s) * 1e3))
-        if not self._due:
-            self._quiet.set()
-
-    async def settle(self, within_s: float) -> None:
-        """Wait until everything is answered, or no longer."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within_s if self._due else 0):
-                await self._quiet.wait()
-
-    async def run(self, rate_hz: float, begin_s: float, seconds: float, first: int = 1) -> int:
-        """Windows at ``rate_hz``, from a random phase on; the next number."""
-        due_s, number = begin_s + random.random() / rate_hz, first
-        while due_s < begin_s + seconds:
-            await asyncio.sleep(max(due_s - time.perf_counter(), 0))
-            await self.send(number, due_s)
-            due_s, number = due_s + 1 / rate_hz, number + 1
-        return number
-
-
-@asynccontextmanager
-async def streams(address: str, count: int, tally: Tally, patience_ms: int = 0) -> AsyncIterator[list[Stream]]:
-    """That many streams that have been greeted, opened all at once."""
-    options = [("grpc.use_local_subchannel_pool", 1)]
-    needed = -(-count // STREAMS_A_CHANNEL)
-    channels = [grpc.aio.insecure_channel(address, options=options) for _ in range(max(needed, 8))]
-    some = [Stream(channels[n % len(channels)], f"device-{n}", tally, patience_ms) for n in range(count)]
-    greeted = await asyncio.gather(*(stream.greet() for stream in some), return_exceptions=True)
-    tally.broken += sum(isinstance(outcome, BaseException) for outcome in greeted)
-    good = [stream for stream, outcome in zip(some, greeted, strict=True) if outcome is None]
-    async with asyncio.TaskGroup() as group:
-        listening = [group.create_task(stream.listen()) for stream in good]
-        yield good
-        for task in listening:
-            task.cancel()
-    for channel in channels:
-        await channel.close()
-
-
-async def offer(some: Sequence[Stream], per_s: float, seconds: float, first: int = 1) -> int:
-    """Offer that many windows a second together; the next number."""
-    begin_s = time.perf_counter() + 0.2
-    numbers = await asyncio.gather(*(s.run(per_s / len(some), begin_s, seconds, first) for s in some))
-    return max(numbers)
+def spent_s(pid: int) -> float:
+    """Seconds of CPU of a process and its children."""
+    return sum(cloud.cpu_s(p) for p in family(pid))
 
 
 # --- the measurements -------------------------------------------------------------------
@@ -225,15 +133,23 @@ async def offer(some: Sequence[Stream], per_s: float, seconds: float, first: int
 async def poured(address: str, pid: int, windows: int, together: int) -> cloud.Pace:
     """Closed loop, ``together`` windows a message, over as many connections as `cloud.pace` has."""
     loads = [cloud.messages(f"s{n}", windows // cloud.STREAMS, together=together) for n in range(cloud.STREAMS)]
-    return await cloud.pour_all(address, pid, loads, together)
+    hello = wire.request_to_proto(Hello("pourer", "spool", takes_several=True)).SerializeToString()
+    return await paced(pid, pour(address, loads, together, cloud.IN_FLIGHT, hello), windows)
 
 
 async def echoed(address: str, pid: int, windows: int, together: int) -> cloud.Pace:
-    """The same to a server that does nothing; the first byte says how many answers are wanted."""
+    """The same to a server that does nothing; the first byte says how many answers are wanted in one message."""
     size = len(cloud.messages("s", together, together=together)[0])
     message = bytes([together]) + bytes(size - 1)
     loads = [[message] * (windows // cloud.STREAMS // together)] * cloud.STREAMS
-    return await cloud.pour_all(address, pid, loads, together, greet=False)
+    return await paced(pid, pour(address, loads, together, cloud.IN_FLIGHT, None), windows)
+
+
+async def paced(pid: int, load: Awaitable[None], windows: int) -> cloud.Pace:
+    shares = Shares(pid)
+    with shares.counted():
+        await load
+    return cloud.Pace(windows / shares.wall_s, shares.service_s / windows * 1e6)
 
 
 def pace(seconds: float) -> None:
@@ -242,32 +158,34 @@ def pace(seconds: float) -> None:
     model = cloud.bare(cloud.BATCH)
     print(model.line(f"bare model, in batches of {cloud.BATCH}"))
     with service(max_batch=1, max_in_flight=cloud.IN_FLIGHT, patience_s=600) as (address, pid, _):
-        alone = asyncio.run(poured(address, pid, windows // 2, 1))
+        alone = run(poured(address, pid, windows // 2, 1))
     print(alone.line("the service, one by one"))
     for together in (1, 8):
         with started([sys.executable, __file__, "--echo"]) as (address, pid):
-            transport = asyncio.run(echoed(address, pid, windows, together))
+            transport = run(echoed(address, pid, windows, together))
         with service(max_in_flight=cloud.IN_FLIGHT, patience_s=600) as (address, pid, _):
-            ours = asyncio.run(poured(address, pid, windows, together))
+            ours = run(poured(address, pid, windows, together))
         floor_us = model.cpu_us + transport.cpu_us
         print(transport.line(f"bare gRPC, {together} a message"))
         print(ours.line(f"the service, {together} a message"))
         shares = f"{floor_us / ours.cpu_us:.2f} of bare model and gRPC, {alone.cpu_us / ours.cpu_us:.2f} x one by one"
-        print(f"  of a core: {1e6 / ours.cpu_us:.0f} windows/s, {shares}   [{load()}]")
+        print(f"  of a core: {1e6 / ours.cpu_us:.0f} windows/s, {shares}   [{machine()}]")
 
 
 def many(count: int, seconds: float) -> None:
     """Thousands of streams, a window a second each."""
 
-    async def go(address: str) -> Tally:
-        tally = Tally()
+    async def go(address: str, pid: int) -> None:
+        tally, shares = Tally(), Shares(pid)
         async with streams(address, count, tally) as some:
-            await offer(some, len(some), seconds)
-            await asyncio.gather(*(stream.settle(10) for stream in some))
-        return tally
+            with shares.counted():
+                await offer(some, len(some), seconds)
+                await settle(some, 10)
+        print(tally.line(f"{count} streams, one window/s each, 2 workers"))
+        print(shares.line(tally.sent))
 
-    with service(workers=2) as (address, _, _):
-        print(asyncio.run(go(address)).line(f"{count} streams, one window/s each, 2 workers"))
+    with service(workers=2) as (address, pid, _):
+        run(go(address, pid))
 
 
 def idle(count: int) -> None:
@@ -275,15 +193,15 @@ def idle(count: int) -> None:
 
     async def go(address: str, pid: int) -> None:
         tally, before = Tally(), rss_bytes(pid)
-        async with streams(address, count, tally) as some:
+        async with streams(address, count, tally, a_connection=100) as some:
             held = rss_bytes(pid) - before
             await offer(some[:10], 20, 2.0)
-            await some[0].settle(5)
+            await settle(some[:10], 5)
         print(tally.line(f"{count} idle streams, ten that speak"))
         print(f"  {held / count / 1024:.1f} KiB a stream")
 
     with service() as (address, pid, _):
-        asyncio.run(go(address, pid))
+        run(go(address, pid))
 
 
 def overload(seconds: float, patience_ms: int = 500) -> None:
@@ -296,7 +214,7 @@ def overload(seconds: float, patience_ms: int = 500) -> None:
             over_s = time.perf_counter()
             during = Tally(tally.sent, list(tally.answered), list(tally.refused), tally.broken)
             await offer(some, per_s / 2, 4.0, number)
-            await asyncio.gather(*(stream.settle(5) for stream in some))
+            await settle(some, 5)
         print(during.line(f"{2 * per_s:.0f} windows/s offered for {seconds:.0f} s"))
         in_time = sum(ms <= patience_ms for _, ms in during.answered) / max(len(during.answered), 1)
         done = len(during.answered) / seconds
@@ -304,9 +222,9 @@ def overload(seconds: float, patience_ms: int = 500) -> None:
         print(f"  back to normal: {recovered(tally, over_s)}")
 
     with service() as (address, pid, _):
-        can = asyncio.run(poured(address, pid, 1600, 1)).per_s
+        can = run(poured(address, pid, 1600, 1)).per_s
         print(f"  it can carry {can:.0f} windows/s here")
-        asyncio.run(go(address, can))
+        run(go(address, can))
 
 
 def recovered(tally: Tally, over_s: float, normal_ms: float = 100.0) -> str:
@@ -331,10 +249,10 @@ def kill(seconds: float) -> None:
             rows, different = db.execute("SELECT count(*), count(DISTINCT device || content) FROM answers").fetchone()
         total = windows * len(devices)
         print(f"kill -9 of one of two workers: {reconnected} of {len(devices)} streams came back; of {total} windows "
-              f"{total - different} lost, {rows - different} answered twice   [{load()}]")  # fmt: skip
+              f"{total - different} lost, {rows - different} answered twice   [{machine()}]")  # fmt: skip
 
     with service(workers=2, max_in_flight=16, patience_s=60) as (address, pid, folder):
-        asyncio.run(go(address, pid, folder))
+        run(go(address, pid, folder))
 
 
 async def _stubborn(address: str, name: str, messages: Sequence[bytes]) -> int:
