@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -147,31 +147,54 @@ def measure_sets(root: Path, model: Model) -> None:
     print(f"collections, a known hand against an unknown one: AUROC {ranks(np.concatenate(sure), known):.3f}")
 
 
-def look(photo: hand_photos.Photo, classifier: Model) -> Event | None:
-    """What the perceiver says of one photo."""
-    palm, landmark = load(store.path("palm_detection")), load(store.path("hand_landmark"))
-    stream = EventStream("photos", Modality.GESTURE)
-    perceiver = GesturePerceiver(stream, palm=palm, landmark=landmark, classifier=classifier)
-    events = perceiver.perceive(Sample(Modality.VIDEO, "photo", 0, 0, Frame(photo.pixels)))
-    return events[0] if events else None
+class Looker:
+    """Looks at single photos with the models of this machine."""
+
+    def __init__(self, classifier: Model) -> None:
+        self._models = {
+            "palm": load(store.path("palm_detection")),
+            "landmark": load(store.path("hand_landmark")),
+            "classifier": classifier,
+        }
+
+    def event(self, photo: hand_photos.Photo) -> Event | None:
+        """What is said of a photo, by a perceiver that has seen nothing before."""
+        stream = EventStream("photos", Modality.GESTURE)
+        perceiver = GesturePerceiver(stream, **self._models)
+        events = perceiver.perceive(Sample(Modality.VIDEO, "photo", 0, 0, Frame(photo.pixels)))
+        return events[0] if events else None
 
 
-def measure_photos(photos: Sequence[hand_photos.Photo], classifier: Model) -> None:
-    """Print what is made of real photos, every mistake by name."""
-    truth: dict[str, list[tuple[str, str]]] = {"gesture": [], _NONE: [], hand_photos.NO_HAND: []}
+def measure_photos(photos: Iterable[hand_photos.Photo], classifier: Model) -> None:
+    """Print what is made of real photos: every mistake by name, each label, and all."""
+    looker = Looker(classifier)
+    truth, said = [], []
     for photo in photos:
-        event = look(photo, classifier)
-        said = (event.label or _NONE) if event else hand_photos.NO_HAND
-        kind = photo.truth if photo.truth in truth else "gesture"
-        fine = said == photo.truth or (kind != "gesture" and said in (_NONE, hand_photos.NO_HAND))
-        if photo.truth != hand_photos.ANY_HAND:
-            truth[kind].append((photo.truth, photo.truth if fine else said))
-        if not fine:
-            print(f"  {photo.name}: {photo.truth}, said {said} {event.score if event else 0:.2f}")
-    for kind, pairs in truth.items():
-        print(f"photos, {kind}: {interval(sum(shown == said for shown, said in pairs), len(pairs))}")
-    found = [pair for pair in truth["gesture"] if pair[1] != hand_photos.NO_HAND]
-    print(f"photos, gesture where a hand was found: {interval(sum(a == b for a, b in found), len(found))}")
+        event = looker.event(photo)
+        truth.append(photo.truth)
+        said.append((event.label or _NONE) if event else hand_photos.NO_HAND)
+        if truth[-1] in LABELS and said[-1] != truth[-1]:
+            print(f"  {photo.name}: {truth[-1]}, said {said[-1]} {event.score if event else 0:.2f}")
+    print_photos(np.array(truth), np.array(said))
+
+
+def print_photos(truth: Names, said: Names) -> None:
+    """Print a line for each label, and one for each of what may be wanted of all."""
+    shown, found = np.isin(truth, LABELS), said != hand_photos.NO_HAND
+    for label in np.unique(truth[shown]):
+        mine = truth == label
+        print(f"photos, {label}: found {rate(found[mine])}, right {rate(said[mine] == label)}")
+    print(f"photos of hands: found {rate(found[truth != hand_photos.NO_HAND])}")
+    print(
+        f"photos, a gesture: right {rate((said == truth)[shown])}, where found {rate((said == truth)[shown & found])}"
+    )
+    for kind in (_NONE, hand_photos.NO_HAND):
+        print(f"photos, {kind}: no label {rate(~np.isin(said, LABELS)[truth == kind])}")
+
+
+def rate(right: npt.NDArray[np.bool_]) -> str:
+    """How many are right, with the interval."""
+    return interval(int(right.sum()), len(right))
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ import cv2
 import hand_photos
 import numpy as np
 import numpy.typing as npt
+from gesture_scores import interval
 from hand_photos import Photo
 
 from sensorium_agent.infer.gesture.landmark import LandmarkModel
@@ -131,14 +132,6 @@ class Looker:
         """The crop of the first hand found."""
         tracks = HandTracker(self._palms, self._landmarks, most=1).follow(picture, 0)
         return tracks[0].crop if tracks else None
-
-
-def interval(good: int, count: int) -> str:
-    """A share with its 95 % interval: E. B. Wilson, J. Am. Stat. Assoc. 22 (1927)."""
-    z, share = 1.96, good / count
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z * (share * (1 - share) / count + z * z / (4 * count * count)) ** 0.5 / (1 + z * z / count)
-    return f"{good}/{count} = {share:.3f} [{max(middle - half, 0):.3f}, {min(middle + half, 1):.3f}]"
 
 
 def measure(hands: Sequence[tuple[Photo, Region]], empty: Sequence[Photo], looker: Looker) -> None:

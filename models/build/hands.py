@@ -22,6 +22,7 @@ from typing import Final
 import hand_photos
 import numpy as np
 import numpy.typing as npt
+from gesture_scores import interval
 
 from sensorium_agent.infer.gesture.classify import KNOWN_FROM, LABELS, GestureClassifier, hand_features
 from sensorium_agent.infer.gesture.landmark import SIZE_PX, LandmarkModel
@@ -97,13 +98,13 @@ def compare_landmarks(photos: Sequence[hand_photos.Photo], published: Models, ou
             move = np.abs(before[0] - after[0]).reshape(21, 3)
             moves.append(move[:, :2].mean())
             depth.append(move[:, 2].mean())
-            agree.append((before[2][0, 0] > 0.5) == (after[2][0, 0] > 0.5))
+            agree.append(bool((before[2][0, 0] > 0.5) == (after[2][0, 0] > 0.5)))
             said = [name(hand_features(seen[0].reshape(21, 3), seen[2][0, 0])) for seen in (before, after)]
             same.append(label(said[0]) == label(said[1]))
     print(
         f"landmark int8 against fp16, {len(moves)} hands: {np.mean(moves):.2f} px of {SIZE_PX} (95 %: "
-        f"{np.quantile(moves, 0.95):.2f}), depth {np.mean(depth):.2f} px, same handedness {sum(agree)}/{len(agree)}, "
-        f"same gesture {sum(same)}/{len(same)} = {np.mean(same):.3f}"
+        f"{np.quantile(moves, 0.95):.2f}), depth {np.mean(depth):.2f} px, "
+        f"same handedness {interval(sum(agree), len(agree))}, same gesture {interval(sum(same), len(same))}"
     )
 
 
@@ -120,8 +121,8 @@ def count_found(photos: Sequence[hand_photos.Photo], name: str, models: Models) 
     empty = [photo.name for photo in photos if not photo.has_hand]
     missed = [hand for hand in hands if not found[hand]]
     false = [other for other in empty if found[other]]
-    print(f"{name}: {len(hands) - len(missed)}/{len(hands)} photos with hands found, missed {missed}")
-    print(f"{name}: {len(false)}/{len(empty)} photos without hands taken for one {false}")
+    print(f"{name}: photos with hands found {interval(len(hands) - len(missed), len(hands))}, missed {missed}")
+    print(f"{name}: photos without hands taken for one {interval(len(false), len(empty))} {false}")
 
 
 def compare_cost(published: Models, ours: Models) -> None:

@@ -1,8 +1,10 @@
 """Measures the gestures that are movements: on generated people of two kinds, and on skeletons of real ones.
 
-    python models/build/motion.py [--clips 300] [--skeletons FILE.npz] [--fingertips FILE.csv]
+    python models/build/motion.py [--clips 300] [--conditions] [--skeletons FILE.npz] [--fingertips FILE.csv]
 
 The limits in `infer/gesture/bout.py` were set on `motion_paths.SEEN`; ``UNSEEN`` moves, films and errs differently.
+``--conditions`` films people of the second kind anew under one condition at a time, at a rate of 25 pictures a second
+where it is not the rate itself, and by a mirrored camera, for which left is right.
 ``--skeletons`` takes a file of UTD-MHAD (C. Chen, R. Jafari, N. Kehtarnavaz, ICIP 2015): ``skel`` [clip, frame, 20, 3]
 in metres at 30 Hz, ``skel_len``, ``action`` and ``names``. It has no fingers: an open hand is put where the hand was.
 ``--fingertips`` takes point_history.csv of Kazuhito00/hand-gesture-recognition-using-mediapipe (Apache-2.0): the tip of
@@ -14,14 +16,15 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import motion_paths
 import numpy as np
 import numpy.typing as npt
+from gesture_scores import interval
 from motion_camera import hand
 
 from sensorium_agent.infer.gesture.bout import LABELS, Motion
@@ -35,6 +38,14 @@ _REAL: Final = {
     "draw circle counter clockwise": "circle",
 }
 _QUIET: Final = ("walk", "sit to stand", "stand to sit", "lunge", "draw x", "draw triangle")
+_USUAL: Final = replace(motion_paths.UNSEEN, rate_hz=(25,))
+_CONDITIONS: Final[Mapping[str, motion_paths.People]] = {
+    **{f"{rate} pictures a second": replace(_USUAL, rate_hz=(rate,)) for rate in (8, 10, 15, 25, 30, 60)},
+    **{f"{lost:.0%} of pictures lost": replace(_USUAL, dropped=lost) for lost in (0.0, 0.3, 0.5)},
+    **{f"joints off by {off} palms": replace(_USUAL, error=(off, off)) for off in (0.01, 0.04, 0.06, 0.1)},
+    "times off by half a period": replace(_USUAL, late=0.5),
+}
+_MIRRORED: Final = {"swipe_left": "swipe_right", "swipe_right": "swipe_left"}
 _PALM_M: Final = 0.09
 _SPINE: Final = 2
 _HANDS: Final = (7, 11)
@@ -54,14 +65,6 @@ class Heard:
         """Exactly the gesture was found, or nothing where there was none."""
         wanted = [self.clip.label] if self.clip.label in LABELS else []
         return [motion.label for motion in self.motions] == wanted
-
-
-def interval(good: int, count: int) -> str:
-    """A share with its 95 % interval: E. B. Wilson, J. Am. Stat. Assoc. 22 (1927)."""
-    z, share = 1.96, good / count
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z * (share * (1 - share) / count + z * z / (4 * count * count)) ** 0.5 / (1 + z * z / count)
-    return f"{good}/{count} = {share:.3f} [{middle - half:.3f}, {middle + half:.3f}]"
 
 
 def heard(people: motion_paths.People, names: Sequence[str], clips: int, seed: int) -> list[Heard]:
@@ -93,12 +96,13 @@ def print_label(label: str, found: Sequence[Heard]) -> None:
     print(f"  {label:14} {interval(sum(h.right for h in found), len(found))}  {taken}")
 
 
-def print_times(found: Sequence[Heard]) -> None:
-    """How far onsets and ends are off."""
+def print_times(found: Sequence[Heard], period_ms: float | None = None) -> None:
+    """How far onsets and ends are off; where the camera's period is given, how many lie within one of it."""
     for name in ("onset_ns", "end_ns"):
-        off = [(getattr(h.motions[0], name) - getattr(h.clip, name)) / 1e6 for h in found]
+        off = np.array([(getattr(h.motions[0], name) - getattr(h.clip, name)) / 1e6 for h in found])
         low, middle, high = np.quantile(off, [0.05, 0.5, 0.95])
-        print(f"  {name[:-3]}: median {middle:+.0f} ms off, 90 % between {low:+.0f} and {high:+.0f}")
+        near = f"; within one picture {(np.abs(off) <= period_ms).mean():.2f}" if period_ms else ""
+        print(f"  {name[:-3]}: median {middle:+.0f} ms off, 90 % between {low:+.0f} and {high:+.0f}{near}")
 
 
 def print_rates(found: Sequence[Heard]) -> None:
@@ -109,6 +113,29 @@ def print_rates(found: Sequence[Heard]) -> None:
         those = (rates >= low) & (rates < high)
         if those.any():
             print(f"  {low}-{high} pictures a second: {interval(int(right[those].sum()), int(those.sum()))}")
+
+
+def measure_conditions(clips: int) -> None:
+    """Print what is found under each condition, and how far onsets and ends are off, in periods of the camera too."""
+    print()
+    for title, people in _CONDITIONS.items():
+        found = heard(people, list(motion_paths.GESTURES), clips, seed=3)
+        life = heard(people, list(motion_paths.LIFE), clips, seed=4)
+        quiet = interval(sum(h.right for h in life), len(life))
+        print(f"{title}: gestures {interval(sum(h.right for h in found), len(found))}, ordinary life {quiet}")
+        print_times([h for h in found if h.right], period_ms=1e3 / people.rate_hz[0])
+    rng = np.random.default_rng(3)
+    made = [motion_paths.clip(name, _USUAL, rng) for name in motion_paths.GESTURES for _ in range(clips)]
+    found = [
+        Heard(clip, list(spot(zip(clip.times_ns.tolist(), clip.joints, strict=True)))) for clip in map(mirrored, made)
+    ]
+    print(f"a mirrored camera, left for right: gestures {interval(sum(h.right for h in found), len(found))}")
+
+
+def mirrored(clip: motion_paths.Clip) -> motion_paths.Clip:
+    """The clip as a camera that mirrors shows it, and what it then means."""
+    joints = clip.joints * np.array([-1, 1, 1], np.float32)
+    return replace(clip, joints=joints, label=_MIRRORED.get(clip.label, clip.label))
 
 
 def print_scores(found: Sequence[Heard]) -> None:
@@ -142,12 +169,13 @@ def in_skeleton(clip: npt.NDArray[np.float32]) -> list[Motion]:
     return [
         motion
         for joint in _HANDS
-        for times, joints in _in_sight(clip, joint)
+        for times, joints in in_sight(clip, joint)
         for motion in spot(zip(times, joints, strict=True))
     ]
 
 
-def _in_sight(clip: npt.NDArray[np.float32], joint: int) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
+def in_sight(clip: npt.NDArray[np.float32], joint: int) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
+    """The stretches of a clip in which the hand is above the middle of the spine: times and joints."""
     shape = hand(np.full((1, 5), 0.1), np.random.default_rng(0))[0] * [1, -1, -1]
     place = clip[:, joint]
     above = np.flatnonzero(place[:, 1] > clip[:, _SPINE, 1].mean())
@@ -201,11 +229,14 @@ def main() -> None:
     """Print every figure on a line of its own."""
     parser = argparse.ArgumentParser(description="Measure the gestures that are movements.")
     parser.add_argument("--clips", type=int, default=300, help="of each kind")
+    parser.add_argument("--conditions", action="store_true", help="under one condition at a time, too")
     parser.add_argument("--skeletons", type=Path, help="a file of UTD-MHAD")
     parser.add_argument("--fingertips", type=Path, help="a point_history.csv")
     options = parser.parse_args()
     measure("people as known", motion_paths.SEEN, options.clips)
     measure("people not known", motion_paths.UNSEEN, options.clips)
+    if options.conditions:
+        measure_conditions(max(20, options.clips // 3))
     if options.skeletons:
         measure_skeletons(options.skeletons)
     if options.fingertips:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -37,6 +37,13 @@ _OPPOSITE: Final = {
     "swipe_up": "swipe_down",
     "swipe_down": "swipe_up",
 }
+_SLOW: Final[Mapping[str, tuple[float, float]]] = {
+    **dict.fromkeys(("swipe_left", "swipe_right", "swipe_up", "swipe_down"), (0.04, 0.07)),
+    "wave": (0.12, 0.08),
+    "circle": (0.10, 0.13),
+    **dict.fromkeys(("push", "grab", "release"), (0.17, 0.24)),
+}
+"""How long the slow beginning and end are that thresholds cut off, in parts of what is left: models/build/motion.py."""
 _DIRECTIONS: Final = {"swipe_left": (1, 0), "swipe_right": (-1, 0), "swipe_up": (0, -1), "swipe_down": (0, 1)}
 
 
@@ -95,6 +102,13 @@ class Bout:
         """One from grid step ``first`` to ``last``."""
         return Motion(label, score, self.begin_ns + first * _GRID_NS, self.begin_ns + last * _GRID_NS)
 
+    def whole(self, motion: Motion) -> Motion:
+        """With its slow beginning and end (`_SLOW`), as far as the bout goes."""
+        before, after = (round(part * (motion.end_ns - motion.onset_ns)) for part in _SLOW[motion.label])
+        last_ns = self.begin_ns + (len(self.palm) - 1) * _GRID_NS
+        onset_ns = max(self.begin_ns, motion.onset_ns - before)
+        return replace(motion, onset_ns=onset_ns, end_ns=min(last_ns, motion.end_ns + after))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stroke:
@@ -122,7 +136,7 @@ def named(bout: Bout) -> list[Motion]:
     for kinds in ((_circle,), (_wave,), (_grips,), (_push, _swipe)):
         best = max((m for kind in kinds for m in kind(bout)), key=_score, default=None)
         if best is not None and best.score >= _SURE:
-            return [best]
+            return [bout.whole(best)]
     return []
 
 
