@@ -212,6 +212,24 @@ def test_few_answers_that_are_all_right_make_no_certainty() -> None:
     assert 0.5 < fit_temperature(logits, y, doubts=1) < 1
 
 
+def test_a_sense_that_is_sure_of_another_class_conflicts_and_an_unsure_one_does_not() -> None:
+    sure, unsure = [0.98, 0.01, 0.01], [0.34, 0.33, 0.33]
+    cases = [[sure, sure, sure], [sure, sure, unsure], [sure, sure, sure[::-1]], [sure, sure[::-1], sure]]
+    there = np.array([[1, 1, 1]] * 4 + [[1, 0, 0], [1, 1, 0], [1, 0, 1]], np.float32)
+    alone = np.log(np.array([*cases, cases[2], cases[2], cases[2]], np.float32))
+    none = np.zeros((7, 1), np.float32)
+
+    conflict = Answers(none, alone, there, there, none[:, 0], none, none).conflict()
+
+    agreeing, unsure_one, wrong, other, lonely, right_two, wrong_two = conflict
+    assert agreeing < 0.01
+    assert unsure_one < 1 < wrong
+    assert other == pytest.approx(wrong)
+    assert lonely == 0
+    assert right_two < 0.01
+    assert wrong_two > 1
+
+
 # --- teaching --------------------------------------------------------------------------
 
 

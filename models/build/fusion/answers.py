@@ -16,6 +16,7 @@ from sensorium.errors import SensoriumError
 
 OUTPUTS: Final = ("log_pool", "alone", "reliability", "weights", "paired", "features", "embedding")
 _BATCH: Final = 64
+_CONFLICT_COUNTS: Final = 0.2
 
 
 class ModelError(SensoriumError):
@@ -56,9 +57,30 @@ class Answers:
         mixed = np.einsum("nm,nmk->nk", weights, own)
         return np.asarray(_bits(mixed) - (weights * _bits(own)).sum(axis=1), np.float64)
 
+    def conflict(self) -> Doubles:
+        """[n], how badly the sense that fits worst goes with what the others say together; 0 where there are no two.
+
+        -log of the cosine between a sense's own answer and the normalised product of the others' (as if they were
+        independent given the class), the largest over the senses. Unlike a divergence it does not grow when senses are
+        unsure, only when they are sure of different things.
+        """
+        own = softmax(self.alone.astype(np.float64))
+        there = self.reliability > 0
+        told = np.log(own + 1e-6) * there[..., None]
+        rest = softmax(told.sum(axis=1, keepdims=True) - told)
+        lengths = np.sqrt((own**2).sum(axis=-1) * (rest**2).sum(axis=-1))
+        apart = -np.log((own * rest).sum(axis=-1) / lengths + 1e-4)
+        many = there.sum(axis=1, keepdims=True) > 1
+        return np.asarray(np.where(there & many, apart, 0.0).max(axis=1), np.float64)
+
     def take(self, chosen: Any) -> Answers:
         """Those of some clips."""
         return Answers(*(getattr(self, f.name)[chosen] for f in fields(self)))
+
+
+def selective(sure: Doubles, conflict: Doubles) -> Doubles:
+    """[n], which answers to give first: log of the calibrated confidence ``sure``, less a fifth of ``conflict``."""
+    return np.asarray(np.log(np.maximum(sure, 1e-12)) - _CONFLICT_COUNTS * conflict, np.float64)
 
 
 Run = Callable[[Dataset], Answers]

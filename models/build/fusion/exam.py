@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from models.build.fusion.answers import Answers, Run, joined
+from models.build.fusion.answers import Answers, Run, joined, selective
 from models.build.fusion.dataset import Bools, Dataset, Doubles, Ints, Sense
 from models.build.fusion.figures import auroc, covered, drawn, ece
 
@@ -143,50 +143,65 @@ def table(sittings: Sequence[Sitting]) -> list[Row]:
     rows = [_row(name, sittings, _share(name)) for name in first.answers if name != _MISPAIRED]
     rows.append(_row("calibration error, before the temperature", sittings, _ece(calibrated=False)))
     rows.append(_row("calibration error", sittings, _ece(calibrated=True)))
-    rows.append(_row("right at 90 % coverage", sittings, _covered))
+    rows.append(_row("right at 90 % coverage", sittings, _covered(agreeing=True)))
+    rows.append(_row("  by confidence alone", sittings, _covered(agreeing=False)))
     if _MISPAIRED in first.answers:
-        rows.append(_row("wrong pairing found, AUROC", sittings, _pairing(Answers.disagreement_bits)))
+        rows.append(_row("wrong pairing found, AUROC", sittings, _pairing(Answers.conflict)))
+        rows.append(_row("  by the senses' divergence", sittings, _pairing(Answers.disagreement_bits)))
         rows.append(_row("  by the pairing head", sittings, _pairing(_mispaired)))
     return rows
 
 
-Figure = Callable[[Sitting, Any], float]
+Figure = Callable[[Any], float]
+"""Of the clips at some indices, drawn with repetition."""
+Prepared = Callable[[Sitting], Figure]
+"""Does once for a sitting what every draw needs."""
 
 
-def _row(name: str, sittings: Sequence[Sitting], figure: Figure) -> Row:
+def _row(name: str, sittings: Sequence[Sitting], prepared: Prepared) -> Row:
     count = len(sittings[0].y)
-    own = [figure(s, np.arange(count)) for s in sittings]
-    low, high = drawn(lambda i: float(np.mean([figure(s, i) for s in sittings])), count)
+    figures = [prepared(sitting) for sitting in sittings]
+    own = [figure(np.arange(count)) for figure in figures]
+    low, high = drawn(lambda i: float(np.mean([figure(i) for figure in figures])), count)
     spread = float(np.std(own, ddof=1)) if len(own) > 1 else 0.0
     return Row(name, float(np.mean(own)), low, high, spread, count)
 
 
-def _share(condition: str) -> Figure:
-    return lambda sitting, i: float(sitting.right(condition)[i].mean())
+def _share(condition: str) -> Prepared:
+    def prepared(sitting: Sitting) -> Figure:
+        right = sitting.right(condition)
+        return lambda i: float(right[i].mean())
+
+    return prepared
 
 
-def _ece(*, calibrated: bool) -> Figure:
-    def figure(sitting: Sitting, i: Any) -> float:
+def _ece(*, calibrated: bool) -> Prepared:
+    def prepared(sitting: Sitting) -> Figure:
         told = sitting.calibrated() if calibrated else sitting.answers[_CLEAN].probabilities(1.0)
-        return ece(told[i], sitting.y[i])
+        return lambda i: ece(told[i], sitting.y[i])
 
-    return figure
+    return prepared
 
 
-def _covered(sitting: Sitting, i: Any) -> float:
-    return covered(sitting.calibrated().max(axis=1)[i], sitting.right(_CLEAN)[i])
+def _covered(*, agreeing: bool) -> Prepared:
+    def prepared(sitting: Sitting) -> Figure:
+        conflict = sitting.answers[_CLEAN].conflict() * agreeing
+        first, right = selective(sitting.calibrated().max(axis=1), conflict), sitting.right(_CLEAN)
+        return lambda i: covered(first[i], right[i])
+
+    return prepared
 
 
 def _mispaired(answers: Answers) -> Doubles:
     return np.asarray(1 - answers.paired, np.float64)
 
 
-def _pairing(score: Callable[[Answers], Doubles]) -> Figure:
-    def figure(sitting: Sitting, i: Any) -> float:
-        scores = np.concatenate([score(sitting.answers[name])[i] for name in (_MISPAIRED, _CLEAN)])
-        return auroc(scores, np.arange(len(scores)) < len(i))
+def _pairing(score: Callable[[Answers], Doubles]) -> Prepared:
+    def prepared(sitting: Sitting) -> Figure:
+        wrong, whole = score(sitting.answers[_MISPAIRED]), score(sitting.answers[_CLEAN])
+        return lambda i: auroc(np.concatenate([wrong[i], whole[i]]), np.arange(2 * len(i)) < len(i))
 
-    return figure
+    return prepared
 
 
 def as_dicts(rows: Sequence[Row]) -> list[dict[str, Any]]:
