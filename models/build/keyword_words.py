@@ -7,10 +7,11 @@ from pathlib import Path
 
 from sensorium_agent.infer.keyword import KEYWORDS
 
-__all__ = ["KEYWORDS", "NEAR", "OTHER_WORDS", "SENTENCES"]
+__all__ = ["KEYWORDS", "MISTAKEN", "NEAR", "OTHER_WORDS", "SENTENCES"]
 
 _WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
 
+MISTAKEN = frozenset(_WORDS["mistaken"].split())
 NEAR = tuple(_WORDS["near"].split())
 OTHER_WORDS = tuple(_WORDS["other"].split())
 SENTENCES = tuple(_WORDS["sentences"])

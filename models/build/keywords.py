@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from int8_network import Network, to_litert
 from keyword_sounds import Clip, Embedder, Sound, Stage, clips, examples
-from keyword_words import KEYWORDS
+from keyword_words import KEYWORDS, MISTAKEN
 from speech import hear, perceiver, read
 
 from sensorium_agent.infer.keyword import DEPTH, OTHER, THRESHOLD, Listening
@@ -33,11 +33,15 @@ from sensorium_agent.infer.speech_embedding import WIDTH
 from sensorium_models import media, store
 
 WEIGHTS = Path(__file__).parent.parent / "weights" / "keywords.tflite"
-ENGINES = {"kokoro": 0.6, "people": 0.12, "espeak": 0.14, "flite": 0.06, "piper": 0.05, "festival": 0.03}
+ENGINES = {
+    "kokoro": 0.4, "people": 0.16, "census": 0.26, "espeak": 0.08, "flite": 0.04, "piper": 0.04, "festival": 0.02,
+}  # fmt: skip
 HIDDEN = 256
 BATCH = 256
 MIXED = 0.3
 """Of the beta distribution by which two examples are mixed: most are nearly one of them."""
+MISTAKEN_TIMES = 4
+"""How much oftener a word is heard that is easily mistaken."""
 MORE = 4.0
 """How much oftener an example of ``--more`` is seen."""
 Floats = npt.NDArray[np.float32]
@@ -66,15 +70,25 @@ def pick(
     pools: dict[tuple[str, bool], list[Clip]] = defaultdict(list)
     for clip in spoken:
         pools[clip.speaker.split("/")[0], clip.label < OTHER].append(clip)
+    rare = {pool: _rarity(clips) for pool, clips in pools.items()}
     found = []
     for _ in range(count):
         wanted = bool(rng.random() < keywords)
         here = [engine for engine in ENGINES if pools[engine, wanted]]
         parts = np.array([ENGINES[engine] for engine in here])
         engine = str(rng.choice(here, p=parts / parts.sum()))
-        pool = people if people and not wanted and rng.random() < 0.4 else pools[engine, wanted]
-        found.append(pool[rng.integers(len(pool))])
+        if people and not wanted and rng.random() < 0.2:
+            found.append(people[rng.integers(len(people))])
+        else:
+            found.append(pools[engine, wanted][rng.choice(len(rare[engine, wanted]), p=rare[engine, wanted])])
     return found
+
+
+def _rarity(clips: Sequence[Clip]) -> npt.NDArray[np.float64]:
+    """How often to take each clip: a word that is rare among them oftener, and what is easily mistaken too."""
+    counts = Counter(clip.word for clip in clips)
+    share = np.array([(MISTAKEN_TIMES if clip.word in MISTAKEN else 1) / counts[clip.word] ** 0.5 for clip in clips])
+    return np.asarray(share / share.sum())
 
 
 # --- training --------------------------------------------------------------------------------
@@ -86,7 +100,10 @@ def train(options: argparse.Namespace) -> None:
     windows = np.concatenate([part["windows"] for part in parts]).astype(np.float32)
     labels = np.concatenate([part["labels"] for part in parts])
     shares = np.repeat([1.0] * len(options.examples) + [MORE] * len(options.more), [len(p["labels"]) for p in parts])
-    network = fit(windows.reshape(len(labels), -1), labels, shares, steps=options.steps, seed=options.seed)
+    seeds = range(options.seed, options.seed + options.networks)
+    network = together(
+        [fit(windows.reshape(len(labels), -1), labels, shares, steps=options.steps, seed=seed) for seed in seeds]
+    )
     rng = np.random.default_rng(options.seed)
     some = windows.reshape(len(labels), -1)[rng.choice(len(labels), 4000)]
     options.out.write_bytes(to_litert(network, some))
@@ -132,6 +149,14 @@ def fit(
     weights = [layer.weight.detach().numpy().T.astype(np.float32) for layer in (first, last)]
     biases = [layer.bias.detach().numpy().astype(np.float32) for layer in (first, last)]
     return Network([weights[0] / scale[:, None], weights[1]], [biases[0] - (mean / scale) @ weights[0], biases[1]])
+
+
+def together(networks: Sequence[Network]) -> Network:
+    """One network whose answer is the mean of theirs before the softmax: their hidden layers lie side by side."""
+    first = np.concatenate([network.weights[0] for network in networks], axis=1)
+    second = np.concatenate([network.weights[1] for network in networks]) / len(networks)
+    hidden = np.concatenate([network.biases[0] for network in networks])
+    return Network([first, second], [hidden, np.mean([network.biases[1] for network in networks], axis=0)])
 
 
 def _standard(windows: Floats) -> tuple[Floats, Floats]:
@@ -283,7 +308,8 @@ def main() -> None:
     training.add_argument("--more", type=Path, nargs="*", default=[], help="examples to see four times as often")
     training.add_argument("--out", type=Path, default=WEIGHTS)
     training.add_argument("--steps", type=int, default=2000)
-    training.add_argument("--seed", type=int, default=1)
+    training.add_argument("--seed", type=int, default=1, help="of the first network")
+    training.add_argument("--networks", type=int, default=4, help="that answer together")
     training.set_defaults(run=train)
     measuring = verbs.add_parser("evaluate")
     measuring.add_argument("--digits", type=Path)
