@@ -120,6 +120,12 @@ def _moved(values: Floats, at_s: Floats, rng: np.random.Generator) -> Floats:
     return values
 
 
+def _early(values: Floats, at_s: Floats, rng: np.random.Generator) -> Floats:
+    """Eight beats come a quarter of a second too soon, and a pause makes up for it."""
+    shift = sum(0.25 * np.exp(-(((at_s - begin_s) / 0.3) ** 2)) for begin_s in rng.uniform(3, _SECONDS - 3, 8))
+    return np.interp(at_s + shift, at_s, values)
+
+
 def _noisy(snr_db: float) -> Spoil:
     return lambda values, _, rng: values + rng.normal(0, values.std() * 10 ** (-snr_db / 20), len(values))
 
@@ -131,6 +137,7 @@ SPOILS: Final[dict[str, Spoil]] = {
     "baseline wander": lambda v, t, _: v + 3 * v.std() * np.sin(2 * np.pi * 0.15 * t) + 5 * v.std() * t / t[-1],
     "upside down": lambda values, _, __: -values,
     "4 missing beats": _missing,
+    "8 early beats": _early,
     "contact lost for 8 s": lambda v, t, _: np.where((t > 20) & (t < 28), v.min(), v),
     "3 x 2 s of movement": _moved,
 }

@@ -78,7 +78,7 @@ def test_a_person_is_compared_with_the_same_person_at_rest(capsys: pytest.Captur
 
     assert (aroused["label"], usual["label"]) == ("arousal_high", "arousal_low")
     assert aroused["arousal"] > 0.7
-    assert usual["arousal"] < 0.4
+    assert usual["arousal"] < 0.45
     assert aroused["bpm"] == pytest.approx(72, abs=1.5)
     assert aroused["judgements"] >= 20
 
@@ -107,7 +107,7 @@ def test_a_short_rest_of_the_skin_is_enough_at_any_rate(
 
     _, (usual, aroused), _ = feel(capsys, "--summary", "--rest", rest, calm, stirred)
 
-    assert usual["arousal"] < 0.4
+    assert usual["arousal"] < 0.45
     assert aroused["arousal"] > max(0.5, usual["arousal"] + 0.12)
     assert min(usual["judgements"], aroused["judgements"]) >= 12
 

@@ -1,8 +1,9 @@
 """How aroused a person is, against how this person usually is.
 
 A person's baseline is learned from the past alone, quickly at first and slowly later, and hardly from what looks like
-arousal. Four differences from it (rate and variability of the heart, level and responses of the skin) go through one
-logistic model; `models/build/biometric.py` fits and measures it.
+arousal. The differences from it (rate of the heart, level and responses of the skin) go through one logistic model;
+`models/build/biometric.py` fits and measures it. That of the heart's variability is measured too and not heeded: people
+who talk under stress vary more, and the pulse of a wrist varies by itself.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ class Model:
 
 
 FITTED: Final = Model(
-    {"bpm": 0.554, "log_rmssd": -0.351, "log_scl": 0.43, "log_scr": 0.238},
-    {"bpm": -0.334, "log_rmssd": -0.066, "log_scl": -0.261, "log_scr": -0.261},
-    -0.193,
+    {"bpm": 0.547, "log_rmssd": 0.0, "log_scl": 0.427, "log_scr": 0.265},
+    {"bpm": -0.383, "log_rmssd": 0.0, "log_scl": -0.269, "log_scr": -0.269},
+    -0.159,
 )
 
 
@@ -118,7 +119,8 @@ class Baseline:
         """How aroused these measures are, before they are learned from for the ``seconds`` they stand for."""
         differences = {name: self._difference(name, value) for name, value in measures.items()}
         probability = self.model.probability(differences)
-        settled = bool(measures) and all(self._weight_s(name) >= _SETTLED_S for name in measures)
+        heeded = [name for name in measures if self.model.weights[name] != 0.0]
+        settled = bool(heeded) and all(self._weight_s(name) >= _SETTLED_S for name in heeded)
         self._learn(measures, seconds, probability if settled else 0.0)
         return Arousal(probability, differences, settled)
 
