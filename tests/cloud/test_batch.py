@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from sensorium.errors import FieldError
-from sensorium_cloud.batch import Backlog, Lane, Overloaded, WorkFailed
+from sensorium_cloud.batch import Backlog, Done, Lane, Overloaded, WorkFailed
 
 
 def backlog(*items: str, max_waiting: int = 10, max_batch: int = 3) -> Backlog[str]:
@@ -227,3 +227,29 @@ async def test_a_lane_goes_on_when_somebody_stops_waiting() -> None:
             await impatient
 
         assert (await lane.do(4)).value == 8
+
+
+async def test_those_who_are_asked_for_together_are_told_together_and_errors_stand_in_their_places() -> None:
+    async with running(Engine()) as lane:
+        outcomes = await lane.do_all([2, 13, 3, 4], [None, None, 0, None])
+
+    doubled, unlucky, late, other = outcomes
+    assert isinstance(doubled, Done)
+    assert isinstance(other, Done)
+    assert (doubled.value, other.value) == (4, 8)
+    assert isinstance(unlucky, FieldError)
+    assert isinstance(late, Overloaded)
+
+
+async def test_a_party_larger_than_the_room_left_is_taken_in_part() -> None:
+    engine = Engine()
+    async with running(engine, max_waiting=2) as lane:
+        outcomes = await lane.do_all([2, 3, 4])
+
+    assert [outcome.value for outcome in outcomes if isinstance(outcome, Done)] == [4, 6]
+    assert isinstance(outcomes[2], Overloaded)
+
+
+async def test_nothing_is_waited_for_where_nothing_is_asked() -> None:
+    async with running(Engine()) as lane:
+        assert await lane.do_all([]) == []
