@@ -373,5 +373,28 @@ def clip(name: str, people: People, rng: np.random.Generator) -> Clip:
     return Clip(name, times, joints, onset_ns, end_ns)
 
 
+def drawn(name: str, way: Floats, people: People, rng: np.random.Generator) -> Clip:
+    """A way [n, 2] of unit size, eased, that a hand of ``people`` draws in the air from rest to rest."""
+    take = _Take(people, rng)
+    _open(take)
+    if rng.random() < 0.5:
+        take.rows[0][0, 4:] = [0.8, 0, 0.95, 0.95, 0.95]
+    _raise(take)
+    take.hold(take.u(0.25, 0.6))
+    seconds = take.u(0.9, 2.2) / take.tempo
+    at = np.linspace(0, len(way) - 1, max(round(seconds * _RATE), 2))
+    rows = np.zeros((len(at), 9))
+    slanted = way @ _turn(np.radians(rng.normal(0, people.slant_deg)))
+    for axis in (0, 1):
+        rows[:, axis] = take.u(2.0, 3.5) * take.reach * np.interp(at, np.arange(len(way)), slanted[:, axis])
+    rows[:, :2] -= rows[0, :2]
+    take.begin()
+    take.follow(rows)
+    take.stop()
+    take.hold(take.u(0.4, 0.8))
+    times, joints = filmed(np.concatenate(take.rows), _RATE, people, rng)
+    return Clip(name, times, joints, round(take.onset / _RATE * 1e9), round(take.end / _RATE * 1e9))
+
+
 def _turn(angle: float) -> Floats:
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

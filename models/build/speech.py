@@ -108,7 +108,7 @@ def negative(ear: SpeechPerceiver, what: str, paths: list[Path]) -> None:
         pcm = read(path)
         seconds += len(pcm) / 16_000
         false += [f"{path.name}: {e.label} {e.score:.2f}" for e in hear(ear, pcm) if e.label in WAKE_WORDS]
-    bound = _poisson_upper(len(false)) / (seconds / 3600) if seconds else math.inf
+    bound = poisson_upper(len(false)) / (seconds / 3600) if seconds else math.inf
     print(f"  {what}: {len(false)} false wakes in {seconds / 60:.1f} minutes, {len(paths)} files;", end=" ")
     print(f"at most {bound:.0f} an hour (95 %)")
     for line in false:
@@ -126,12 +126,12 @@ def negative_stream(ear: SpeechPerceiver, what: str, paths: list[Path], pause_s:
             heard.update(str(e.label) for e in events if e.label in WAKE_WORDS)
             number += 1
         seconds += len(sound) / 16_000
-    bound = _poisson_upper(heard.total()) / (seconds / 3600)
+    bound = poisson_upper(heard.total()) / (seconds / 3600)
     print(f"  {what}, as one recording: {heard.total()} false wakes in {seconds / 3600:.2f} hours;", end=" ")
     print(f"at most {bound:.1f} an hour (95 %); {dict(heard)}")
 
 
-def _poisson_upper(count: int) -> float:
+def poisson_upper(count: int) -> float:
     """Largest mean under which ``count`` or fewer still come with probability .05, by bisection."""
     low, high = 0.0, count * 2 + 20.0
     for _ in range(60):

@@ -112,12 +112,17 @@ def _wander(x: float, y: float, rng: np.random.Generator) -> Path:
 
 def drawing(name: str, rng: np.random.Generator, *, most_turn_deg: float = 30.0) -> list[Path]:
     """One of `DRAWINGS`: other proportions, slant and size each time, its corners rounded a little."""
-    corners = np.array(DRAWINGS[name]) + rng.normal(0, 0.03, (len(DRAWINGS[name]), 2))
-    points = _rounded(corners, 0.5 if name in _SMOOTH else 0.12)
-    points = (points - points.mean(axis=0)) * rng.uniform(0.85, 1.15, 2)
+    points = outline(name, rng)
     turn = math.radians(rng.uniform(-most_turn_deg, most_turn_deg))
     turned = points @ np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
     return [_path(rng.uniform(0.4, 2.0), rng.uniform(0.15, 0.5) * turned + rng.uniform(0.4, 0.6, 2))]
+
+
+def outline(name: str, rng: np.random.Generator) -> Floats:
+    """The way [n, 2] of one of `DRAWINGS`, about 1 large, eased from end to end."""
+    corners = np.array(DRAWINGS[name]) + rng.normal(0, 0.03, (len(DRAWINGS[name]), 2))
+    points = _rounded(corners, 0.5 if name in _SMOOTH else 0.12)
+    return np.asarray((points - points.mean(axis=0)) * rng.uniform(0.85, 1.15, 2), np.float64)
 
 
 def _rounded(corners: Floats, share: float) -> Floats:

@@ -22,7 +22,7 @@ def named(model: Model) -> str:
 
 def test_has_every_model_the_two_sides_ask_for() -> None:
     assert {model.name for model in RUN} == {
-        "palm_detection", "hand_landmark", "gesture_classifier", "gesture_space",
+        "palm_detection", "hand_landmark", "gesture_classifier", "gesture_space", "sound_space",
         "voice_activity", "okay_nabu", "hey_jarvis", "hey_mycroft", "alexa", "speech_embedding", "keywords",
         "sentence_embedding", "sentence_tokenizer", "frame_embedding",
         "fusion_senses", "fusion",
@@ -34,7 +34,7 @@ def test_every_model_has_one_origin_a_hash_and_a_licence(model: Model) -> None:
     assert [bool(model.package and model.file), bool(model.source), bool(model.weights)].count(True) == 1
     assert re.fullmatch("[0-9a-f]{64}", model.sha256)
     assert model.licence
-    assert model.suffix in {".tflite", ".onnx", ".json", ".npz", ".pth"}
+    assert model.suffix in {".tflite", ".onnx", ".json", ".npz", ".pth", ".bin", ".txt"}
     for name in filter(None, (model.source, model.fallback)):
         assert manifest().models[name].package
     assert not model.package or model.package in manifest().packages

@@ -106,6 +106,7 @@ class Recognizer:
 
     def hear(self, pcm: Pcm) -> Sentence | None:
         """The sentence that an utterance (int16 [n] at 16 kHz) is, if it is one."""
+        self._decoder.reinit_feat()  # what was said before shall not change what is heard now
         self._decoder.start_utt()
         self._decoder.process_raw(pcm.astype("<i2").tobytes(), full_utt=True)
         self._decoder.end_utt()

@@ -22,8 +22,8 @@ from sensorium_agent.infer.speech_embedding import BANDS, HOP, ROWS, STEP, WIDTH
 
 OWN_FROM: Final = 0.5
 """Probability from which a sound is what was taught."""
-_LEAST: Final = 12.0
-_LEAST_WAKING: Final = 26.0
+_LEAST: Final = 9.0
+_LEAST_WAKING: Final = 22.0
 """Evidence in nats from which a sound counts, and calls: models/cards/teaching.md says how often either errs."""
 
 _MOST_ROWS: Final = 200 + A_HOP
