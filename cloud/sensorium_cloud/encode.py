@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from sensorium.concepts import Vocabulary
 from sensorium.event import Event, Modality
+from sensorium.symbol import ModelRef
 from sensorium.window import Window
 from sensorium_cloud.runtime import ModelError, Net
 
@@ -33,6 +34,8 @@ K = TypeVar("K", bound=Hashable)
 
 SENTENCE_WIDTH: Final = 384
 FRAME_WIDTH: Final = 1280
+CLIP: Final = "audio/wav"
+"""Content type of a clip of speech: 16-bit mono at 16 kHz."""
 _MAX_TOKENS: Final = 128
 _FRAME_SIDE: Final = 224
 _MAX_PIXELS: Final = 4096 * 4096
@@ -53,6 +56,7 @@ class EncodedWindow:
         text_events: for each row of ``text``, the index of its event in the text slot.
         frame_events: for each row of ``frames``, the index of its event in the video slot.
         vocabulary: what it may mean, where its device was taught something; None for the service's own.
+        heard_by: what heard words in its clips, if any were heard.
     """
 
     window: Window
@@ -62,6 +66,7 @@ class EncodedWindow:
     text_events: tuple[int, ...] = ()
     frame_events: tuple[int, ...] = ()
     vocabulary: Vocabulary | None = None
+    heard_by: ModelRef | None = None
 
 
 # --- what there is to encode -----------------------------------------------------------
@@ -75,6 +80,15 @@ def words_in(window: Window, limit: int) -> tuple[int, ...]:
 def pictures_in(window: Window, limit: int) -> tuple[int, ...]:
     """Indices of the newest ``limit`` events of the video slot that have a picture."""
     return _newest(window, Modality.VIDEO, lambda event: event.media is not None, limit)
+
+
+def clips_in(window: Window, limit: int) -> tuple[int, ...]:
+    """Indices of the newest ``limit`` events of the audio slot that have a clip."""
+
+    def has_clip(event: Event) -> bool:
+        return event.media is not None and event.media.content_type == CLIP
+
+    return _newest(window, Modality.AUDIO, has_clip, limit)
 
 
 def _newest(window: Window, modality: Modality, wanted: Callable[[Event], bool], limit: int) -> tuple[int, ...]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 from sensorium.concepts import Concept, Vocabulary
 from sensorium.errors import SensoriumError
-from sensorium.symbol import Symbol
+from sensorium.symbol import ModelRef, Symbol
 from sensorium.window import Window
 from sensorium_cloud import publish
 from sensorium_cloud.accept import Check
-from sensorium_cloud.batch import Done, Lane
-from sensorium_cloud.encode import EncodedWindow, pictures_in, words_in
+from sensorium_cloud.batch import Done, Lane, Overloaded, WorkFailed
+from sensorium_cloud.encode import EncodedWindow, clips_in, pictures_in, words_in
 
 Encode = Callable[[Sequence[EncodedWindow]], Sequence[EncodedWindow]]
 Fuse = Callable[[Sequence[EncodedWindow]], Sequence[Symbol]]
@@ -24,6 +25,9 @@ Refined = tuple[Symbol, bytes]
 """A symbol, and how it is stored."""
 Sink = Callable[[Symbol, bytes], None]
 """Told of a symbol, and how it is stored."""
+
+_FOR_CLIPS: Final = 0.8
+"""Of the time a window has, what may be spent on its clips."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Engines:
         add_pictures: gives windows the vectors of their pictures.
         add_words: gives windows the vectors of their words.
         fuse: a symbol for each window.
+        add_heard: gives windows the words of their clips; None where nobody listens to clips.
         understand: the vocabulary of a device that was taught so, None for the service's own; slow, any thread.
         at_once: in how many threads each is called; more than one only where the work is done elsewhere.
     """
@@ -58,6 +63,7 @@ class Engines:
     add_words: Encode
     fuse: Fuse
     understand: Understand = lambda _: None
+    add_heard: Encode | None = None
     at_once: int = 1
 
 
@@ -79,9 +85,12 @@ class Capacity:
 
 
 class Refinery:
-    """Lanes for pictures, for words and for fusion.
+    """Lanes for pictures, for clips, for words and for fusion.
 
     Each has its own threads and queue, so that a window of numbers never waits behind somebody's slow picture.
+
+    Attributes:
+        unheard: windows whose clips could not be heard in time; they went on without.
 
     Args:
         engines: what does the work.
@@ -98,12 +107,15 @@ class Refinery:
         sinks: Sequence[Sink] = (),
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
+        self.unheard = 0
         self._sinks = tuple(sinks)
         self._now_ns = now_ns
         wide, narrow, batch = capacity.max_waiting, capacity.max_waiting_pictures, capacity.max_batch
         # An encoder runs its items one at a time: a batch would only make the first wait for the last.
         made = partial(Lane[EncodedWindow, EncodedWindow], at_once=engines.at_once, now_ns=now_ns)
         self.pictures = made("pictures", engines.add_pictures, max_waiting=narrow, max_batch=1)
+        self.clips = made("clips", engines.add_heard or list, max_waiting=narrow, max_batch=1)
+        self._listens = engines.add_heard is not None
         self.words = made("words", engines.add_words, max_waiting=wide, max_batch=batch)
         self.fusion: Lane[EncodedWindow, Symbol] = Lane(
             "fusion", engines.fuse, max_waiting=wide, max_batch=batch, at_once=engines.at_once, now_ns=now_ns
@@ -119,17 +131,33 @@ class Refinery:
         outcomes: dict[int, Refined | SensoriumError] = {}
         going = dict(enumerate(zip(arrivals, windows, strict=True)))
         await _encode(self.pictures, pictures_in, going, outcomes)
+        if self._listens:
+            await self._listen(going)
         await _encode(self.words, words_in, going, outcomes)
         fused = await self.fusion.do_all([e for _, e in going.values()], [a.deadline_ns for a, _ in going.values()])
         for (n, (arrival, encoded)), done in zip(going.items(), fused, strict=True):
             outcomes[n] = done if isinstance(done, SensoriumError) else self._published(arrival, encoded, done)
         return [outcomes[n] for n in range(len(arrivals))]
 
+    async def _listen(self, going: dict[int, tuple[Arrival, EncodedWindow]]) -> None:
+        """Have clips heard. What cannot be heard in time is left unheard: the rest of the window is worth an answer."""
+        for n, (arrival, encoded) in going.items():
+            if not clips_in(arrival.window, 1):
+                continue
+            until_ns = _listen_until(self._now_ns(), arrival.deadline_ns)
+            try:
+                async with asyncio.timeout(None if until_ns is None else (until_ns - self._now_ns()) * 1e-9):
+                    done = await self.clips.do(encoded, deadline_ns=until_ns)
+            except (TimeoutError, Overloaded, WorkFailed):
+                self.unheard += 1
+            else:
+                going[n] = (arrival, done.value)
+
     def _published(self, arrival: Arrival, encoded: EncodedWindow, fused: Done[Symbol]) -> Refined:
         timing = publish.Timing(
             arrival.received_ns, arrival.accepted_ns, self._now_ns(), encoded.encode_ms, fused.ran_ns * 1e-6
         )
-        symbol = publish.timed(fused.value, timing)
+        symbol = publish.timed(_heard(fused.value, encoded.heard_by), timing)
         stored = publish.symbol_bytes(symbol)
         for sink in self._sinks:
             sink(symbol, stored)
@@ -140,6 +168,7 @@ class Refinery:
         now_ns = self._now_ns()
         return {
             "video": Queued(len(self.pictures.backlog), self.pictures.backlog.age_ns(now_ns)),
+            "audio": Queued(len(self.clips.backlog), self.clips.backlog.age_ns(now_ns)),
             "text": Queued(len(self.words.backlog), self.words.backlog.age_ns(now_ns)),
             "multimodal": Queued(len(self.fusion.backlog), self.fusion.backlog.age_ns(now_ns)),
         }
@@ -147,7 +176,7 @@ class Refinery:
     async def run(self) -> None:
         """Keep the lanes going until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for lane in (self.pictures, self.words, self.fusion):
+            for lane in (self.pictures, self.clips, self.words, self.fusion):
                 group.create_task(lane.run())
 
 
@@ -158,7 +187,7 @@ async def _encode(
     outcomes: dict[int, Refined | SensoriumError],
 ) -> None:
     """Have those of the windows ``going`` encoded that have what ``lane`` encodes; who fails goes no further."""
-    chosen = {n: pair for n, pair in going.items() if wanted(pair[0].window, 1)}
+    chosen = {n: pair for n, pair in going.items() if wanted(pair[1].window, 1)}
     if not chosen:
         return
     encoded = await lane.do_all([e for _, e in chosen.values()], [a.deadline_ns for a, _ in chosen.values()])
@@ -171,13 +200,26 @@ async def _encode(
 
 
 def apart(arrivals: Sequence[Arrival]) -> list[list[int]]:
-    """Which windows may wait for each other: of numbers; with words; and each for itself those with pictures."""
+    """Which windows may wait for each other: of numbers; with words; each with pictures or clips only for itself."""
     numbers: list[int] = []
     words: list[int] = []
-    pictures: list[list[int]] = []
+    slow: list[list[int]] = []
     for n, arrival in enumerate(arrivals):
-        if pictures_in(arrival.window, 1):
-            pictures.append([n])
+        if pictures_in(arrival.window, 1) or clips_in(arrival.window, 1):
+            slow.append([n])
         else:
             (words if words_in(arrival.window, 1) else numbers).append(n)
-    return [party for party in (numbers, words, *pictures) if party]
+    return [party for party in (numbers, words, *slow) if party]
+
+
+def _listen_until(now_ns: int, deadline_ns: int | None) -> int | None:
+    """When a clip must have been heard: some of the time that is left belongs to what comes after."""
+    return None if deadline_ns is None else now_ns + round(_FOR_CLIPS * max(deadline_ns - now_ns, 0))
+
+
+def _heard(symbol: Symbol, model: ModelRef | None) -> Symbol:
+    """``symbol``, whose words ``model`` heard."""
+    if model is None:
+        return symbol
+    made = symbol.provenance
+    return replace(symbol, provenance=replace(made, models=(*made.models, model)))

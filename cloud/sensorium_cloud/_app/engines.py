@@ -17,10 +17,21 @@ from sensorium_cloud._app.settings import Encoders, Settings
 from sensorium_cloud.dialects import Dialects
 from sensorium_cloud.encode import FrameEncoder, SentenceEncoder, add_pictures, add_words
 from sensorium_cloud.fusion import Fuser
+from sensorium_cloud.listen import Hears, Listener
 from sensorium_cloud.network import read_card
 from sensorium_cloud.refine import Engines
+from sensorium_cloud.whisper import Whisper
 
 MODELS: Final = ("sentence_embedding", "sentence_tokenizer", "frame_embedding", "fusion_senses", "fusion")
+
+
+SPEECH: Final = {
+    "model.bin": "whisper",
+    "config.json": "whisper_config",
+    "vocabulary.txt": "whisper_vocabulary",
+    "tokenizer.json": "whisper_tokenizer",
+}
+"""Names of Whisper's files in the store, by those they have in their folder."""
 
 
 def software() -> str:
@@ -33,7 +44,7 @@ def check_files(settings: Settings) -> None:
     from sensorium_models import store
 
     vocabulary(settings)
-    for name in MODELS:
+    for name in (*MODELS, *(SPEECH.values() if settings.encoders.speech == "whisper" else ())):
         store.path(name)
 
 
@@ -100,6 +111,7 @@ def load_engines(settings: Settings) -> Engines:
         add_words=partial(add_words, sentences, limit=table.max_sentences),
         fuse=dialects.fuse,
         understand=dialects.understand,
+        add_heard=listener(load_whisper(table), table) if table.speech == "whisper" else None,
     )
 
 
@@ -116,6 +128,26 @@ def load_frames(table: Encoders) -> FrameEncoder:
     from sensorium_models import store
 
     return FrameEncoder(store.path("frame_embedding"), remember=table.remember_pictures, threads=table.threads)
+
+
+def load_whisper(table: Encoders) -> Whisper:
+    """What hears words.
+
+    Raises:
+        ModelMissing: run: sensorium-cloud models fetch whisper whisper_config whisper_vocabulary whisper_tokenizer.
+        ModelError: CTranslate2 is not installed, or the files are not its model.
+    """
+    from sensorium_models import store
+
+    return Whisper({file: store.path(name) for file, name in SPEECH.items()}, threads=table.threads)
+
+
+def listener(network: Hears, table: Encoders) -> Listener:
+    """What adds to windows the words that ``network`` hears in their clips."""
+    from sensorium_models import store
+
+    model = ModelRef("whisper", store.digest("whisper"))
+    return Listener(network, model, limit=table.max_clips, longest_s=table.clip_s)
 
 
 def load_dialects(settings: Settings, sentences: SentenceEncoder) -> Dialects:

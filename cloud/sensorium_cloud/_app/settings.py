@@ -93,6 +93,11 @@ class Encoders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     max_sentences: Annotated[Count, Meta(description="newest texts of a window that are read")] = 16
     max_pictures: Annotated[Count, Meta(description="newest pictures of a window that are looked at")] = 4
+    speech: Annotated[
+        Literal["off", "whisper"], Meta(description="what hears words in clips; whisper needs the extra `whisper`")
+    ] = "off"
+    max_clips: Annotated[Count, Meta(description="newest clips of a window that are listened to")] = 1
+    clip_s: Annotated[float, Meta(gt=0, le=30, description="beginning of a clip that is listened to")] = 10.0
     remember_sentences: Annotated[Count, Meta(description="sentences whose vectors are kept")] = 4096
     remember_pictures: Annotated[Count, Meta(description="pictures whose vectors are kept")] = 1024
     threads: Annotated[Count, Meta(description="threads within one encoder")] = 1

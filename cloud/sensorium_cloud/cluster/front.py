@@ -19,6 +19,7 @@ from sensorium.symbol import Symbol
 from sensorium_cloud.batch import Overloaded
 from sensorium_cloud.cluster.parcel import Blobs, Floats, packed
 from sensorium_cloud.encode import EncodedWindow, pictures_in, words_in
+from sensorium_cloud.whisper import Transcript
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,18 @@ def fuse(fusion: Deployment, batch: Sequence[EncodedWindow]) -> list[Symbol]:
     """A symbol for each window, in order; raises as `Deployment.ask` does."""
     symbols: list[Symbol] = fusion.ask(packed(batch))
     return symbols
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteEar:
+    """Hears words in a sound, elsewhere."""
+
+    video_audio: Deployment
+
+    def hear(self, sound: Floats) -> Transcript:
+        """What is said in a sound of 16 kHz; raises as `Deployment.ask` does."""
+        transcript: Transcript = self.video_audio.ask(sound)
+        return transcript
 
 
 _NOTHING: Final[tuple[None, tuple[int, ...]]] = (None, ())

@@ -13,7 +13,7 @@ from sensorium.window import Window
 from sensorium_cloud._app import engines
 from sensorium_cloud._app.settings import Settings
 from sensorium_cloud.cluster import front, node
-from sensorium_cloud.cluster.front import Call, Deployment, NobodyAnswers, ReplicaEnded
+from sensorium_cloud.cluster.front import Call, Deployment, NobodyAnswers, RemoteEar, ReplicaEnded
 from sensorium_cloud.evidence import check_sizes
 from sensorium_cloud.refine import Engines
 
@@ -37,6 +37,7 @@ def remote_engines(settings: Settings) -> Engines:
     def deployment(name: str, verb: str) -> Deployment:
         return Deployment(name, _call(name, verb), patience_s)
 
+    ear = RemoteEar(deployment(application.VIDEO_AUDIO, "hear"))
     _check_identity(settings, _call(application.FUSION, "identity"))
     return Engines(
         check=partial(_check, engines.sizes()),
@@ -44,6 +45,7 @@ def remote_engines(settings: Settings) -> Engines:
         add_words=partial(front.add_words, deployment(application.TEXT_GESTURE, "read"), limit=table.max_sentences),
         fuse=partial(front.fuse, deployment(application.FUSION, "fuse")),
         understand=partial(_understand, engines.vocabulary(settings)),
+        add_heard=engines.listener(ear, table) if table.speech == "whisper" else None,
         at_once=settings.ray.max_replicas * settings.ray.batches,
     )
 
