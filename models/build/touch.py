@@ -2,9 +2,9 @@
 
     python models/build/touch.py [--each 500] [--seed 1]
 
-Two generators that share nothing but the names: `touch_strokes`, on which the rules were developed, and `touch_exam`,
-on which they were not. Nobody's finger was recorded: the figures say that the rules keep their promises over the ranges
-given there, not how people swipe.
+Three generators that share nothing but the names: `touch_strokes`, on which the rules were developed, `touch_exam`, on
+which they were not, and `touch_unseen`, which came when they were finished. Nobody's finger was recorded: the figures
+say that the rules keep their promises over the ranges given there, not how people swipe.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import touch_exam
 import touch_strokes
+import touch_unseen
 
 from sensorium.event import EventStream, Modality, Sample
 from sensorium_agent.infer.touch import Strokes, TouchPerceiver
@@ -109,6 +110,27 @@ def free(examples: list[Template], maker: Maker, each: int, rng: Rng) -> None:
     print(f"    found {wilson(right, of)}; untaught, taken for another {wilson(strangers, of)}")
 
 
+def unseen(rate_hz: int, each: int, rng: Rng) -> None:
+    """Print what is understood of the third hand on a pad of ``rate_hz``; it teaches at 60 Hz, one example each."""
+    named = [name for name in touch_strokes.MEANT if name != "none"]
+    right = Counter(
+        name
+        for name in named
+        for _ in range(each)
+        if understood(touch_unseen.felt(touch_unseen.touch(name, rng), rng, rate_hz)) == name
+    )
+    worst = min(named, key=lambda name: right[name])
+    strokes = Strokes()
+    for name in touch_unseen.DRAWINGS:
+        strokes.teach(name, [places for _, places in touch_unseen.drawing(name, rng, 10.0)])
+    drawn = [name for name in touch_unseen.DRAWINGS for _ in range(each)]
+    found = sum(
+        understood(touch_unseen.felt(touch_unseen.drawing(name, rng), rng, rate_hz), strokes) == name for name in drawn
+    )
+    print(f"  {rate_hz} Hz: with a name {wilson(right.total(), each * len(named))} (worst {worst} {right[worst]})")
+    print(f"    taught by one example {wilson(found, len(drawn))}")
+
+
 def cost(rng: Rng) -> None:
     """Print what a drawing costs where 36 examples are known."""
     strokes = Strokes(taught(MAKERS["exam"], EXAMPLES, rng))
@@ -135,6 +157,9 @@ def main() -> None:
             print(f"12 drawings, {count} examples each by the hand of {teacher!r}, drawn by that of {examinee!r}")
             rng = np.random.default_rng(options.seed)
             free(taught(MAKERS[teacher], count, rng), MAKERS[examinee], options.each // 10, rng)
+    print("the unseen hand")
+    for rate_hz in touch_unseen.RATES_HZ:
+        unseen(rate_hz, options.each // 5, np.random.default_rng(options.seed))
     cost(np.random.default_rng(options.seed))
 
 

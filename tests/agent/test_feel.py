@@ -225,3 +225,18 @@ def test_fingers_are_felt_too(capsys: pytest.CaptureFixture[str], tmp_path: Path
     _, lines, _ = feel(capsys, swipe)
 
     assert [(line["modality"], line["label"]) for line in lines] == [("haptic", "swipe_right")]
+
+
+def test_the_documented_python_feels_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "body.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(code, names)
+
+    bvp = pulse(72, 60, 64)
+    for number in range(60):
+        names["second"](number + 1, bvp[64 * number : 64 * number + 64], np.full(4, 3.0))
+
+    out = capsys.readouterr().out
+    assert "heart_rate_normal" in out
+    assert "'contact': 'good'" in out
