@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 START: Final = "0-0"
@@ -99,7 +99,7 @@ class Recent:
         for entry in entries:
             session.last = max((now_ms, 0), (session.last[0], session.last[1] + 1))
             named = f"{session.last[0]}-{session.last[1]}"
-            session.entries.append(replace(entry, id=named))
+            session.entries.append(Entry(entry.stream_type, entry.timestamp_ns, entry.sequence, entry.written, named))
         self._forget(session, now_ms)
         session.changed.set()
         while len(self._sessions) > self._max_sessions:

@@ -11,6 +11,9 @@ from sensorium.delivery import Response
 from sensorium.symbol import Stage, Symbol
 from sensorium.v1 import fusion_pb2
 
+_OURS: Final = ("accept", "queue", "encode", "fuse", "total")
+"""The stages that the service times."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -35,15 +38,13 @@ class Timing:
         accept = (self.accepted_ns - self.received_ns) * 1e-6
         total = (self.finished_ns - self.received_ns) * 1e-6
         queue = max(total - accept - self.encode_ms - self.fuse_ms, 0.0)
-        times = {"accept": accept, "queue": queue, "encode": self.encode_ms, "fuse": self.fuse_ms, "total": total}
-        return tuple(Stage(name, ms) for name, ms in times.items())
+        times = (accept, queue, self.encode_ms, self.fuse_ms, total)
+        return tuple(map(Stage, _OURS, times))
 
 
 def timed(symbol: Symbol, timing: Timing) -> Symbol:
     """``symbol`` with the service's own stages; of what it brought, those that the service does not know better."""
-    stages = timing.stages()
-    ours = {stage.name for stage in stages}
-    return replace(symbol, latency=(*(s for s in symbol.latency if s.name not in ours), *stages))
+    return replace(symbol, latency=(*[s for s in symbol.latency if s.name not in _OURS], *timing.stages()))
 
 
 def symbol_bytes(symbol: Symbol) -> bytes:

@@ -210,6 +210,8 @@ def normalised(masses: Sequence[float]) -> tuple[float, ...]:
 
 def entropy_bits(probabilities: npt.ArrayLike) -> float:
     """Shannon entropy of a distribution: H = -sum p log2 p (Shannon 1948), 0 log 0 = 0."""
+    if isinstance(probabilities, list | tuple):  # a few numbers: an array of them takes longer than the sum
+        return -math.fsum(p * math.log2(p) for p in probabilities if p > 0) or 0.0
     p = np.asarray(probabilities, np.float64)
     p = p[p > 0]
     return -float((p * np.log2(p)).sum()) or 0.0
