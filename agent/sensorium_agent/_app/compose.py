@@ -147,7 +147,9 @@ def beating(settings: Settings) -> Bounds | None:
 def listening(settings: Settings) -> Listening:
     """Which spoken commands count."""
     ears = settings.microphone
-    return Listening(ears.keywords, ears.keyword_threshold, ears.wake_s, ears.grammar) if ears else Listening()
+    if ears is None:
+        return Listening()
+    return Listening(ears.keywords, ears.keyword_threshold, ears.wake_s, ears.grammar, ears.clips)
 
 
 def answerer(

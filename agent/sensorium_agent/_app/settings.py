@@ -64,6 +64,9 @@ class Microphone(_Table, frozen=True, kw_only=True):
         str | tuple[str, ...],
         Meta(description="sentences heard after a wake word: a JSGF file, or phrases; extra grammar"),
     ] = ()
+    clips: Annotated[
+        bool, Meta(description='the cloud hears what is said after a wake word; needs egress.audio = "media"')
+    ] = False
 
 
 class TextInput(_Table, frozen=True, kw_only=True):
@@ -313,6 +316,8 @@ def read(path: Path, environment: Mapping[str, str]) -> Settings:
     if settings.pulse is not None and settings.pulse.low_bpm >= settings.pulse.high_bpm:
         reason = f"{settings.pulse.low_bpm:g} is not below high_bpm = {settings.pulse.high_bpm:g}; no rate is normal"
         raise SettingsError(str(path), "pulse.low_bpm", reason)
+    if settings.microphone is not None and settings.microphone.clips:
+        _check_clips(settings.egress, str(path))
     try:
         Accelerator.parse(settings.models.accelerator)
     except AcceleratorUnknown as error:
@@ -331,6 +336,13 @@ def _check_windows(windows: Windows, told: Collection[Modality], where: str) -> 
     if windows.kind == "pair" and told and windows.pivot not in told:
         reason = f"no sensor here tells of {windows.pivot}; choose one of: {', '.join(told)}"
         raise SettingsError(where, "windows.pivot", reason)
+
+
+def _check_clips(egress: Mapping[Modality, Egress], where: str) -> None:
+    """Refuse to record what then may not leave."""
+    if egress.get(Modality.AUDIO) is not Egress.MEDIA:
+        reason = 'recordings of speech leave only with egress.audio = "media": set it, or clips = false'
+        raise SettingsError(where, "microphone.clips", reason)
 
 
 def overridden(settings: Settings, environment: Mapping[str, str]) -> Settings:

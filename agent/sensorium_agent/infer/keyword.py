@@ -32,7 +32,7 @@ _ROWS_A_HOP: Final = HOP // STEP
 _KNOWN: Final = ROWS + (DEPTH - 1) * _ROWS_A_HOP
 _LEAST: Final = 1 / 256  # the step of the network's answers
 _NONE: Final = -5.5  # log odds of what is not there at all
-_MEAN: Final = 4  # answers: a word is in sight for 320 ms
+_MEAN: Final = 3  # answers: a word is in sight for 320 ms, and best for 240
 _PLATT: Final = (1.42, 1.35)
 _QUIET: Final = 2.0  # a row of the spectrogram at one step of 16 bits
 _PATIENCE: Final = 2  # hops without a better answer until a word is told: its next sound may make it another
@@ -41,7 +41,7 @@ _QUIETER: Final = 1.6  # log10 of power: a word ends where it is 16 dB below its
 _GAP: Final = 14  # rows: the closure of a "t" or "p" lies within a word
 _RECENT: Final = 60  # rows before an answer in which its word is
 _HOLD: Final = 11_520  # samples, 720 ms: how long a voice keeps the network awake
-_AFTER: Final = (_MEAN + _PATIENCE + 2) * HOP
+_AFTER: Final = 8 * HOP  # what the network wants to hear after a word
 
 Floats = npt.NDArray[np.float32]
 
@@ -56,12 +56,14 @@ class Listening:
         wake_s: how long after a wake word one is meant for us; 0 for always. People talk to each other: in
             ordinary speech some word sounds like a command every minute.
         grammar: a JSGF file, or phrases, that commands in sentences follow; none loads no recognizer.
+        clips: what is said after a wake word is kept as a clip, for the cloud to hear.
     """
 
     words: tuple[str, ...] = KEYWORDS
     threshold: float = THRESHOLD
     wake_s: float = 8.0
     grammar: str | tuple[str, ...] = ()
+    clips: bool = False
 
 
 @dataclass(frozen=True, slots=True)

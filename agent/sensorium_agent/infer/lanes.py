@@ -189,7 +189,7 @@ def _speech(stream: EventStream, models: Shelf, listening: Listening, taught: Ta
         commands = CommandEar(Recognizer(listening.grammar))
     wake_words = {name: models.model(name) for name in WAKE_WORDS}
     keywords = Keywords(embedding(), models.model(SPOTTING[1]), listening) if listening.words else None
-    return SpeechPerceiver(
+    ear = SpeechPerceiver(
         stream,
         voice=models.model("voice_activity"),
         wake_words=wake_words,
@@ -199,6 +199,11 @@ def _speech(stream: EventStream, models: Shelf, listening: Listening, taught: Ta
         own=own_sounds(taught),
         commands=commands,
     )
+    if not listening.clips:
+        return ear
+    from sensorium_agent.infer.clip import Clipper, Clipping
+
+    return Clipper(ear, stream, Clipping(WAKE_WORDS))
 
 
 def own_sounds(taught: Taught | None) -> OwnSounds | None:
