@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -68,7 +69,15 @@ async def serve(settings: Settings, engines: Engines, ready: Ready, *, shared: b
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running(settings, engines, shared=shared) as address:
         ready(address)
+        _keep_collections_short()
         await stop.wait()
+
+
+def _keep_collections_short() -> None:
+    """Do not search what is remembered for garbage again and again: for 200,000 entries of history it took 74 ms."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 50, 100)
 
 
 @asynccontextmanager
