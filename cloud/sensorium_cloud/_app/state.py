@@ -44,8 +44,8 @@ def history(settings: Settings) -> History:
     """What happened in sessions."""
     retention_s = settings.history.retention_s
     if not settings.redis.url:
-        device = clock.DeviceClock()
-        return Recent(lambda: 1000 * _wall_s(device), retention_s=retention_s)
+        wall_s = WallSeconds(clock.DeviceClock())
+        return Recent(lambda: 1000 * wall_s(), retention_s=retention_s)
     from sensorium_cloud.redis_history import RedisHistory, connected
 
     return RedisHistory(connected(settings.redis.url), retention_s=retention_s)
