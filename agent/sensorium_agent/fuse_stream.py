@@ -6,6 +6,7 @@ It speaks bytes to gRPC, so that they can be counted, and what is not a message 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class FuseStream:
     def __init__(self, call: Any, target: str, patience_s: float, traffic: Traffic) -> None:
         self._call, self._target, self._patience_s, self._traffic = call, target, patience_s, traffic
         self._greeted = False
+        self._heard: deque[Response] = deque()
 
     async def write(self, message: fusion_pb2.FuseRequest) -> None:
         """Send a message; returns when the transport has room for another.
@@ -64,11 +66,16 @@ class FuseStream:
         self._traffic.sent += len(data)
 
     async def read(self) -> Response:
-        """The next message, however long it takes.
+        """The next answer, however long it takes; the service may send several in one message.
 
         Raises:
             DownError: the stream has ended, or what came is not a message of the contract.
         """
+        while not self._heard:
+            self._heard.extend(await self._receive())
+        return self._heard.popleft()
+
+    async def _receive(self) -> tuple[Response, ...]:
         try:
             data = await self._call.read()
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
@@ -78,7 +85,7 @@ class FuseStream:
         self._traffic.received += len(data)
         self._greeted = True
         try:
-            return wire.response_from_proto(fusion_pb2.FuseResponse.FromString(data))
+            return wire.responses_from_proto(fusion_pb2.FuseResponse.FromString(data))
         except (DecodeError, FieldError) as error:
             raise nonsense(self._target, str(error)) from error
 

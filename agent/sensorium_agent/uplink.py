@@ -234,6 +234,7 @@ class Uplink:
             wall_error_ns=wall.error_ns,
             software=self._software,
             taught=self._taught(),
+            takes_several=True,
         )
         await stream.write(wire.request_to_proto(hello))
         try:
