@@ -1,6 +1,6 @@
 """Measures words and sounds that are taught by examples.
 
-    python models/build/teach_hear.py words FOLDER [--speaker] [--examples 5] [--draws 20]
+    python models/build/teach_hear.py words FOLDER [--speaker] [--examples 5] [--least 12] [--draws 20]
     python models/build/teach_hear.py talk FOLDER SPEECH ... [--minutes 30] [--draws 4]
 
 ``words`` takes recordings WORD/*.wav, or with ``--speaker`` WORD_SPEAKER_NUMBER.wav, where who teaches is who is heard.
@@ -75,7 +75,9 @@ class Memo:
 # --- words -----------------------------------------------------------------------------
 
 
-def spoken(folder: Path, embedding: Model, *, by_speaker: bool) -> dict[str, dict[str, Sounds]]:
+def spoken(
+    folder: Path, embedding: Model, *, by_speaker: bool = False, least: int = 12
+) -> dict[str, dict[str, Sounds]]:
     """By speaker ("" for all as one) and word the longest piece of each recording."""
     rng = np.random.default_rng(0)
     paths = sorted(folder.rglob("*.wav"))
@@ -87,7 +89,7 @@ def spoken(folder: Path, embedding: Model, *, by_speaker: bool) -> dict[str, dic
             longest = max(cut, key=lambda piece: piece.end - piece.begin)
             own.append((longest.numbers, longest.end - longest.begin))
     return {
-        speaker: {word: _sounds(own) for word, own in words.items() if len(own) >= 12}
+        speaker: {word: _sounds(own) for word, own in words.items() if len(own) >= least}
         for speaker, words in found.items()
     }
 
@@ -126,9 +128,8 @@ def draw(words: Mapping[str, Sounds], examples: int, rng: Rng) -> Draw:
     return Draw(right(after, new), lost, auroc, float((others > OWN_FROM).mean()))
 
 
-def measure(folder: Path, examples: int, draws: int, *, by_speaker: bool) -> None:
+def measure(folder: Path, examples: int, draws: int, people: Mapping[str, Mapping[str, Sounds]]) -> None:
     """Print what draws give, for each speaker in turn."""
-    people = spoken(folder, Memo(), by_speaker=by_speaker)
     for speaker, words in people.items():
         found = [draw(words, examples, np.random.default_rng(seed)) for seed in range(draws)]
         print(
@@ -157,7 +158,7 @@ def talk(folders: list[Path], minutes: float) -> Iterator[Pcm]:
 def alarms(folder: Path, speech: list[Path], minutes: float, draws: int) -> None:
     """Print for each word how much of it is known, and how often something else is, as a word and as a wake word."""
     embedding = Memo()
-    (words,) = spoken(folder, embedding, by_speaker=False).values()
+    (words,) = spoken(folder, embedding).values()
     stream = np.concatenate(list(talk(speech, minutes)))
     hours = len(stream) / SPEECH_RATE_HZ / 3600
     for waking in (False, True):
@@ -196,6 +197,7 @@ def main() -> None:
     words.add_argument("--speaker", action="store_true", help="files are WORD_SPEAKER_NUMBER.wav")
     words.add_argument("--examples", type=int, default=5)
     words.add_argument("--draws", type=int, default=20)
+    words.add_argument("--least", type=int, default=12, help="recordings of a word, or it is left out")
     talking = verbs.add_parser("talk")
     talking.add_argument("folder", type=Path)
     talking.add_argument("speech", type=Path, nargs="+")
@@ -203,7 +205,8 @@ def main() -> None:
     talking.add_argument("--draws", type=int, default=1)
     options = parser.parse_args()
     if options.verb == "words":
-        measure(options.folder, options.examples, options.draws, by_speaker=options.speaker)
+        people = spoken(options.folder, Memo(), by_speaker=options.speaker, least=options.least)
+        measure(options.folder, options.examples, options.draws, people)
     else:
         alarms(options.folder, options.speech, options.minutes, options.draws)
 

@@ -76,12 +76,12 @@ def draw(seed: int, each: int) -> dict[str, float]:
     known, strange = names[:_TAUGHT], names[_TAUGHT:]
     own = OwnMotions({name: lesson(name, rng) for name in known})
 
-    def said(make: Callable[[], motion_paths.Clip], spotter: MotionSpotter | None = None) -> list[str]:
-        return [found.label for found in follow(shown(make()), spotter or MotionSpotter(own))]
+    def said(clip: motion_paths.Clip) -> list[str]:
+        return [found.label for found in follow(shown(clip), MotionSpotter(own))]
 
     def share(kinds: Sequence[str], right: Callable[[str, list[str]], bool], drawn: bool) -> float:
         make = drawing if drawn else motion_paths.clip
-        takes = [(kind, said(lambda: make(kind, motion_paths.UNSEEN, rng))) for kind in kinds for _ in range(each)]
+        takes = [(kind, said(make(kind, motion_paths.UNSEEN, rng))) for kind in kinds for _ in range(each)]
         return float(np.mean([right(kind, labels) for kind, labels in takes]))
 
     before, after = _gestures(own, each, seed)
@@ -112,43 +112,36 @@ def _gestures(own: OwnMotions, each: int, seed: int) -> tuple[float, float]:
 def real(path: Path) -> None:
     """Print what is found of drawings of two people after two others taught them, each pair in turn."""
     data = np.load(path, allow_pickle=True)
-    names, actions, people = [str(n) for n in data["names"]], data["action"], data["subject"]
-    subjects = np.unique(people)
-    right, asked, mistaken, others = 0, 0, 0, 0
+    people, acts = data["subject"], np.array([str(n) for n in data["names"]])[data["action"]]
+    bouts = [_bouts(data["skel"][clip, : data["skel_len"][clip]]) for clip in range(len(acts))]
+    subjects, known, taken = np.unique(people), [], []
     for turn in range(len(subjects)):
-        teachers = subjects[[turn, (turn + 1) % len(subjects)]]
-        own = OwnMotions(
-            {
-                name: np.stack(_drawn(data, (actions == names.index(name)) & np.isin(people, teachers))[:_EXAMPLES])
-                for name in _REAL
-            }
-        )
-        for clip in np.flatnonzero(~np.isin(people, teachers)):
-            said = [own.motion(bout) for bout in _bouts(data, clip)]
-            labels = {found.label for found in said if found}
-            if names[actions[clip]] in _REAL:
-                asked, right = asked + 1, right + (names[actions[clip]] in labels)
+        shows = np.isin(people, subjects[[turn, (turn + 1) % len(subjects)]])
+        lessons = {name: [bouts[i] for i in np.flatnonzero(shows & (acts == name))] for name in _REAL}
+        own = OwnMotions({name: np.stack(_drawn(takes)[:_EXAMPLES]) for name, takes in lessons.items()})
+        for clip in np.flatnonzero(~shows):
+            labels = {found.label for bout in bouts[clip] if (found := own.motion(bout))}
+            if acts[clip] in _REAL:
+                known.append(acts[clip] in labels)
             else:
-                others, mistaken = others + 1, mistaken + bool(labels)
-    print(f"real people, {', '.join(_REAL)}: known {motion.interval(right, asked)}")
-    print(f"real people, 22 other actions: taken for one {motion.interval(mistaken, others)}")
+                taken.append(bool(labels))
+    print(f"real people, {', '.join(_REAL)}: known {motion.interval(sum(known), len(known))}")
+    print(f"real people, other actions: taken for one {motion.interval(sum(taken), len(taken))}")
 
 
-def _bouts(data: np.lib.npyio.NpzFile, clip: int) -> list[Bout]:
+def _bouts(clip: npt.NDArray[np.float32]) -> list[Bout]:
+    """The bouts of both hands."""
     found: list[Bout] = []
     for joint in (7, 11):
-        for times, joints in motion.in_sight(data["skel"][clip, : data["skel_len"][clip]], joint):
+        for times, joints in motion.in_sight(clip, joint):
             follow(zip(times, joints, strict=True), MotionSpotter(watch=found.append))
     return found
 
 
-def _drawn(data: np.lib.npyio.NpzFile, chosen: npt.NDArray[np.bool_]) -> list[Ways]:
-    """The longest way of each clip."""
-    found = []
-    for clip in np.flatnonzero(chosen):
-        own = [gone for bout in _bouts(data, int(clip)) if (gone := way(bout)) is not None]
-        found += sorted(own, key=_length)[-1:]
-    return found
+def _drawn(takes: Sequence[Sequence[Bout]]) -> list[Ways]:
+    """The longest way of each take."""
+    own = [[gone for bout in bouts if (gone := way(bout)) is not None] for bouts in takes]
+    return [max(ways, key=_length) for ways in own if ways]
 
 
 def _length(gone: Ways) -> float:

@@ -40,6 +40,9 @@ _LOOKS: Final = 2
 """Of each scene."""
 _TALK: Final = 800
 """Looks into talk and noise, none of them at a word's end but by chance."""
+_STRANGERS: Final = 250
+"""Kinds of made-up sounds that a taught one is kept from."""
+_NOISE: Final = "(noise)"
 _SLOPE: Final = 0.25
 
 Floats = npt.NDArray[np.float32]
@@ -133,9 +136,11 @@ def collected(voices: Path) -> tuple[Floats, Names, Floats, Names]:
     known = [made.word(own[rng.integers(len(own))]) for _, own in keywords for _ in range(WAY // _LOOKS)]
     labels = [keyword for keyword, _ in keywords for _ in range(WAY)]
     talk = list(_talk(made, everything, rng))
+    noises = list(_noises(Sets(Stage(everything, [], _SEED + 1), Embedder(store.path("speech_embedding")))))
     names = [name for name, looked in classes.items() for one in looked for _ in one]
     looked = np.concatenate([one for some in classes.values() for one in some])
-    return looked, np.array(names), np.concatenate([*known, *talk]), np.array(labels + [""] * sum(map(len, talk)))
+    labels += [""] * sum(map(len, talk)) + [_NOISE] * sum(map(len, noises))
+    return looked, np.array(names), np.concatenate([*known, *talk, *noises]), np.array(labels)
 
 
 def _talk(made: Sets, clips: Sequence[Clip], rng: Rng) -> Iterator[Floats]:
@@ -147,6 +152,13 @@ def _talk(made: Sets, clips: Sequence[Clip], rng: Rng) -> Iterator[Floats]:
     for _ in range(_TALK // 4):
         own = able[rng.integers(len(able))]
         yield made.talk([own[i] for i in rng.permutation(len(own))[:4]])
+
+
+def _noises(made: Sets) -> Iterator[Floats]:
+    """Looks at made-up sounds, each of another kind, none of which was learnt from."""
+    rng = np.random.default_rng(_SEED + 1)
+    for _ in range(_STRANGERS):
+        yield made.sound(sound_events.kind(rng))
 
 
 def _words(voices: Path, rng: Rng) -> dict[str, list[Clip]]:
@@ -181,7 +193,10 @@ def trained(looked: Floats, names: Names, known: Floats, labels: Names) -> Space
     basis = axes[:, order].astype(np.float16).astype(np.float32)
     negatives = ((known - mean) @ basis).astype(np.float16).astype(np.float32)
     between = variances[order].astype(np.float32)
-    return Space(mean.astype(np.float32), basis, between, negatives, labels, _SLOPE)
+    noise = labels == _NOISE
+    return Space(
+        mean.astype(np.float32), basis, between, negatives, np.where(noise, "", labels), _SLOPE, noise.astype(np.int8)
+    )
 
 
 def write(space: Space) -> None:
@@ -192,6 +207,7 @@ def write(space: Space) -> None:
         basis=space.basis.astype(np.float16),
         between=space.between,
         labels=space.labels,
+        kinds=space.kinds,
         negatives=space.negatives.astype(np.float16),
         slope=np.float32(space.slope),
     )

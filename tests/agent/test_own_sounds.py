@@ -149,6 +149,13 @@ def test_what_is_too_long_is_no_example() -> None:
     assert piece.numbers.shape == (NUMBERS,)
 
 
+def test_a_click_at_the_very_beginning_is_a_sound() -> None:
+    (piece,) = pieces(np.concatenate([tone(900, 0.05), quiet(1)]), Mirror())
+
+    assert piece.begin == 0
+    assert np.isfinite(piece.numbers).all()
+
+
 def test_longer_sounds_are_looked_at_further_back_up_to_a_bound() -> None:
     assert span(10) == 24 < span(80) == 50 < span(500) == 200
 

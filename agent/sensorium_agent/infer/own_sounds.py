@@ -22,7 +22,7 @@ from sensorium_agent.infer.speech_embedding import BANDS, HOP, ROWS, STEP, WIDTH
 
 OWN_FROM: Final = 0.5
 """Probability from which a sound is what was taught."""
-_LEAST: Final = 9.0
+_LEAST: Final = 6.0
 _LEAST_WAKING: Final = 22.0
 """Evidence in nats from which a sound counts, and calls: models/cards/teaching.md says how often either errs."""
 

@@ -9,14 +9,14 @@ of which n examples with mean m are known expects a new look z, in each directio
 
 and its *evidence* is the log of their ratio, in nats. s is the spread of the user's own examples, taken with four
 more of the usual one. A class speaks only above its *threshold*: at least 0, and what all but three in a hundred of
-those that have a name already stay below. So what is taught too much like something else is heard less, not too often.
-A sense that looks ten times a second at whatever there is asks for more than 0 nats: the log of how seldom it may err.
+those that have a name already stay below, of each kind of them. So what is taught too much like something else is heard
+less, not too often. A sense that looks ten times a second at whatever there is asks for more than 0 nats.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -50,6 +50,7 @@ class Space:
         negatives: float32 [n, d], places of what is known here already.
         labels: [n], what each of those is; empty for nothing with a name.
         slope: log odds of being right, by nat of evidence above all others.
+        kinds: [n], which negatives are alike enough to be asked about together (talk, noises); all, if empty.
     """
 
     mean: Floats
@@ -58,6 +59,7 @@ class Space:
     negatives: Floats
     labels: npt.NDArray[np.str_]
     slope: float
+    kinds: npt.NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
 
     def place(self, features: Floats) -> Doubles:
         """The places [n, d] of features [n, D]."""
@@ -142,8 +144,9 @@ class Prototypes:
     def _heldback(self, places: Doubles, least: float) -> Prototype:
         raw = Prototype.of(places, self._space)
         against = raw.evidence(self._space.negatives.astype(np.float64))
-        threshold = max(float(np.quantile(against, _KEPT_OUT)), least) if len(against) else least
-        return Prototype(raw.centre, raw.own, raw.other, threshold)
+        kinds = self._space.kinds if len(self._space.kinds) else np.zeros(len(against), np.int8)
+        bars = [float(np.quantile(against[kinds == kind], _KEPT_OUT)) for kind in np.unique(kinds)]
+        return Prototype(raw.centre, raw.own, raw.other, max([*bars, least]))
 
 
 def _clusters(space: Space, label: str) -> tuple[Prototype, ...]:
@@ -167,6 +170,7 @@ def read_space(path: Path) -> Space:
             mean, basis, between, negatives = (
                 file[name].astype(np.float32) for name in ("mean", "basis", "between", "negatives")
             )
-            return Space(mean, basis, between, negatives, file["labels"].astype(str), float(file["slope"]))
+            kinds = file["kinds"].astype(np.int8) if "kinds" in file else np.zeros(0, np.int8)
+            return Space(mean, basis, between, negatives, file["labels"].astype(str), float(file["slope"]), kinds)
     except (OSError, ValueError, KeyError) as error:
         raise SpaceError(f"{path}: not a space of examples; run: sensorium models verify") from error

@@ -82,8 +82,8 @@ def bounds(rows: Floats) -> list[tuple[int, int]]:
 def numbers(rows: Floats, begin: int, end: int, embedding: Model) -> Floats:
     """The numbers [384] of rows ``begin`` to ``end``; around the recording there was silence."""
     back = span(end - begin) / (PLACES - 1)
-    around = np.full((ROWS, BANDS), _QUIET, np.float32)
+    around = np.full((ROWS + _SPAN[1], BANDS), _QUIET, np.float32)
     known = np.concatenate([around, rows, around])
-    ends = (round(ROWS + end + AFTER - back * n) for n in range(PLACES - 1, -1, -1))
+    ends = (round(len(around) + end + AFTER - back * n) for n in range(PLACES - 1, -1, -1))
     vectors = [embedding.run(known[None, last - ROWS : last, :, None])[0].reshape(WIDTH) for last in ends]
     return np.concatenate(vectors).astype(np.float32)

@@ -22,7 +22,7 @@ OWN_FROM: Final = 0.5
 """Probability from which a movement is what was taught."""
 _LEAST_PALMS: Final = 1.0  # the larger side of what counts as a movement
 _SLOW: Final = 0.12  # part of the highest speed below which a hand rests
-_TURN_PRICE: Final = 0.9  # of half a turn, in units of a way's size
+_TURN_PRICE: Final = 4.0  # of half a turn, in units of a way's size: 45 degrees are about too many
 _HALF: Final = 0.3
 _FIRST: Final = 0.04
 """The distance at which a way is as likely one that nobody taught, and what a first example alone adds to it."""
