@@ -81,3 +81,15 @@ def test_a_collection_keeps_only_hands_whose_meaning_is_agreed(tmp_path: Path) -
     assert collection.name == "theirs"
     assert collection.truth.tolist() == ["fist", "none"]
     assert collection.joints.shape == (2, 21, 3)
+
+
+def test_a_collection_is_made_of_rows_of_a_number_and_coordinates(tmp_path: Path) -> None:
+    joints = np.arange(42)
+    rows = [f"{label}," + ",".join(map(str, joints)) for label in (0, 1, 7)]
+    path = tmp_path / "keypoint.csv"
+    path.write_text("\n".join([*rows, "1,2,3"]))
+
+    made = hand_sets.from_keypoints(path, ("open_palm", "fist"))
+
+    assert made.truth.tolist() == ["open_palm", "fist"]
+    np.testing.assert_array_equal(made.joints[0], joints.reshape(21, 2))
