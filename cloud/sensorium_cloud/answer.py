@@ -103,6 +103,7 @@ class Desk:
         max_in_flight: how many may be in the making.
         now_ns: monotonic clock, that of deadlines.
         count: told of answers whether they were ``fused``, ``remembered``, put off for ``later`` or ``refused``.
+        meetings: where devices of a session meet; by default those of this desk.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Desk:
         max_in_flight: int,
         now_ns: Callable[[], int] = time.monotonic_ns,
         count: Callable[[str], None] = uncounted,
+        meetings: Meetings | None = None,
     ) -> None:
         self.memory = memory
         self.refinery = refinery
@@ -121,7 +123,7 @@ class Desk:
         self._max_in_flight = max_in_flight
         self._now_ns = now_ns
         self._tempo = Tempo()
-        self._meetings = Meetings()
+        self._meetings = Meetings() if meetings is None else meetings
         self._count = count
         self._asked: list[_Question] = []
         self._making: dict[tuple[str, str], _Question] = {}

@@ -64,16 +64,22 @@ class Meetings:
 
     def join(self, device: str, window: Window, arrived_ns: int) -> Window:
         """``window`` of ``device``, which has come at ``arrived_ns``, with what others saw; as it is if nobody did."""
-        feeders = self._feeders(window.session_id)
-        feeder = _newest(feeders, (device, window.boot_id), _Feeder, _FEEDERS)
-        feeder.clock.observe(window.closed_at_ns, arrived_ns)
-        feeder.remember(window)
+        feeder = self.remember(device, window, arrived_ns)
+        feeders = self._sessions[window.session_id]
         if len(feeders) == 1:
             return window
         seen = [e for other in feeders.values() if other is not feeder for e in _brought(other, feeder.clock)]
         joined = _with(window, seen, self._stale_ns)
         self.met += joined is not window
         return joined
+
+    def remember(self, device: str, window: Window, arrived_ns: int) -> _Feeder:
+        """``device`` saw ``window``, which is answered elsewhere; it counts in the windows of others."""
+        feeders = self._feeders(window.session_id)
+        feeder = _newest(feeders, (device, window.boot_id), _Feeder, _FEEDERS)
+        feeder.clock.observe(window.closed_at_ns, arrived_ns)
+        feeder.remember(window)
+        return feeder
 
     def _feeders(self, session_id: str) -> OrderedDict[tuple[str, str], _Feeder]:
         return _newest(self._sessions, session_id, OrderedDict, self._max_sessions)

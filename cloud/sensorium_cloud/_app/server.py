@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import grpc
@@ -55,10 +56,10 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def serve(settings: Settings, engines: Engines, ready: Ready, *, shared: bool = False) -> None:
+async def serve(settings: Settings, engines: Engines, ready: Ready, *, beside: Path | None = None) -> None:
     """Serve until SIGTERM or SIGINT; then let streams finish for a moment.
 
-    ``shared``: other processes listen on the same port.
+    ``beside``: where to meet the other processes that listen on the same port; None if there are none.
 
     Raises:
         AddressTaken: the port is in use, or the address is not this machine's.
@@ -67,7 +68,7 @@ async def serve(settings: Settings, engines: Engines, ready: Ready, *, shared: b
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running(settings, engines, shared=shared) as address:
+    async with running(settings, engines, beside=beside) as address:
         ready(address)
         _keep_collections_short()
         await stop.wait()
@@ -82,12 +83,13 @@ def _keep_collections_short() -> None:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, engines: Engines, *, shared: bool = False, registry: CollectorRegistry | None = None
+    settings: Settings, engines: Engines, *, beside: Path | None = None, registry: CollectorRegistry | None = None
 ) -> AsyncIterator[str]:
     """The service, reachable at the address this gives, until the block is left; raises as `serve` does.
 
     Its metrics are in ``registry``.
     """
+    shared = beside is not None
     server = grpc.aio.server(options=_options(settings.listen, shared=shared))
     address = _bind(server, settings.listen, settings.tls)
     registry = registry or CollectorRegistry()
@@ -96,6 +98,7 @@ async def running(
         metrics = Metrics(registry)
         history = state.history(settings)
         memory, *others = state.shared(settings, local, metrics)
+        meetings, *hearing = state.meetings(settings, beside)
         sinks = (lambda symbol, _: metrics.fused(symbol), chronicle(history), *tracing)
         engines = state.sparing(settings, engines, metrics, partial(identity, settings))
         refinery = Refinery(engines, _capacity(settings), sinks=sinks)
@@ -103,6 +106,7 @@ async def running(
             work = (
                 local.run(),
                 *(other.run() for other in others),
+                *(met.run() for met in hearing),
                 refinery.run(),
                 metrics.run(refinery.waiting),
                 history.run(),
@@ -110,7 +114,12 @@ async def running(
             tasks = [lanes.create_task(forever) for forever in work]
             async with asyncio.TaskGroup() as answers:
                 desk = Desk(
-                    answers, memory, refinery, max_in_flight=settings.engine.max_waiting, count=metrics.answered
+                    answers,
+                    memory,
+                    refinery,
+                    max_in_flight=settings.engine.max_waiting,
+                    count=metrics.answered,
+                    meetings=meetings,
                 )
                 server.add_generic_rpc_handlers([FusionService(desk, _terms(settings, engines)).handlers()])
                 gateway = partial(_gateway, settings, desk, history, answers, registry, shared=shared)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from sensorium import clock
@@ -15,10 +16,13 @@ from sensorium_cloud._app.metrics import Metrics
 from sensorium_cloud._app.settings import Settings, State, Trace
 from sensorium_cloud.answer import Memory
 from sensorium_cloud.history import History, Recent
+from sensorium_cloud.meeting import Meetings
+from sensorium_cloud.neighbours import Neighbours
 from sensorium_cloud.refine import Engines, Sink
 from sensorium_cloud.store import Remembers, Store
 
 if TYPE_CHECKING:
+    from sensorium_cloud._app.mesh import SharedMeetings
     from sensorium_cloud.redis_store import RedisStore
 
 
@@ -49,6 +53,23 @@ def history(settings: Settings) -> History:
     from sensorium_cloud.redis_history import RedisHistory, connected
 
     return RedisHistory(connected(settings.redis.url), retention_s=retention_s)
+
+
+def meetings(settings: Settings, beside: Path | None) -> tuple[Meetings, *tuple[SharedMeetings, ...]]:
+    """Where devices of a session meet, also those that other processes serve; and what has to run for that."""
+    if not settings.redis.url and beside is None:
+        return (Meetings(),)
+    from sensorium_cloud._app.mesh import LocalMesh, RedisMesh, SharedMeetings
+
+    origin = token_hex(4)
+    if settings.redis.url:
+        from sensorium_cloud.redis_history import connected
+
+        met = SharedMeetings(Neighbours(origin), RedisMesh(connected(settings.redis.url)))
+    else:
+        assert beside is not None
+        met = SharedMeetings(Neighbours(origin), LocalMesh(beside, origin))
+    return met, met
 
 
 def sparing(settings: Settings, engines: Engines, metrics: Metrics, identity: Callable[[], str]) -> Engines:

@@ -83,7 +83,8 @@ def serve_together(settings: Settings, ready: Ready, *, log_level: str) -> None:
         if gateway.enabled:
             gateway = msgspec.structs.replace(gateway, port=stack.enter_context(_reserved(gateway, not_free(gateway))))
         shared = msgspec.structs.replace(settings, state=table, listen=listen, gateway=gateway)
-        crew = _Crew(shared, log_level, Path(stack.enter_context(_metrics_folder())))
+        beside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sensorium-mesh-")))
+        crew = _Crew(shared, log_level, metrics=Path(stack.enter_context(_metrics_folder())), beside=beside)
         stack.callback(crew.stop)
         crew.run(stack.enter_context(_stop_signals()), ready)
 
@@ -104,10 +105,10 @@ class _Worker:
 class _Crew:
     """The workers, each in its place."""
 
-    def __init__(self, settings: Settings, log_level: str, metrics: Path) -> None:
+    def __init__(self, settings: Settings, log_level: str, *, metrics: Path, beside: Path) -> None:
         self._settings = settings
         self._log_level = log_level
-        self._metrics = metrics
+        self._metrics, self._beside = metrics, beside
         self._workers: dict[int, _Worker] = {}
         self._due_s: dict[int, tuple[float, int]] = {}
 
@@ -137,7 +138,8 @@ class _Crew:
         # Not forked: gRPC and the model runtimes have threads, which a fork would leave behind.
         context = get_context("spawn")
         hears, says = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(self._settings, says, self._log_level), name=f"worker-{place}")
+        told = (self._settings, says, self._log_level, self._beside)
+        process = context.Process(target=_work, args=told, name=f"worker-{place}")
         process.start()
         says.close()
         self._workers[place] = _Worker(process, hears, time.monotonic(), deaths)
@@ -254,7 +256,7 @@ def _stop_signals() -> Iterator[socket.socket]:
 # --- a worker --------------------------------------------------------------------------
 
 
-def _work(settings: Settings, says: Connection, log_level: str) -> None:
+def _work(settings: Settings, says: Connection, log_level: str, beside: Path) -> None:
     """A worker's life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of us; the parent passes it on in order
     threading.Thread(target=_end_with_the_parent, name="parent", daemon=True).start()
@@ -262,7 +264,7 @@ def _work(settings: Settings, says: Connection, log_level: str) -> None:
     try:
         engines = load_engines(settings)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(serve(settings, engines, lambda address: says.send((True, address)), shared=True))
+            runner.run(serve(settings, engines, lambda address: says.send((True, address)), beside=beside))
     except SensoriumError as error:
         says.send((False, str(error)))
         raise SystemExit(1) from None

@@ -1,0 +1,196 @@
+"""Devices of one session meet also where different processes serve them; a session nobody shares costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+import msgspec
+import pytest
+from cloud.doubles import Client, Device, an_event, settings
+from cloud.test_meeting import PALM, STOP, saw
+from services import redis_server
+
+from sensorium.clock import ManualClock
+from sensorium.delivery import Refusal, SequencedSymbol
+from sensorium.errors import FieldError
+from sensorium.event import Media, Modality
+from sensorium.symbol import Symbol
+from sensorium.window import Window
+from sensorium_cloud._app.engines import load_engines
+from sensorium_cloud._app.mesh import Carrier, LocalMesh, RedisMesh, SharedMeetings
+from sensorium_cloud._app.server import running
+from sensorium_cloud._app.settings import Settings
+from sensorium_cloud.neighbours import Here, Neighbours, Report
+from sensorium_cloud.redis_history import connected
+
+S = 1_000_000_000
+MS = 1_000_000
+
+
+def said(messages: list[bytes]) -> list[Here | Report]:
+    return [msgspec.msgpack.decode(message, type=Here | Report) for message in messages]
+
+
+def acquainted(now_ns: int) -> tuple[Neighbours, Neighbours]:
+    """Two processes that know they share the session ``kitchen``."""
+    one, two = Neighbours("one"), Neighbours("two")
+    one.see("camera", saw(PALM, 100), now_ns)
+    for message in two.see("phone", saw(STOP, 100), now_ns):
+        for answer in one.hear(message, now_ns).say:
+            two.hear(answer, now_ns)
+    return one, two
+
+
+def test_a_session_that_nobody_shares_is_announced_and_not_reported() -> None:
+    alone = Neighbours("alone")
+    told = said([m for n in range(20) for m in alone.see("pi", saw(PALM, 500 * n + 1, index=n), (60 + n) * S)])
+
+    assert {type(message) for message in told} == {Here}
+    assert sum(message.asks for message in told if isinstance(message, Here)) == 1
+    assert len(told) == 1 + 4
+
+
+def test_who_shares_a_session_reports_its_windows_both_ways() -> None:
+    one, two = acquainted(60 * S)
+
+    for teller, listener, device in ((one, two, "camera"), (two, one, "phone")):
+        (report,) = teller.see(device, saw(PALM, 600, index=1), 61 * S)
+        heard = listener.hear(report, 61 * S)
+        assert heard.device == f"{teller.origin}/{device}"
+        assert heard.window == saw(PALM, 600, index=1)
+
+
+def test_pictures_stay_where_they_came() -> None:
+    one, two = acquainted(60 * S)
+    picture = replace(an_event("room", modality=Modality.VIDEO), media=Media("image/jpeg", b"x" * 1000))
+    (report,) = one.see("camera", saw(picture, 600, index=1), 61 * S)
+    window = two.hear(report, 61 * S).window
+
+    assert window is not None
+    assert window.slot(Modality.VIDEO).events[0].media is None
+    assert len(report) < 1000
+
+
+def test_a_neighbour_that_fell_silent_is_told_nothing_more() -> None:
+    one, _ = acquainted(60 * S)
+
+    assert {type(m) for m in said(one.see("camera", saw(PALM, 600, index=1), 76 * S))} == {Here}
+
+
+def test_an_announcement_of_sessions_we_do_not_have_is_nothing_to_us() -> None:
+    stranger, us = Neighbours("stranger"), Neighbours("us")
+    us.see("pi", replace(saw(PALM, 1), session_id="hall"), 60 * S)
+
+    for message in stranger.see("camera", saw(PALM, 100), 60 * S):
+        assert us.hear(message, 60 * S) == Neighbours("x").hear(message, 60 * S)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [b"", b"\xff", msgspec.msgpack.encode(["here", "one"]), msgspec.msgpack.encode(["report", "x", b"", "d", 1])],
+)
+def test_what_is_no_message_is_refused(wrong: bytes) -> None:
+    with pytest.raises(FieldError):
+        Neighbours("us").hear(wrong, 60 * S)
+
+
+def test_a_report_that_is_no_window_is_refused() -> None:
+    one, two = acquainted(60 * S)
+    (report,) = said(one.see("camera", saw(PALM, 600, index=1), 61 * S))
+    assert isinstance(report, Report)
+
+    for junk in (b"\xff\xff", b""):
+        with pytest.raises(FieldError):
+            two.hear(msgspec.msgpack.encode(msgspec.structs.replace(report, window=junk)), 61 * S)
+
+
+# --- over the air ------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def two_processes(carrier: Callable[[str], Carrier], clock: ManualClock) -> AsyncIterator[list[SharedMeetings]]:
+    both = [SharedMeetings(Neighbours(name), carrier(name), clock.now_ns) for name in ("one", "two")]
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(meetings.run()) for meetings in both]
+        try:
+            yield both
+        finally:
+            for task in running:
+                task.cancel()
+
+
+def in_session(window: Window, session_id: str) -> Window:
+    slots = tuple(replace(s, events=tuple(replace(e, session_id=session_id) for e in s.events)) for s in window.slots)
+    return replace(window, id=f"{session_id}.{window.index}", session_id=session_id, slots=slots)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def until_they_met(one: SharedMeetings, two: SharedMeetings, clock: ManualClock, session_id: str) -> None:
+    """Both go on sending windows until what one saw is in the other's."""
+    async with asyncio.timeout(20):
+        for index in itertools.count():
+            at_ms = 500 * index + 100
+            palm, stop = (in_session(saw(event, at_ms, index=index), session_id) for event in (PALM, STOP))
+            clock.at_ns += 500 * MS
+            one.join("camera", palm, clock.now_ns())
+            await asyncio.sleep(0.01)
+            if two.join("phone", stop, clock.now_ns()).slot(Modality.GESTURE).here:
+                return
+
+
+async def test_workers_of_a_machine_meet_through_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "killed").touch()
+    clock = ManualClock()
+    async with two_processes(lambda name: LocalMesh(tmp_path, name), clock) as (one, two):
+        await until_they_met(one, two, clock, "kitchen")
+
+        assert names(tmp_path) == ["one", "two"]
+    assert names(tmp_path) == []
+
+
+async def test_replicas_meet_through_redis_also_after_it_was_gone(tmp_path: Path) -> None:
+    clock = ManualClock()
+    with redis_server(tmp_path) as server:
+        async with two_processes(lambda _: RedisMesh(connected(server.url)), clock) as (one, two):
+            await until_they_met(one, two, clock, "kitchen")
+            server.kill()
+            one.join("camera", replace(saw(PALM, 1), session_id="attic"), 0)
+            server.start()
+            await until_they_met(one, two, clock, "hall")
+
+
+@pytest.mark.needs_models
+async def test_a_gesture_seen_in_one_worker_is_part_of_what_a_sentence_means_in_another(tmp_path: Path) -> None:
+    engines = load_engines(Settings())
+    async with contextlib.AsyncExitStack() as stack:
+        devices = []
+        for name in ("camera", "phone"):
+            address = await stack.enter_async_context(running(settings(), engines, beside=tmp_path))
+            channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
+            devices.append(Client(address, channel).device())
+            await devices[-1].greet(device=name, spool=name)
+        camera, phone = devices
+        async with asyncio.timeout(30):
+            for index in itertools.count():
+                await camera.send(saw(PALM, 500 * index + 400, index=index), first=index + 1)
+                await symbol(camera)
+                await phone.send(saw(STOP, 500 * index + 450, index=index), first=index + 1)
+                if (met := await symbol(phone)).modalities == (Modality.TEXT, Modality.GESTURE):
+                    break
+
+    assert met.concept == "stop"
+
+
+async def symbol(device: Device) -> Symbol:
+    while not isinstance(answer := await device.hear(), SequencedSymbol):
+        assert not isinstance(answer, Refusal), answer
+    return answer.symbol
