@@ -209,6 +209,20 @@ def test_what_cannot_be_felt_is_one_line_and_the_others_are_felt(
     assert {line["file"] for line in lines} == {str(good)}
 
 
+def test_a_folder_of_nothing_says_what_was_looked_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, error = feel(capsys, tmp_path)
+
+    assert (code, error.count("\n")) == (1, 1)
+    assert "no recording.toml and none of BVP.csv, EDA.csv, IBI.csv" in error
+
+
+def test_a_rest_that_cannot_be_felt_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, lines, error = feel(capsys, "--rest", write(tmp_path / "rest.txt", "hello"), hearts(tmp_path / "a.csv", 70))
+
+    assert (code, lines, error.count("\n")) == (1, [], 1)
+    assert "no heart, skin or touches" in error
+
+
 def test_a_file_in_which_nothing_is_felt_has_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     flat = write(tmp_path / "flat.csv", "# rate_hz=50", *[512] * 1500)
 

@@ -81,7 +81,7 @@ def open_recording(path: Path) -> Recording:
         SensoriumError: a ``recording.toml`` has a mistake, or names a sample that was not fetched.
     """
     try:
-        return _opened(path / "recording.toml" if path.is_dir() and not wristband.is_folder(path) else path)
+        return _opened(told if (told := path / "recording.toml").is_file() else path)
     except (BadFile, BadWav) as error:
         raise RecordingError(f"{path}: {error}; understood are {_KINDS}") from error
     except OSError as error:

@@ -55,11 +55,6 @@ def is_export(text: str) -> bool:
         return False
 
 
-def is_folder(folder: Path) -> bool:
-    """Whether a folder is a wristband's export, not a recording with a ``recording.toml``."""
-    return not (folder / "recording.toml").exists() and any((folder / name).is_file() for name in _SIGNALS)
-
-
 def read_folder(folder: Path) -> tuple[Worn, ...]:
     """What the sensors of one wristband felt; intervals only where there is no pulse, for they are made from it.
 
@@ -69,7 +64,7 @@ def read_folder(folder: Path) -> tuple[Worn, ...]:
     """
     found = {signal: folder / name for name, signal in _SIGNALS.items() if (folder / name).is_file()}
     if not found:
-        raise BadFile(f"the folder has none of {', '.join(_SIGNALS)}")
+        raise BadFile(f"the folder has no recording.toml and none of {', '.join(_SIGNALS)}")
     if Signal.PULSE in found:
         found.pop(Signal.RR, None)
     begun = [(signal, *read_export(read_text(path), signal)) for signal, path in found.items()]

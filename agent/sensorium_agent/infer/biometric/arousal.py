@@ -65,9 +65,9 @@ class Model:
 
 
 FITTED: Final = Model(
-    {"bpm": 0.547, "log_rmssd": 0.0, "log_scl": 0.427, "log_scr": 0.265},
-    {"bpm": -0.383, "log_rmssd": 0.0, "log_scl": -0.269, "log_scr": -0.269},
-    -0.159,
+    {"bpm": 0.571, "log_rmssd": 0.0, "log_scl": 0.428, "log_scr": 0.261},
+    {"bpm": -0.391, "log_rmssd": 0.0, "log_scl": -0.261, "log_scr": -0.261},
+    -0.181,
 )
 
 
