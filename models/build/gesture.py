@@ -13,7 +13,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +41,7 @@ _BLUR: Final = 0.12
 """Of the shapes while training: generated hands are alike in ways that real ones are not."""
 _KEPT: Final = Path(__file__).parents[1] / "weights" / "gesture_classifier.tflite"
 _NONE: Final = "none"
+_EACH: Final = 6  # of the real hands, for the conventions
 assert (*LABELS, _NONE) == hand_model.LABELS
 Examples = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 Names = npt.NDArray[np.str_]
@@ -147,6 +149,38 @@ def measure_sets(root: Path, model: Model) -> None:
     print(f"collections, a known hand against an unknown one: AUROC {ranks(np.concatenate(sure), known):.3f}")
 
 
+def turned(joints: npt.NDArray[np.float32], degrees: float) -> npt.NDArray[np.float32]:
+    """Hands turned in the picture."""
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return joints @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]], np.float32)
+
+
+_CONVENTIONS: Final[Mapping[str, Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]]] = {
+    "as they are": lambda joints: joints,
+    "x to the left": lambda joints: joints * np.float32([-1, 1, 1]),
+    "in thousandths": lambda joints: joints / 1000,
+    "in pixels": lambda joints: 500 * joints + 300,
+    "from the wrist": lambda joints: joints - joints[:, :1],
+    "without depth": lambda joints: joints * np.float32([1, 1, 0]),
+    "depth to the camera": lambda joints: joints * np.float32([1, 1, -1]),
+    "depth doubled": lambda joints: joints * np.float32([1, 1, 2]),
+    **{f"turned by {degrees} degrees": partial(turned, degrees=degrees) for degrees in (20, -20, 45)},
+    **{
+        f"width times {times:.2f}": partial(np.multiply, np.float32([times, 1, 1]))
+        for times in (4 / 3, 3 / 4, 16 / 9, 9 / 16)
+    },
+}
+
+
+def measure_conventions(root: Path, model: Model) -> None:
+    """Print how many of every sixth hand are right when its joints are written in other ways."""
+    found = [collection for collection in hand_sets.collections(root, LABELS) if len(collection.truth)]
+    truth = np.concatenate([collection.truth[::_EACH] for collection in found])
+    for name, rewritten in _CONVENTIONS.items():
+        shapes = np.concatenate([hand_shape(rewritten(collection.joints[::_EACH])) for collection in found])
+        print(f"collections, {name}: {rate(named(chances(model, shapes)) == truth)}")
+
+
 class Looker:
     """Looks at single photos with the models of this machine."""
 
@@ -212,6 +246,7 @@ def main() -> None:
     measure_generated(classifier)
     if options.sets:
         measure_sets(options.sets, classifier)
+        measure_conventions(options.sets, classifier)
     measure_photos(
         [*hand_photos.samples(), *(hand_photos.folder(options.photos) if options.photos else ())], classifier
     )
