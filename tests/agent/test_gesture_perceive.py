@@ -114,6 +114,16 @@ def test_two_hands_fill_both_halves_of_the_features(perceiving: Perceiving) -> N
     assert event.features.array().reshape(2, 64).any(axis=1).all()
 
 
+def test_a_second_hand_is_named_beside_the_surest(perceiving: Perceiving) -> None:
+    picture = photo("handSrc.jpg")
+
+    (both,) = perceiving().perceive(sample(np.hstack([picture, picture[:, ::-1]])))
+    (alone,) = perceiving().perceive(sample(picture))
+
+    assert (both.label, both.metadata["other"]) == ("open_palm", "open_palm")
+    assert "other" not in alone.metadata
+
+
 def labels(perceiver: GesturePerceiver, count: int, every_ns: int = FRAME_NS) -> list[str | None]:
     picture = photo("handSrc.jpg")
     events: list[Event] = []

@@ -164,7 +164,8 @@ class GesturePerceiver:
     def _event(self, sample: Sample, picture: Picture, readings: Sequence[_Reading]) -> Event:
         surest = readings[0]
         hand = surest.track.hand
-        label, score = surest.said(self._own.names if self._own else (), self._min_score)
+        said = [reading.said(self._own.names if self._own else (), self._min_score) for reading in readings]
+        (label, score), others = said[0], [name for name, _ in said[1:] if name]
         return self._stream.event(
             sample.at_ns,
             at_error_ns=sample.at_error_ns,
@@ -178,6 +179,7 @@ class GesturePerceiver:
                 "hands": str(len(readings)),
                 "box": _box(surest, picture),
                 "unknown": f"{surest.probabilities[-1]:.3f}",
+                **({"other": others[0]} if others else {}),
                 **({"moving": "yes"} if self._motions.busy(surest.track.number) else {}),
             },
         )
