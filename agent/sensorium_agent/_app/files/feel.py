@@ -101,13 +101,12 @@ def feel(file: Path, number: int, rest: Recording | None = None) -> Feeling:
     recording = _felt(file, _FELT)
     feeling = lanes.build(_FELT & set(recording.modalities), session)
     begin_ns = _learn(feeling, rest)
-    events, judged = list[Event](), list[Arousal | None](map(_judgement, feeling[:1]))
+    events, judged = list[Event](), [_judgement(feeling)]
     for sample in recording.samples():
         later = replace(sample, at_ns=sample.at_ns + begin_ns)
-        for lane in feeling:
-            if lane.hears(sample):
-                events += lane.perceive([later])
-                judged += [newest] if (newest := _judgement(lane)) is not judged[-1] else []
+        events += [event for lane in feeling if lane.hears(sample) for event in lane.perceive([later])]
+        if (newest := _judgement(feeling)) is not judged[-1]:
+            judged.append(newest)
     end_ns = begin_ns + round(recording.duration_s * 1e9)
     events += [event for lane in feeling for event in [*lane.tick(end_ns), *lane.perceiver.finish(end_ns)]]
     found = tuple(replace(event, at_ns=event.at_ns - begin_ns) for event in events)
@@ -116,8 +115,10 @@ def feel(file: Path, number: int, rest: Recording | None = None) -> Feeling:
     return Feeling(found, tuple(one.probability for one in judged[1:] if one), recording.duration_s)
 
 
-def _judgement(lane: lanes.Lane) -> Arousal | None:
-    return lane.perceiver.arousal if isinstance(lane.perceiver, BiometricPerceiver) else None
+def _judgement(feeling: Sequence[lanes.Lane]) -> Arousal | None:
+    """The newest one of whoever feels heart and skin; another object where it is another one."""
+    bodies = (lane.perceiver for lane in feeling if isinstance(lane.perceiver, BiometricPerceiver))
+    return next((body.arousal for body in bodies), None)
 
 
 def _felt(file: Path, senses: Iterable[Modality]) -> Recording:
