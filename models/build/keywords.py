@@ -1,7 +1,7 @@
 """Trains the keyword network on synthetic voices, and measures it on people.
 
     python models/build/keywords.py examples VOICES OUT.npz --scenes 3000 [--others FOLDER ...] [--noises FOLDER ...]
-    python models/build/keywords.py train EXAMPLES.npz ... [--more EXAMPLES.npz ...] [--out WEIGHTS.tflite]
+    python models/build/keywords.py train EXAMPLES.npz ... [--more TIMES EXAMPLES.npz ...] [--out WEIGHTS.tflite]
     python models/build/keywords.py evaluate [--digits FOLDER] [--people FOLDER] [--others FOLDER ...] [--speech ...]
 
 VOICES is what keyword_voices.py wrote; VOICES/people/WORD/SPEAKER-SEED-NUMBER.wav may hold recordings of people too.
@@ -42,8 +42,6 @@ MIXED = 0.3
 """Of the beta distribution by which two examples are mixed: most are nearly one of them."""
 MISTAKEN_TIMES = 4
 """How much oftener a word is heard that is easily mistaken."""
-MORE = 4.0
-"""How much oftener an example of ``--more`` is seen."""
 Floats = npt.NDArray[np.float32]
 
 # --- examples --------------------------------------------------------------------------------
@@ -96,10 +94,12 @@ def _rarity(clips: Sequence[Clip]) -> npt.NDArray[np.float64]:
 
 def train(options: argparse.Namespace) -> None:
     """Fit the network and write it as int8."""
-    parts = [np.load(path) for path in [*options.examples, *options.more]]
+    paths = [(1.0, path) for path in options.examples]
+    paths += [(float(times), Path(path)) for times, *more in options.more for path in more]
+    parts = [np.load(path) for _, path in paths]
     windows = np.concatenate([part["windows"] for part in parts]).astype(np.float32)
     labels = np.concatenate([part["labels"] for part in parts])
-    shares = np.repeat([1.0] * len(options.examples) + [MORE] * len(options.more), [len(p["labels"]) for p in parts])
+    shares = np.repeat([times for times, _ in paths], [len(part["labels"]) for part in parts])
     seeds = range(options.seed, options.seed + options.networks)
     network = together(
         [fit(windows.reshape(len(labels), -1), labels, shares, steps=options.steps, seed=seed) for seed in seeds]
@@ -305,11 +305,13 @@ def main() -> None:
     making.set_defaults(run=make_examples)
     training = verbs.add_parser("train")
     training.add_argument("examples", type=Path, nargs="+")
-    training.add_argument("--more", type=Path, nargs="*", default=[], help="examples to see four times as often")
+    training.add_argument(
+        "--more", nargs="+", action="append", default=[], metavar="TIMES FILE", help="examples to see oftener"
+    )
     training.add_argument("--out", type=Path, default=WEIGHTS)
-    training.add_argument("--steps", type=int, default=2000)
+    training.add_argument("--steps", type=int, default=1500)
     training.add_argument("--seed", type=int, default=1, help="of the first network")
-    training.add_argument("--networks", type=int, default=4, help="that answer together")
+    training.add_argument("--networks", type=int, default=3, help="that answer together")
     training.set_defaults(run=train)
     measuring = verbs.add_parser("evaluate")
     measuring.add_argument("--digits", type=Path)

@@ -94,13 +94,13 @@ def test_a_higher_threshold_takes_surer_words_only() -> None:
 
 def test_what_waits_is_told_when_nothing_more_comes() -> None:
     choice = Choice(Listening(threshold=0.6))
-    for _ in range(4):
+    for _ in range(3):
         assert choice.push(answer(STOP)) is None
 
     found = choice.flush()
 
     assert found is not None
-    assert (found.word, found.hop) == (STOP, 3)
+    assert (found.word, found.hop) == (STOP, 2)
     assert choice.flush() is None
 
 

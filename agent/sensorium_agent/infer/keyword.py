@@ -33,7 +33,12 @@ _KNOWN: Final = ROWS + (DEPTH - 1) * _ROWS_A_HOP
 _LEAST: Final = 1 / 256  # the step of the network's answers
 _NONE: Final = -5.5  # log odds of what is not there at all
 _MEAN: Final = 3  # answers: a word is in sight for 320 ms, and best for 240
-_PLATT: Final = (1.42, 1.35)
+_SLOPE: Final = 1.85
+_OFFSETS: Final = np.array([
+    0.21, 0.68, 1.19, -0.03, -0.14, 1.94, 1.96, 1.64, 1.82, 1.89, 0.94, 1.30, 1.03, 1.63, 1.26, 0.97, 1.41, 0.75, 1.69,
+    1.76, 0.47,
+])  # fmt: skip
+_USUAL: Final = float(_OFFSETS.mean())
 _QUIET: Final = 2.0  # a row of the spectrogram at one step of 16 bits
 _PATIENCE: Final = 2  # hops without a better answer until a word is told: its next sound may make it another
 _REST: Final = 4  # hops: two words do not end within 320 ms
@@ -106,7 +111,7 @@ class Choice:
         """The next answer [22] of the network; a word once no better one can come."""
         hop, self._hop = self._hop, self._hop + 1
         self._odds.append(log_odds(probabilities))
-        scores = np.where(self._wanted, calibrated(np.mean(self._odds, axis=0)), 0.0)
+        scores = np.where(self._wanted, calibrated(np.mean(self._odds, axis=0), _OFFSETS), 0.0)
         if self._told is not None and scores[self._told] < self._threshold / 2:
             self._told = None
         word = int(scores.argmax())
@@ -130,14 +135,14 @@ def log_odds(probabilities: Floats) -> Floats:
     return np.asarray(np.log(words + _LEAST) - np.log(1 - words + _LEAST), np.float32)
 
 
-def calibrated(odds: Floats) -> Floats:
+def calibrated(odds: Floats, offsets: npt.NDArray[np.float64] | float = _USUAL) -> Floats:
     """Probability that a word was said, from its mean log odds: 1 / (1 + exp(-(slope * odds + offset))).
 
-    After J. Platt, "Probabilistic outputs for support vector machines", 1999. The two numbers were fitted to what
-    people said, as many keywords as other words.
+    After J. Platt, "Probabilistic outputs for support vector machines", 1999. The slope, and an offset for each word
+    ("tree" is near to "three", hardly anything is to "six"), were fitted to what people said, as many keywords as other
+    words (models/build/keyword_scores.py): one half is where 4 in 100 other words are taken for a keyword.
     """
-    slope, offset = _PLATT
-    return np.asarray(1 / (1 + np.exp(-(slope * odds + offset))), np.float32)
+    return np.asarray(1 / (1 + np.exp(-(_SLOPE * odds + offsets))), np.float32)
 
 
 class Keywords:
