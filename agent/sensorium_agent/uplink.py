@@ -252,12 +252,16 @@ class Uplink:
 
     def _say_up(self, welcome: Welcome) -> None:
         log.info("uplink.up target=%s service=%s spooled=%d", self._target, welcome.software, self._spool.pending)
-        self._up, self._trouble = True, None
+        was_up, self._up, self._trouble = self._up, True, None
         self._rounds.welcomed()
-        self._on_link(True)
+        if not was_up:
+            self._on_link(True)
 
     def _say_down(self, trouble: Trouble | None, wait_s: float) -> None:
-        """Tell it once: the same trouble again is only worth a debug line."""
+        """Tell it once: the same trouble again is only worth a debug line; a stream that was ended well is none."""
+        if self._up and trouble is not None and trouble.kind == "ended":
+            log.info("uplink.ended %s", trouble.text)
+            return
         new = trouble is not None and (self._trouble is None or trouble.kind != self._trouble.kind)
         if trouble is not None:
             level = logging.WARNING if new else logging.DEBUG

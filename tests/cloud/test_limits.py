@@ -13,9 +13,10 @@ import grpc
 import httpx
 import msgspec
 import pytest
-from cloud.doubles import Connect, FakeFusion, connected, settings
+from cloud.doubles import Connect, FakeFusion, a_window, connected, settings
 from websockets.asyncio.client import connect as open_socket
 
+from sensorium.delivery import RESOURCE_EXHAUSTED, Refusal
 from sensorium_cloud._app.server import running
 from sensorium_cloud._app.settings import Gateway, Limits, Redis, Settings, Tls, Token
 from sensorium_cloud.access import Crowd, Crowded, Rate, Rates
@@ -49,6 +50,22 @@ def test_one_who_asks_too_much_costs_nobody_else() -> None:
     rates = Rates(1.0)
     assert [rates.take("loud", 0) > 0 for _ in range(3)] == [False, False, True]
     assert rates.take("quiet", 0) == 0
+
+
+async def test_a_device_that_sends_too_many_windows_is_told_when_to_come_again(fusion: FakeFusion) -> None:
+    limited = msgspec.structs.replace(settings(), limits=Limits(windows_per_s=2.0))
+    async with connected(limited, fusion.engines()) as client:
+        device = client.device()
+        await device.greet()
+        await device.send(*(a_window(n) for n in range(4)))
+        await device.send(a_window(4), first=5)
+        heard = await device.hear_many(5)
+
+    (refusal,) = (answer for answer in heard if isinstance(answer, Refusal))
+    assert (refusal.sequence, refusal.code) == (5, RESOURCE_EXHAUSTED)
+    assert refusal.reason == "at most 2 windows a second of a device"
+    assert 0 < refusal.retry_after_ms <= 500
+    assert sorted(fusion.fused) == [f"kitchen.{n}" for n in range(4)]
 
 
 def test_a_place_is_free_again_when_somebody_left() -> None:

@@ -8,7 +8,7 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -121,9 +121,15 @@ async def running(
                     count=metrics.answered,
                     meetings=meetings,
                 )
-                server.add_generic_rpc_handlers([FusionService(desk, _terms(settings, engines)).handlers()])
-                gateway = partial(_gateway, settings, desk, history, answers, registry, shared=shared)
-                async with _started(server, settings.listen), gateway() if settings.gateway.enabled else nullcontext():
+                service = FusionService(desk, _terms(settings, engines))
+                server.add_generic_rpc_handlers([service.handlers()])
+                gateway: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+                if settings.gateway.enabled:
+                    gateway = partial(_gateway, settings, desk, history, answers, registry, shared=shared)
+                async with (
+                    _started(server, service, settings.listen),
+                    gateway() if settings.gateway.enabled else nullcontext(),
+                ):
                     log.info("server.ready address=%s tls=%s", address, bool(settings.tls.certificate))
                     yield address
             for task in tasks:
@@ -185,7 +191,7 @@ async def _gateway(
 
 
 @asynccontextmanager
-async def _started(server: grpc.aio.Server, listen: Listen) -> AsyncIterator[None]:
+async def _started(server: grpc.aio.Server, service: FusionService, listen: Listen) -> AsyncIterator[None]:
     """The server with health and reflection, until the block is left."""
     servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs know the blocking one only
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
@@ -197,6 +203,7 @@ async def _started(server: grpc.aio.Server, listen: Listen) -> AsyncIterator[Non
         yield
     finally:
         await servicer.enter_graceful_shutdown()
+        service.drain()
         await server.stop(listen.stop_grace_s)
         log.info("server.stopped")
 
@@ -260,4 +267,6 @@ def _terms(settings: Settings, engines: Engines) -> Terms:
         software=software(),
         understand=engines.understand,
         max_streams=settings.limits.streams,
+        stream_age_s=settings.listen.stream_age_s,
+        windows_per_s=settings.limits.windows_per_s,
     )

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, TypeVar
 
 import grpc
@@ -19,14 +21,14 @@ from google.protobuf.message import DecodeError, Message
 
 from sensorium import wire
 from sensorium.concepts import Vocabulary
-from sensorium.delivery import INVALID_ARGUMENT, Hello, Refusal, Request, SequencedWindow, Welcome
+from sensorium.delivery import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Hello, Refusal, Request, SequencedWindow, Welcome
 from sensorium.errors import FieldError, SensoriumError
 from sensorium.limits import ANSWERS_PER_MESSAGE
 from sensorium.symbol import Symbol
 from sensorium.v1 import fusion_pb2
 from sensorium.window import Window
 from sensorium_cloud.accept import Check, Conversation
-from sensorium_cloud.access import Crowd
+from sensorium_cloud.access import Crowd, Rates
 from sensorium_cloud.answer import Answer, Desk, Sent
 from sensorium_cloud.batch import Overloaded
 from sensorium_cloud.publish import message, symbol_message, together
@@ -34,6 +36,8 @@ from sensorium_cloud.refine import Arrival, Understand
 
 log = logging.getLogger(__name__)
 
+Take = Callable[[int, int], int]
+"""Let so many windows pass now: 0, or in how many ms to come again."""
 Context = grpc.aio.ServicerContext[bytes, bytes]
 M = TypeVar("M", bound=Message)
 
@@ -54,6 +58,8 @@ class Terms:
         software: name and version of the service.
         understand: the vocabulary of a device that was taught something.
         max_streams: of one device at once.
+        stream_age_s: after about so long a stream is ended, for its device to choose a replica anew; 0 is never.
+        windows_per_s: of one device; 0 is as many as can be done.
     """
 
     max_in_flight: int
@@ -63,6 +69,8 @@ class Terms:
     software: str
     understand: Understand = lambda _: None
     max_streams: int = 16
+    stream_age_s: float = 0.0
+    windows_per_s: float = 0.0
 
 
 class FusionService:
@@ -73,6 +81,8 @@ class FusionService:
         self._terms = terms
         self._now_ns = now_ns
         self._crowd = Crowd("streams", terms.max_streams)
+        self._rates = Rates(terms.windows_per_s) if terms.windows_per_s else None
+        self._streams: set[_Stream] = set()
 
     def handlers(self) -> grpc.GenericRpcHandler[bytes, bytes]:
         """What to add to a `grpc.aio` server."""
@@ -81,6 +91,11 @@ class FusionService:
             "FuseBatch": grpc.unary_unary_rpc_method_handler(self.fuse_batch),
         }
         return grpc.method_handlers_generic_handler(SERVICE, methods)
+
+    def drain(self) -> None:
+        """Listen to nobody any more; each stream ends when what was heard on it is answered."""
+        for stream in self._streams:
+            stream.leave()
 
     async def fuse(self, requests: AsyncIterator[bytes], context: Context) -> None:
         """One stream, from Hello until the device leaves."""
@@ -107,7 +122,13 @@ class FusionService:
         conversation = Conversation(
             hello, resume_after=resume_after, max_in_flight=terms.max_in_flight, check=terms.check
         )
-        await _Stream(self._desk, terms, conversation, context, self._now_ns, vocabulary=vocabulary).run(requests)
+        take = partial(self._rates.take, hello.device_id) if self._rates else _unlimited
+        stream = _Stream(self._desk, terms, conversation, context, self._now_ns, vocabulary=vocabulary, take=take)
+        self._streams.add(stream)
+        try:
+            await stream.run(requests)
+        finally:
+            self._streams.discard(stream)
 
     async def _greeted(self, requests: AsyncIterator[bytes], context: Context) -> Hello | None:
         """Who speaks; None if the stream ends before anybody said."""
@@ -172,8 +193,10 @@ class _Stream:
         now_ns: Callable[[], int],
         *,
         vocabulary: Vocabulary | None,
+        take: Take,
     ) -> None:
         self._vocabulary = vocabulary
+        self._take = take
         self._desk = desk
         self._terms = terms
         self._conversation = conversation
@@ -183,11 +206,29 @@ class _Stream:
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._ended = False
+        self._listening: asyncio.Task[None] | None = None
 
     async def run(self, requests: AsyncIterator[bytes]) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen(requests))
-            group.create_task(self._speak())
+        loop, age_s = asyncio.get_running_loop(), self._terms.stream_age_s
+        # Spread: devices that came together would all come back together.
+        aged = loop.call_later(age_s * random.uniform(0.9, 1.1), self.leave) if age_s else None  # noqa: S311
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._listening = group.create_task(self._listen(requests))
+                self._listening.add_done_callback(self._heard_all)
+                group.create_task(self._speak())
+        finally:
+            if aged is not None:
+                aged.cancel()
+
+    def leave(self) -> None:
+        """Listen no more; what the device sends meanwhile it sends again, on another stream."""
+        if self._listening is not None:
+            self._listening.cancel()
+
+    def _heard_all(self, _: asyncio.Task[None]) -> None:
+        self._ended = True
+        self._news.set()
 
     async def _listen(self, requests: AsyncIterator[bytes]) -> None:
         async for raw in requests:
@@ -198,8 +239,6 @@ class _Stream:
             while len(self._outbox) > self._terms.max_in_flight:
                 self._room.clear()
                 await self._room.wait()
-        self._ended = True
-        self._news.set()
 
     def _shed(self, raw: bytes, received_ns: int) -> Request | None:
         """Refusals for all of a message's windows where none can be answered in time.
@@ -212,11 +251,12 @@ class _Stream:
             windows = fusion_pb2.FuseRequest.FromString(raw).windows.windows
         except DecodeError:
             return None
+        if windows and (wait_ms := self._take(received_ns, len(windows))):
+            reason = f"at most {self._terms.windows_per_s:g} windows a second of a device"
+            return _all_of(windows, Refusal(0, RESOURCE_EXHAUSTED, "", reason, wait_ms))
         longest_ns = max((w.patience_ms * 1_000_000 or self._terms.patience_ns for w in windows), default=0)
         refusal = self._desk.shed(received_ns + min(longest_ns, self._terms.patience_ns)) if windows else None
-        if refusal is None:
-            return None
-        return tuple(replace(refusal, sequence=window.sequence) for window in windows if window.sequence)
+        return None if refusal is None else _all_of(windows, refusal)
 
     def _hear(self, request: Request | Refusal, received_ns: int) -> None:
         heard = self._conversation.hear((request,) if isinstance(request, Refusal) else request)
@@ -279,6 +319,14 @@ class _Stream:
             return None
         await self._desk.memory.advance(self._conversation.hello, ack.through)
         return message(ack)
+
+
+def _unlimited(now_ns: int, count: int) -> int:  # noqa: ARG001
+    return 0
+
+
+def _all_of(windows: Iterable[fusion_pb2.SequencedWindow], refusal: Refusal) -> Request:
+    return tuple(replace(refusal, sequence=window.sequence) for window in windows if window.sequence)
 
 
 # --- messages --------------------------------------------------------------------------

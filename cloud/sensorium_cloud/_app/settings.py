@@ -43,6 +43,9 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(ge=_LEAST_MESSAGE_BYTES, le=64 << 20, description="largest message taken from a device")
     ] = 4 << 20
     stop_grace_s: Annotated[Seconds, Meta(description="how long streams may finish when the service stops")] = 3.0
+    stream_age_s: Annotated[
+        float, Meta(ge=0, description="after so long a device is asked to choose a replica anew; 0 is never")
+    ] = 0.0
 
 
 class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -168,6 +171,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much one client may ask for; in each process."""
 
     streams: Annotated[Count, Meta(description="gRPC streams of one device at once")] = 16
+    windows_per_s: Annotated[
+        float, Meta(ge=0, description="windows of one device; bursts of two seconds' worth; 0: all that can be done")
+    ] = 0.0
     connections: Annotated[Count, Meta(description="WebSockets of one tenant at once")] = 1000
     events_per_s: Annotated[Seconds, Meta(description="events of one WebSocket; bursts of two seconds' worth")] = 500.0
     requests_per_s: Annotated[Seconds, Meta(description="HTTP requests of one tenant")] = 100.0
