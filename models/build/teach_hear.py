@@ -1,6 +1,6 @@
 """Measures words and sounds that are taught by examples.
 
-    python models/build/teach_hear.py words FOLDER [--speaker] [--examples 5] [--least 12] [--draws 20]
+    python models/build/teach_hear.py words FOLDER [--speaker] [--examples 5] [--least 12] [--wake]
     python models/build/teach_hear.py talk FOLDER SPEECH ... [--minutes 30] [--draws 4]
 
 ``words`` takes recordings WORD/*.wav, or with ``--speaker`` WORD_SPEAKER_NUMBER.wav, where who teaches is who is heard.
@@ -108,13 +108,14 @@ class Draw:
     mistaken: float
 
 
-def draw(words: Mapping[str, Sounds], examples: int, rng: Rng) -> Draw:
+def draw(words: Mapping[str, Sounds], examples: int, rng: Rng, *, waking: bool = False) -> Draw:
     """One lesson."""
     names = rng.permutation(sorted(words)).tolist()
     new, known, strange = names[0], names[1 : 1 + _KNOWN], names[1 + _KNOWN : 1 + _KNOWN + _STRANGE]
     taught = {name: Sounds(words[name].numbers[:examples], words[name].rows[:examples]) for name in (*known, new)}
-    before = OwnSounds(store.path("sound_space"), {name: taught[name] for name in known})
-    after = OwnSounds(store.path("sound_space"), taught)
+    calls = taught if waking else ()
+    before = OwnSounds(store.path("sound_space"), {name: taught[name] for name in known}, calls)
+    after = OwnSounds(store.path("sound_space"), taught, calls)
 
     def right(own: OwnSounds, name: str) -> float:
         chances = own.told(words[name].numbers[examples:])
@@ -128,12 +129,14 @@ def draw(words: Mapping[str, Sounds], examples: int, rng: Rng) -> Draw:
     return Draw(right(after, new), lost, auroc, float((others > OWN_FROM).mean()))
 
 
-def measure(folder: Path, examples: int, draws: int, people: Mapping[str, Mapping[str, Sounds]]) -> None:
+def measure(options: argparse.Namespace, people: Mapping[str, Mapping[str, Sounds]]) -> None:
     """Print what draws give, for each speaker in turn."""
     for speaker, words in people.items():
-        found = [draw(words, examples, np.random.default_rng(seed)) for seed in range(draws)]
+        rngs = map(np.random.default_rng, range(options.draws))
+        found = [draw(words, options.examples, rng, waking=options.wake) for rng in rngs]
         print(
-            f"{folder.name} {speaker}, {len(words)} words, {examples} taught: new {spread([d.new for d in found])}, "
+            f"{options.folder.name} {speaker}, {len(words)} words, {options.examples} taught: "
+            f"new {spread([d.new for d in found])}, "
             f"known lose {spread([d.lost for d in found])}, AUROC {spread([d.auroc for d in found])}, "
             f"unknown mistaken {spread([d.mistaken for d in found])}",
             flush=True,
@@ -197,6 +200,7 @@ def main() -> None:
     words.add_argument("--speaker", action="store_true", help="files are WORD_SPEAKER_NUMBER.wav")
     words.add_argument("--examples", type=int, default=5)
     words.add_argument("--draws", type=int, default=20)
+    words.add_argument("--wake", action="store_true", help="by the bar of what calls the device")
     words.add_argument("--least", type=int, default=12, help="recordings of a word, or it is left out")
     talking = verbs.add_parser("talk")
     talking.add_argument("folder", type=Path)
@@ -206,7 +210,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.verb == "words":
         people = spoken(options.folder, Memo(), by_speaker=options.speaker, least=options.least)
-        measure(options.folder, options.examples, options.draws, people)
+        measure(options, people)
     else:
         alarms(options.folder, options.speech, options.minutes, options.draws)
 
