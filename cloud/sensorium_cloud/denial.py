@@ -16,7 +16,7 @@ _AUXILIARY: Final = (
 _MARKS: Final = re.compile(
     rf"""\b(?:
         (?:{_AUXILIARY})(?:n't|\s+not|\s+never)\b
-      | cannot\b | not\b | never\b | no\b | nobody\b | none\b | nothing\b | neither\b | nor\b | without\b
+      | cannot\b | not\b | never\b | no\b(?!,) | nobody\b | none\b | nothing\b | neither\b | nor\b | without\b
       | refus(?:e|ed|es|ing)\b | avoid(?:s|ed|ing)?\b | forb(?:id|ids|ade|idden)\b | prohibit(?:s|ed)?\b
       | wrong\b | mistake\b | instead\s+of\b | rather\s+than\b | anything\s+but\b
     )""",

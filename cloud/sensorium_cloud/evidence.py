@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,9 +18,7 @@ from sensorium.symbol import decay
 from sensorium.window import Slot, Window
 from sensorium_cloud.encode import EncodedWindow
 from sensorium_cloud.network import Card, Floats, Inputs
-
-EncodeSentences = Callable[[Sequence[str]], Floats]
-"""Sentences to float32 [n, 384] at unit length."""
+from sensorium_cloud.reading import EncodeSentences, Reader
 
 _PLACE: Final = {modality: place for place, modality in enumerate(Modality)}
 _WORDLESS: Final = (Modality.VIDEO, Modality.TEXT)
@@ -58,15 +56,14 @@ class Packer:
     """Puts the evidence of windows into arrays.
 
     Args:
-        vocabulary: what labels stand for.
-        concepts: float32 [K, phrase], see `embed`.
+        reader: reads words; labels stand for the concepts of its vocabulary.
         card: the network's; at most ``card.events`` events of a modality are looked at.
         half_life_ns: age at which an event counts half.
     """
 
-    def __init__(self, vocabulary: Vocabulary, concepts: Floats, card: Card, half_life_ns: int) -> None:
-        self._vocabulary = vocabulary
-        self._concepts = concepts
+    def __init__(self, reader: Reader, card: Card, half_life_ns: int) -> None:
+        self._vocabulary, self._concepts = reader.vocabulary, reader.concepts
+        self._reader = reader
         self._card = card
         self._half_life_ns = half_life_ns
         self._phrases: dict[tuple[Modality, str], Floats] = {}
@@ -84,15 +81,28 @@ class Packer:
 
     def _packed(self, windows: Sequence[EncodedWindow]) -> Inputs:
         found: list[list[tuple[int, list[_Evidence]]]] = [[] for _ in Modality]
+        read = self._read(windows)
         for row, encoded in enumerate(windows):
             for slot in encoded.window.slots:
-                if slot.events and (seen := self._looked_at(encoded, slot)):
+                if slot.events and (seen := self._looked_at(encoded, slot, read)):
                     found[_PLACE[slot.modality]].append((row, seen))
         places = [(modality, row) for modality, own in enumerate(found) for row, _ in own]
-        inputs = Inputs.zeros(places, self._card)
         chosen = [evidence for own in found for _, evidence in own]
+        # Most windows hold one event of a sense: four places for each would be four times the work.
+        inputs = Inputs.zeros(places, self._card, max(map(len, chosen), default=1))
         self._fill(inputs, chosen, [windows[row].window.end_ns for _, row in places])
         return inputs
+
+    def _read(self, windows: Sequence[EncodedWindow]) -> dict[int, tuple[Floats, float]]:
+        """What the words of all windows mean and how surely that is anything known, by the identity of their event."""
+        found = [pair for encoded in windows for pair in _sentences(encoded)]
+        if not found:
+            return {}
+        rows = np.stack([row for _, row in found])
+        rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        read = self._reader.read([event.text or "" for event, _ in found], rows)
+        said = zip(read.phrases, read.known.tolist(), strict=True)
+        return {id(event): meant for (event, _), meant in zip(found, said, strict=True)}
 
     def _fill(self, inputs: Inputs, chosen: Sequence[Sequence[_Evidence]], ends_ns: Sequence[int]) -> None:
         features = [row for own in inputs.features for row in own]
@@ -102,14 +112,16 @@ class Packer:
                 if seen.phrase is not None:
                     inputs.phrases[place, column] = seen.phrase
                 aged = seen.trust * decay(end_ns - seen.event.at_ns, self._half_life_ns)
-                inputs.facts[place, column] = (*seen.given, assemble.unit(seen.event.score), aged)
+                inputs.facts[place, column] = (*seen.given, seen.score, aged)
 
-    def _looked_at(self, encoded: EncodedWindow, slot: Slot) -> list[_Evidence]:
+    def _looked_at(
+        self, encoded: EncodedWindow, slot: Slot, read: Mapping[int, tuple[Floats, float]]
+    ) -> list[_Evidence]:
         """The evidence of a slot that is looked at, the most telling first; nothing if nobody trusts it.
 
         Of what a sense says, too, the lower precedence is silent beside the higher: a wake word is said in speech.
         """
-        evidence = sorted(self._evidence(encoded, slot), key=_Evidence.order)
+        evidence = sorted(self._evidence(encoded, slot, read), key=_Evidence.order)
         strange = sum(e.rank == UNKNOWN_RANK for e in evidence)
         backed = assemble.support(len(evidence) - strange, strange)
         evidence = [e for e in evidence if e.rank in (evidence[0].rank, UNKNOWN_RANK)]
@@ -118,18 +130,22 @@ class Packer:
             seen.trust = backed * assemble.unit(seen.event.quality)
         return evidence if any(seen.trust > 0 for seen in evidence) else []
 
-    def _evidence(self, encoded: EncodedWindow, slot: Slot) -> Iterator[_Evidence]:
-        own = _encoded(encoded, slot.modality)
-        for event in assemble.telling(slot.events, assemble.said_in(encoded.window)):
-            features: Floats | Tensor | None = event.features
-            words = None
-            if own:
-                row = own.get(id(event))
-                features = event.features if row is None else row
-                words = row if slot.modality is Modality.TEXT else None
-            phrase = self._phrase(event) if words is None else words
-            if features is not None or phrase is not None or slot.modality not in _WORDLESS:
-                yield _Evidence(event, assemble.rank(self._vocabulary, event), features, phrase)
+    def _evidence(
+        self, encoded: EncodedWindow, slot: Slot, read: Mapping[int, tuple[Floats, float]]
+    ) -> Iterator[_Evidence]:
+        pictures = _pictures(encoded) if slot.modality is Modality.VIDEO else {}
+        is_text = slot.modality is Modality.TEXT
+        said = assemble.said_in(encoded.window) if slot.modality is Modality.AUDIO else ()
+        for event in assemble.telling(slot.events, said):
+            score, rank = assemble.unit(event.score), assemble.rank(self._vocabulary, event)
+            if is_text and id(event) in read:
+                phrase, known = read[id(event)]
+                yield _Evidence(event, rank, None, phrase, score * known)
+                continue
+            features = None if is_text else pictures.get(id(event), event.features)
+            meant = self._phrase(event)
+            if features is not None or meant is not None or slot.modality not in _WORDLESS:
+                yield _Evidence(event, rank, features, meant, score)
 
     def _phrase(self, event: Event) -> Floats | None:
         """What the event's label stands for, in the sentence space; None if nobody knows the label."""
@@ -150,6 +166,7 @@ class _Evidence:
     rank: int
     features: Floats | Tensor | None
     phrase: Floats | None
+    score: float
     trust: float = 0.0
 
     @property
@@ -162,16 +179,23 @@ class _Evidence:
         return self.rank, -self.event.at_ns, self.event.stream_id, self.event.sequence
 
 
-def _encoded(encoded: EncodedWindow, modality: Modality) -> dict[int, Floats]:
-    """The vectors the encoders made, by the identity of their event."""
-    if modality is Modality.TEXT and encoded.text is not None:
-        rows, numbers = encoded.text, encoded.text_events
-    elif modality is Modality.VIDEO and encoded.frames is not None:
-        rows, numbers = encoded.frames, encoded.frame_events
-    else:
+def _pictures(encoded: EncodedWindow) -> dict[int, Floats]:
+    """The vectors of pictures, by the identity of their event."""
+    if encoded.frames is None:
         return {}
-    events = encoded.window.slot(modality).events
-    return {id(events[number]): row for number, row in zip(numbers, rows, strict=True)}
+    events = encoded.window.slot(Modality.VIDEO).events
+    return {id(events[number]): row for number, row in zip(encoded.frame_events, encoded.frames, strict=True)}
+
+
+def _sentences(encoded: EncodedWindow) -> Iterator[tuple[Event, Floats]]:
+    """The window's words with the encoder's vectors, or with those that came with them."""
+    events = encoded.window.slot(Modality.TEXT).events
+    rows = {} if encoded.text is None else dict(zip(encoded.text_events, encoded.text, strict=True))
+    for number, event in enumerate(events):
+        if number in rows:
+            yield event, rows[number]
+        elif event.features is not None and np.isfinite(own := event.features.array()).all():
+            yield event, own.reshape(-1)
 
 
 def _write(row: Floats, features: Floats | Tensor | None) -> None:

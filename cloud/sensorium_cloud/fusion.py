@@ -22,9 +22,10 @@ from sensorium.event import Modality
 from sensorium.symbol import ModelRef, Provenance, Revision, Stage, Symbol
 from sensorium.window import Slot, Window
 from sensorium_cloud.encode import EncodedWindow
-from sensorium_cloud.evidence import EncodeSentences, Packer, check_sizes, embed
+from sensorium_cloud.evidence import Packer, check_sizes, embed
 from sensorium_cloud.hearing import PLACE, Hearing, Verdicts
 from sensorium_cloud.network import Floats, Network, read_card
+from sensorium_cloud.reading import EncodeSentences, Reader
 from sensorium_cloud.runtime import Provider, available, chosen
 
 log = logging.getLogger(__name__)
@@ -38,16 +39,14 @@ class Fuser:
         concepts: float32 [K, 384], its concepts' sentence embeddings.
     """
 
-    def __init__(
-        self, network: Network, vocabulary: Vocabulary, concepts: Floats, provenance: Provenance, half_life_ns: int
-    ) -> None:
+    def __init__(self, network: Network, reader: Reader, provenance: Provenance, half_life_ns: int) -> None:
         self._network = network
-        self.vocabulary = vocabulary
-        self.concepts = concepts
+        self._reader = reader
+        self.vocabulary, self.concepts = reader.vocabulary, reader.concepts
         self._provenance = provenance
         self._half_life_ns = half_life_ns
-        self._packer = Packer(vocabulary, concepts, network.card, half_life_ns)
-        self._hearing = Hearing(network, [concept.precedence.rank for concept in vocabulary])
+        self._packer = Packer(reader, network.card, half_life_ns)
+        self._hearing = Hearing(network, [concept.precedence.rank for concept in reader.vocabulary])
 
     @classmethod
     def load(
@@ -95,11 +94,13 @@ class Fuser:
         network = made(chosen(provider, available(), lambda p: made(p).batch_s()))
         own = [ModelRef(half.stem, hashlib.sha256(half.read_bytes()).hexdigest()) for half in halves]
         models = (*encoders, *own)
-        return cls(network, vocabulary, concepts, Provenance(processed_on, software, models), half_life_ns)
+        reader = Reader(vocabulary, concepts, encode_sentences, card.reading)
+        return cls(network, reader, Provenance(processed_on, software, models), half_life_ns)
 
     def speaking(self, vocabulary: Vocabulary, concepts: Floats) -> Fuser:
         """The same network with another vocabulary; ``concepts`` [K, 384] are its sentence embeddings."""
-        return Fuser(self._network.answering(concepts), vocabulary, concepts, self._provenance, self._half_life_ns)
+        reader = self._reader.among(vocabulary, concepts)
+        return Fuser(self._network.answering(concepts), reader, self._provenance, self._half_life_ns)
 
     def check(self, window: Window) -> None:
         """Refuse a window whose feature vectors are not of the network's sizes.

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from sensorium.assemble import Thresholds
 from sensorium.event import Modality
+from sensorium_cloud.reading import Manner
 from sensorium_cloud.runtime import ModelError, Net, Provider
 
 Floats = npt.NDArray[np.float32]
@@ -45,6 +46,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         temperature: divides the logits; fitted on held-out data.
         thresholds: when to name a concept.
         vocabulary: digest of the vocabulary it was trained and calibrated with.
+        reading: how words are read before the network hears of them.
         about: how it was made and measured.
     """
 
@@ -55,6 +57,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     temperature: _Positive
     thresholds: Thresholds
     vocabulary: str
+    reading: Manner = Manner()
     about: dict[str, Any] = {}
 
 
@@ -82,7 +85,8 @@ class Inputs:
     Attributes:
         windows: intp [n], which window each is of.
         modalities: intp [n], which modality each is, ascending.
-        features: by modality, float32 [n of it, events, dims]; zeros where there is none.
+        features: by modality, float32 [n of it, events, dims]; zeros where there is none, and of text: words count
+            by what they mean.
         phrases: float32 [n, events, phrase]: what each event's label or words mean.
         facts: float32 [n, events, 4], see `FACTS`; an event without trust is not looked at.
     """
@@ -94,8 +98,9 @@ class Inputs:
     facts: Floats
 
     @classmethod
-    def zeros(cls, places: Sequence[tuple[int, int]], card: Card) -> Inputs:
-        """Room for ``places``, each a modality and a window, sorted."""
+    def zeros(cls, places: Sequence[tuple[int, int]], card: Card, events: int | None = None) -> Inputs:
+        """Room for ``places``, each a modality and a window, sorted; for ``events`` of each, or as many as can be."""
+        events = card.events if events is None else events
         count = len(places)
         modalities, windows = np.asarray(places, np.intp).reshape(count, 2).T
         own = np.bincount(modalities, minlength=len(card.dims))
@@ -103,9 +108,9 @@ class Inputs:
         return cls(
             windows,
             modalities,
-            tuple(np.zeros((n, card.events, size), np.float32) for n, size in sizes),
-            np.zeros((count, card.events, card.phrase), np.float32),
-            np.zeros((count, card.events, FACTS), np.float32),
+            tuple(np.zeros((n, events, size), np.float32) for n, size in sizes),
+            np.zeros((count, events, card.phrase), np.float32),
+            np.zeros((count, events, FACTS), np.float32),
         )
 
     def features_of(self, place: int) -> Floats:

@@ -19,7 +19,7 @@ from sensorium_cloud.denial import affirmed
         ("you cannot open the door now", "you open the door now"),
         ("nobody may open the door", "may open the door"),
         ("by no means open the door", "by means open the door"),
-        ("open the door? no, don't", "open the door?"),
+        ("open the door? no, don't", "open the door? no,"),
         ("I refuse to open the door", "I to open the door"),
     ],
 )
@@ -33,6 +33,7 @@ def test_marks_of_denial_are_taken_out(line: str, plain: str) -> None:
         "open the door",
         "another note about nothingness",  # words that only look like marks
         "I can't get up",  # says how things are
+        "no, I disagree",  # answers, and goes on
         "certainly not",  # there is nothing that could be denied
         "no",
         "",

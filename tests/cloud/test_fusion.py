@@ -275,4 +275,42 @@ paraphrases = ["the greenhouse is too hot", "let fresh air into the greenhouse"]
 
     told = fuser.fuse([encoded(sentences, said("please water my flowers")), encoded(sentences, seen(H, "tap"))])
 
-    assert [s.alternatives[0].concept for s in told] == ["water_the_plants"] * 2
+    assert [s.concept for s in told] == ["water_the_plants"] * 2
+
+
+@pytest.mark.parametrize(
+    ("line", "concept"),
+    [
+        ("please transfer fifty dollars to my savings", "transfer"),  # of its own words the network learnt: unknown
+        ("my card was stolen", "card_lost"),
+        ("how much do I have left", "balance"),
+        ("do not transfer any money", None),
+        ("cats sleep most of the day", None),
+        ("turn on the light", None),
+    ],
+)
+def test_words_mean_what_this_vocabulary_says(sentences: SentenceEncoder, line: str, concept: str | None) -> None:
+    bank = concepts.parse(
+        """
+[concept.transfer]
+description = "Transfer money to another account."
+paraphrases = ["send money to my sister", "move a hundred dollars to savings", "pay this into my other account"]
+[concept.balance]
+description = "Say how much money is in the account."
+paraphrases = ["what is my balance", "how much money do I have", "how much is left in my account"]
+[concept.card_lost]
+description = "A bank card is lost or stolen."
+paraphrases = ["I lost my card", "somebody stole my credit card", "block my card"]
+"""
+    )
+    fuser = Fuser.load(*NETWORK, bank, sentences.encode)
+
+    assert fuser.fuse([encoded(sentences, said(line))])[0].concept == concept
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["never open the door", "you must not open the door", "by no means turn on the light", "nobody may stop the music"],
+)
+def test_a_command_told_not_to_be_done_is_not_named(understood: Understand, line: str) -> None:
+    assert understood(said(line)).concept is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 from models.build.fusion import figures
 from models.build.fusion.events import bank as fusion_bank
 from models.build.fusion.events import mix as fusion_mix
+from models.build.fusion.events.manner import fitted
 
 from sensorium import concepts
 from sensorium.concepts import Precedence
 from sensorium.event import Modality
+from sensorium_cloud.reading import Read, Reader
 
 SENTENCES = Path(fusion_bank.__file__).with_name("sentences.toml")
 VOCABULARY = concepts.load()
@@ -31,7 +34,9 @@ def bank() -> fusion_bank.Bank:
     rows = {
         m: {n: rng.normal(size=(5, SIZES[m])).astype(np.float32) for n in sorted(some)} for m, some in named.items()
     }
-    return fusion_bank.Bank(rows, rng.normal(size=(5, 384)).astype(np.float32))
+    said = (*rows[Modality.TEXT], fusion_bank.DENIED)
+    read = {name: Read(rng.normal(size=(5, 384)).astype(np.float32), rng.random(5, np.float32)) for name in said}
+    return fusion_bank.Bank(rows, read)
 
 
 def a_mixer(bank: fusion_bank.Bank, seed: int = 1, *, clean: bool = False) -> fusion_mix.Mixer:
@@ -112,6 +117,48 @@ def test_scenes_become_arrays_with_zeros_where_nothing_is(bank: fusion_bank.Bank
         assert {m for m, trust in zip(Modality, inputs.trust[row], strict=True) if trust > 0} == there
         for m, features in zip(Modality, inputs.features, strict=True):
             assert m in there or not features[row].any()
+
+
+def test_words_lie_where_their_reading_does_and_have_no_features(bank: fusion_bank.Bank) -> None:
+    anchors = np.ones((len(VOCABULARY), 384), np.float32)
+    text = list(Modality).index(Modality.TEXT)
+    scenes = [a_mixer(bank).denied() for _ in range(20)]
+
+    inputs, _ = fusion_mix.materialise(scenes, bank, VOCABULARY, anchors, np.random.default_rng(2), drop=0.0)
+
+    assert not inputs.features[text].any()
+    places = {row.tobytes() for row in bank.read[fusion_bank.DENIED].phrases}
+    assert {row.tobytes() for row in inputs.phrases[:, text, 0]} <= places
+
+
+def test_the_manner_of_reading_parts_known_from_unknown() -> None:
+    rng = np.random.default_rng(0)
+
+    class Sure(Reader):
+        """Finds a sentence likest to its own concept, and one that means nothing known unlike any."""
+
+        def __init__(self) -> None:
+            pass
+
+        def likeness(self, texts: Sequence[str], rows: fusion_bank.Floats) -> fusion_bank.Floats:
+            found = rng.normal(0.2, 0.05, (len(texts), len(VOCABULARY))).astype(np.float32)
+            for row, text in zip(found, texts, strict=True):
+                if text in own:
+                    row[own[text]] = rng.normal(0.7, 0.05)
+            return found
+
+    own = {
+        text: VOCABULARY.index(name)
+        for name, some in fusion_bank.practised(VOCABULARY).items()
+        if name
+        for text in some
+    }
+
+    manner = fitted(VOCABULARY, lambda texts: np.zeros((len(texts), 384), np.float32), Sure())
+
+    assert 0.3 < manner.bar < 0.65
+    assert manner.slope > 10
+    assert manner.sharpness > 10
 
 
 # --- how it is measured ----------------------------------------------------------------

@@ -18,12 +18,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import torch
 from models.build.fusion.attention import MASKED
 from models.build.fusion.events import bank as banks
 from models.build.fusion.events import measure
 from models.build.fusion.events.bank import Bank, Floats, Split
+from models.build.fusion.events.manner import fitted
 from models.build.fusion.events.mix import MODALITIES, Inputs, Mixer, materialise
 from models.build.fusion.events.net import TRUST, FusionNet, Meeting, Senses
 from torch import nn
@@ -32,6 +34,7 @@ from sensorium import concepts
 from sensorium.concepts import Vocabulary
 from sensorium_cloud.encode import SentenceEncoder
 from sensorium_cloud.evidence import embed
+from sensorium_cloud.reading import Manner, Reader
 from sensorium_models import store
 
 _SEED: Final = 2026
@@ -63,18 +66,24 @@ class World:
     def __init__(self, out: Path) -> None:
         self.out = out
         self.vocabulary: Vocabulary = concepts.load()
-        encoder = SentenceEncoder(store.path("sentence_embedding"), store.path("sentence_tokenizer"), threads=2)
+        encoder = SentenceEncoder(store.path("sentence_embedding"), store.path("sentence_tokenizer"), remember=100_000)
         self._encode = encoder.encode
         self.concepts: Floats = embed(self.vocabulary, encoder.encode)
+        self.manner: Manner = fitted(
+            self.vocabulary, self._encode, Reader(self.vocabulary, self.concepts, self._encode, Manner())
+        )
+        self._reader = Reader(self.vocabulary, self.concepts, self._encode, self.manner)
 
     def bank(self, split: Split) -> Bank:
         """The bank of a split, built once for a vocabulary and its sentences."""
         lines = banks.sentences(self.vocabulary, split)
-        told = hashlib.sha256(json.dumps([self.vocabulary.digest, lines]).encode()).hexdigest()
+        told = hashlib.sha256(
+            json.dumps([self.vocabulary.digest, lines, msgspec.to_builtins(self.manner)]).encode()
+        ).hexdigest()
         kept = self.out / f"bank-{split}-{told[:12]}.pickle"
         if not kept.exists():
             print(f"building the bank of {split}")
-            kept.write_bytes(pickle.dumps(banks.build(self.vocabulary, self._encode, split, _SEED)))
+            kept.write_bytes(pickle.dumps(banks.build(self.vocabulary, self._encode, self._reader, split, _SEED)))
         bank: Bank = pickle.loads(kept.read_bytes())
         return bank
 
@@ -164,7 +173,7 @@ def evaluate(world: World) -> dict[str, Any]:
 
 def export(world: World) -> None:
     """Write both halves and fusion.json, after comparing ONNX Runtime with torch."""
-    net = world.net()
+    net = _settled(world)
     rng = np.random.default_rng(_SEED)
     mixer = Mixer(world.vocabulary, world.bank("exam"), rng)
     scenes = [mixer.draw() for _ in range(64)]
@@ -172,16 +181,29 @@ def export(world: World) -> None:
     senses, meeting = world.out / "fusion_senses.onnx", world.out / "fusion.onnx"
     sparse = _sparse(inputs)
     names = [*map(str, MODALITIES), "phrases", "facts", "which"]
-    _write(Senses(net), sparse, senses, names, ["tokens", "anchors", "trusted"], axes=1)
+    _write(Senses(net), sparse, senses, names, ["tokens", "anchors", "trusted"])
     with torch.no_grad():
         heard = Senses(net)(*sparse)
     some = tuple(x[:60].reshape(20, 3, *x.shape[1:]) for x in heard)
-    _write(Meeting(net), some, meeting, ["tokens", "anchors", "trusted"], ["embedding", "attention", "none"], axes=2)
-    apart = max(_apart(senses, Senses(net), sparse), *(_apart(meeting, Meeting(net), x) for x in _groups(heard)))
+    _write(Meeting(net), some, meeting, ["tokens", "anchors", "trusted"], ["embedding", "attention", "none"])
+    newest = tuple(x if x.ndim == 1 else x[:, :1] for x in sparse)
+    apart = max(
+        *(_apart(senses, Senses(net), x) for x in (sparse, newest)),
+        *(_apart(meeting, Meeting(net), x) for x in _groups(heard)),
+    )
     size = senses.stat().st_size + meeting.stat().st_size
     print(f"{size} bytes, ONNX Runtime and torch differ by at most {apart:.1e}")
     assert apart < 1e-4
     _write_card(world, net, apart)
+
+
+def _settled(world: World) -> FusionNet:
+    """The trained network with its bar for "none of them" where `evaluate` put it."""
+    net = world.net()
+    figures = json.loads((world.out / "figures.json").read_text())
+    with torch.no_grad():
+        net.none.bias -= figures["shift"] / net.log_scale.exp()
+    return net
 
 
 def _sparse(inputs: Inputs) -> tuple[torch.Tensor, ...]:
@@ -202,19 +224,17 @@ def _groups(heard: Sequence[torch.Tensor]) -> list[tuple[torch.Tensor, ...]]:
     return [alone, pairs, (tokens, anchors, trusted.index_fill(1, torch.tensor([2]), MASKED))]
 
 
-def _write(
-    half: nn.Module, example: Sequence[torch.Tensor], path: Path, names: list[str], gives: list[str], *, axes: int
-) -> None:
-    """Write one half; its first ``axes`` axes may have any size."""
-    free = dict.fromkeys(range(axes), torch.export.Dim.DYNAMIC)
-    shapes: Any = tuple(free for _ in example)
+def _write(half: nn.Module, example: Sequence[torch.Tensor], path: Path, names: list[str], gives: list[str]) -> None:
+    """Write one half; its first two axes may have any size."""
+    free = torch.export.Dim.DYNAMIC
+    shapes: Any = tuple(dict.fromkeys(range(min(x.ndim, 2)), free) for x in example)
     torch.onnx.export(
         half.eval(),
         tuple(example),
         str(path),
         input_names=names,
         output_names=gives,
-        dynamic_shapes=(shapes,) if axes == 1 else shapes,  # `Senses` takes any number of inputs, as one argument
+        dynamic_shapes=(shapes,) if isinstance(half, Senses) else shapes,  # which takes any number of inputs, as one
         dynamo=True,
         external_data=False,
         optimize=True,
@@ -242,6 +262,7 @@ def _write_card(world: World, net: FusionNet, apart: float) -> None:
         "scale": float(net.log_scale.detach().exp()),
         "temperature": figures["temperature"],
         "thresholds": figures["thresholds"],
+        "reading": msgspec.to_builtins(world.manner),
         "vocabulary": world.vocabulary.digest,
         "about": {
             "parameters": sum(p.numel() for p in net.parameters()),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 import wave
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
@@ -29,6 +29,7 @@ from sensorium_agent.infer.gesture.classify import HAND_FEATURES, hand_features
 from sensorium_agent.infer.sound_features import RATE_HZ, describe
 from sensorium_agent.infer.touch import TouchPerceiver
 from sensorium_cloud.encode import FrameEncoder
+from sensorium_cloud.reading import EncodeSentences, Read, Reader
 from sensorium_models import media, store
 
 Floats = npt.NDArray[np.float32]
@@ -36,6 +37,8 @@ Split = Literal["practice", "fit", "exam"]
 SPLITS: Final[tuple[Split, ...]] = ("practice", "fit", "exam")
 NOTHING_KNOWN: Final = ""
 """Name of what has no label: an unknown hand, noise, a stroke that is no gesture."""
+DENIED: Final = "denied"
+"""Name of commands that are told not to be done."""
 
 _SENTENCES: Final = Path(__file__).with_name("sentences.toml")
 _TEMPLATES: Final[Mapping[Split, Sequence[str]]] = {
@@ -92,25 +95,27 @@ class Bank:
 
     Attributes:
         rows: by modality, by what they show (a label, a concept's name for text, `NOTHING_KNOWN`): float32 [n, D].
-        denied: sentence vectors of commands that are told not to be done.
+        read: what the sentences in ``rows`` mean to the cloud's reader; also of `DENIED`.
     """
 
     rows: Mapping[Modality, Mapping[str, Floats]]
-    denied: Floats
+    read: Mapping[str, Read]
 
 
-def build(vocabulary: Vocabulary, encode: Callable[[Sequence[str]], Floats], split: Split, seed: int) -> Bank:
+def build(vocabulary: Vocabulary, encode: EncodeSentences, reader: Reader, split: Split, seed: int) -> Bank:
     """The bank of one split; the same seed gives the same bank."""
     rng = np.random.default_rng([seed, SPLITS.index(split)])
+    lines = sentences(vocabulary, split)
     rows = {
         Modality.VIDEO: _pictures(split, rng),
         Modality.AUDIO: _sounds(split, rng),
-        Modality.TEXT: {name: encode(lines) for name, lines in sentences(vocabulary, split).items()},
+        Modality.TEXT: {name: encode(own) for name, own in lines.items()},
         Modality.GESTURE: _hands(rng) | _movements(split, rng),
         Modality.HAPTIC: _strokes(rng),
         Modality.BIOMETRIC: _bodies(split, rng),
     }
-    return Bank(rows, encode(denials(vocabulary, split)))
+    said = {**lines, DENIED: denials(vocabulary, split)}
+    return Bank(rows, {name: reader.read(own, encode(own)) for name, own in said.items() if own})
 
 
 # --- words -----------------------------------------------------------------------------
@@ -123,16 +128,33 @@ def sentences(vocabulary: Vocabulary, split: Split) -> dict[str, list[str]]:
     return lines | {NOTHING_KNOWN: list(_own(written["unknown"], split))}
 
 
+def practised(vocabulary: Vocabulary) -> dict[str, list[str]]:
+    """What people may say that is in no vocabulary: the `practice` sentences as they are written."""
+    written = tomllib.loads(_SENTENCES.read_text(encoding="utf-8"))
+    own = {c.name: list(_own(written["say"].get(c.name, {}), "practice")) for c in vocabulary}
+    return own | {NOTHING_KNOWN: list(_own(written["unknown"], "practice"))}
+
+
 def denials(vocabulary: Vocabulary, split: Split) -> list[str]:
     """Commands, told not to be done: they mean none of the concepts."""
     doable = [c for c in vocabulary if c.precedence is Precedence.COMMAND and "ANSWER" not in c.domains]
     plain = [line for c in doable for line in c.phrases if not {"no", "not", "don't", "stop"} & set(line.split())]
-    return [template.format(line) for template in _DENIALS[split] for line in plain]
+    return _framed_by(_DENIALS[split], plain, most=6 if split == "practice" else len(_DENIALS[split]))
 
 
-def _lines(concept: Concept, written: Mapping[str, Sequence[str]], split: Split) -> Iterator[str]:
+def _lines(concept: Concept, written: Mapping[str, Sequence[str]], split: Split) -> Sequence[str]:
     own = [*concept.phrases, *_own(written, split)] if split == "practice" else _own(written, split)
-    return (template.format(line) for line in own for template in _TEMPLATES[split])
+    return _framed_by(_TEMPLATES[split], own, most=4)
+
+
+def _framed_by(templates: Sequence[str], lines: Sequence[str], most: int) -> list[str]:
+    """Each line in ``most`` of the templates, which take turns; the first pair with the first line is always there."""
+    count, step = min(most, len(templates)), len(templates) // most or 1
+    return [
+        templates[(n + step * turn) % len(templates)].format(line)
+        for n, line in enumerate(lines)
+        for turn in range(count)
+    ]
 
 
 def _own(written: Mapping[str, Sequence[str]], split: Split) -> Sequence[str]:
@@ -193,10 +215,10 @@ def _pictures(split: Split, rng: np.random.Generator) -> dict[str, Floats]:
     encoder = FrameEncoder(store.path("frame_embedding"), remember=1)
     scenes = [_cut(photos[n % len(photos)], rng) for n in range(150)]
     covered = [_covered(photos[n % len(photos)], rng) for n in range(100)]
-    return {NOTHING_KNOWN: _framed(encoder, scenes), "covered": _framed(encoder, covered)}
+    return {NOTHING_KNOWN: _encoded(encoder, scenes), "covered": _encoded(encoder, covered)}
 
 
-def _framed(encoder: FrameEncoder, pictures: Sequence[npt.NDArray[np.uint8]]) -> Floats:
+def _encoded(encoder: FrameEncoder, pictures: Sequence[npt.NDArray[np.uint8]]) -> Floats:
     jpegs = [cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes() for picture in pictures]
     return np.stack([row for row in encoder.encode(jpegs) if row is not None])
 

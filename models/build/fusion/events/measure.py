@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from models.build.fusion.events.bank import Bank, Floats
+from models.build.fusion.events.bank import DENIED, Bank, Floats
 from models.build.fusion.events.mix import MODALITIES, Evidence, Inputs, Mixer, Scene, materialise
 from models.build.fusion.figures import auroc, ece, wilson
 
@@ -24,6 +24,8 @@ _SCENES: Final = 3000
 _CONFIDENT: Final = 0.5
 _OUTVOTED: Final = 0.95
 _FALSE_ALARMS: Final = 0.02
+_WRONG_NAMES: Final = 0.015
+_SHIFTS: Final = np.arange(0.0, 5.01, 0.1)
 _LEAST_CONFLICT_BITS: Final = 0.35
 
 
@@ -40,15 +42,16 @@ class Row:
 
 @dataclass(slots=True)
 class Figures:
-    """What was fitted, and what was measured."""
+    """What was fitted, and what was measured; ``shift`` is taken off the logit of "none of them"."""
 
+    shift: float
     temperature: float
     thresholds: dict[str, float]
     rows: list[Row] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
         """The table, for people."""
-        yield f"temperature {self.temperature:.3f}, thresholds {self.thresholds}"
+        yield f"shift {self.shift:.1f}, temperature {self.temperature:.3f}, thresholds {self.thresholds}"
         for row in self.rows:
             yield f"{row.name:<58} {row.value:6.3f}  [{row.low:.3f}, {row.high:.3f}]  n={row.scenes}"
 
@@ -72,26 +75,39 @@ class Examiner:
         self.vocabulary, self.bank = vocabulary, bank
         self.mixer = Mixer(vocabulary, bank, np.random.default_rng(seed), clean=True)
         self._concepts, self._run, self._seed = concepts, run, seed
+        self.shift = 0.0
 
     def logits(self, scenes: Sequence[Scene], drop: float = 0.0) -> Doubles:
         """[n, K + 1], before the temperature."""
         rng = np.random.default_rng(self._seed + 1)
         inputs, _ = materialise(scenes, self.bank, self.vocabulary, self._concepts, rng, drop=drop)
-        return self._run(inputs)[0].astype(np.float64)
+        return self._asked(inputs)
+
+    def _asked(self, inputs: Inputs) -> Doubles:
+        logits = self._run(inputs)[0].astype(np.float64)
+        logits[:, -1] -= self.shift
+        return logits
+
+    def said(self, name: str) -> Doubles:
+        """The logits of every sentence that means ``name``, each once, sure and alone."""
+        read = self.bank.read[name]
+        scenes = [Scene((), {0: 1.0})] * len(read.known)
+        rng = np.random.default_rng(0)
+        inputs, _ = materialise(scenes, self.bank, self.vocabulary, self._concepts, rng, drop=0.0)
+        text = MODALITIES.index(Modality.TEXT)
+        inputs.phrases[:, text, 0] = read.phrases
+        inputs.facts[:, text, 0, 1:] = 1.0  # no features; a phrase, and full trust
+        inputs.facts[:, text, 0, 2] = read.known
+        return self._asked(inputs)
 
     def sentences(self) -> tuple[Doubles, Doubles, npt.NDArray[np.intp]]:
-        """Every sentence of the bank once: the network's logits, cosines with the concepts, and what is meant."""
+        """Every sentence that means a concept: the network's logits, the encoder's cosines, and what is meant."""
         rows = self.bank.rows[Modality.TEXT]
-        words = np.concatenate([rows[concept.name] for concept in self.vocabulary])
-        meant = np.concatenate([np.full(len(rows[c.name]), k) for k, c in enumerate(self.vocabulary)])
-        silence = Scene((), {0: 1.0})
-        inputs, _ = materialise(
-            [silence] * len(words), self.bank, self.vocabulary, self._concepts, np.random.default_rng(0), drop=0.0
-        )
-        text = MODALITIES.index(Modality.TEXT)
-        inputs.features[text][:, 0] = inputs.phrases[:, text, 0] = words
-        inputs.facts[:, text, 0] = 1.0
-        return self._run(inputs)[0].astype(np.float64), (words @ self._concepts.T).astype(np.float64), meant
+        names = [concept.name for concept in self.vocabulary if len(rows[concept.name])]
+        words = np.concatenate([rows[name] for name in names])
+        meant = np.concatenate([np.full(len(rows[name]), self.vocabulary.index(name)) for name in names])
+        logits = np.concatenate([self.said(name) for name in names])
+        return logits, (words @ self._concepts.T).astype(np.float64), meant
 
     def alone(self, scenes: Sequence[Scene]) -> list[Doubles]:
         """For each scene, the logits of each of its senses alone."""
@@ -105,6 +121,7 @@ def measure(vocabulary: Vocabulary, concepts: Floats, fit: Bank, exam: Bank, run
     fitting = Examiner(vocabulary, concepts, fit, run, 11)
     figures = _fitted(fitting)
     examiner = Examiner(vocabulary, concepts, exam, run, 12)
+    examiner.shift = figures.shift
     _agreement(figures, examiner)
     _words(figures, examiner)
     _together(figures, examiner)
@@ -119,6 +136,7 @@ def measure(vocabulary: Vocabulary, concepts: Floats, fit: Bank, exam: Bank, run
 
 
 def _fitted(examiner: Examiner) -> Figures:
+    examiner.shift = _eager(examiner)
     scenes = [examiner.mixer.agreement() if n % 4 else examiner.mixer.unknown() for n in range(_SCENES)]
     logits, targets = examiner.logits(scenes, 0.25), np.array([s.target for s in scenes])
     temperatures = np.exp(np.linspace(math.log(0.3), math.log(5), 120))
@@ -128,7 +146,18 @@ def _fitted(examiner: Examiner) -> Figures:
     alarm = float(np.quantile(_disagreements(examiner, _agreeing(examiner), temperature), 1 - _FALSE_ALARMS))
     bits = round(max(alarm, _LEAST_CONFLICT_BITS), 3)
     thresholds = {"confident": _CONFIDENT, "conflict_bits": bits, "outvoted": _OUTVOTED}
-    return Figures(round(temperature, 4), thresholds)
+    return Figures(examiner.shift, round(temperature, 4), thresholds)
+
+
+def _eager(examiner: Examiner) -> float:
+    """How far "none of them" can be pushed back before too many unknown scenes are named."""
+    logits = examiner.logits([examiner.mixer.unknown() for _ in range(_SCENES)])
+
+    def named(shift: float) -> float:
+        shifted = np.concatenate([logits[:, :-1], logits[:, -1:] - shift], axis=1)
+        return float((softmax(shifted)[:, :-1].max(1) >= _CONFIDENT).mean())
+
+    return round(float(max((s for s in _SHIFTS if named(s) <= _WRONG_NAMES), default=0.0)), 1)
 
 
 def _agreeing(examiner: Examiner) -> list[Scene]:
@@ -168,6 +197,7 @@ def _words(figures: Figures, examiner: Examiner) -> None:
     """Each sentence counts once: scenes draw from too few to tell how it does on others."""
     logits, cosines, meant = examiner.sentences()
     figures.share("sentences never trained on", logits.argmax(1) == meant)
+    figures.share("  named, rightly or not", logits.argmax(1) < len(examiner.vocabulary))
     figures.share("  by the encoder's cosine, without this network", cosines.argmax(1) == meant)
     figures.drawn("  ECE", lambda i: ece(softmax(logits / figures.temperature)[i], meant[i]), len(meant))
 
@@ -245,7 +275,7 @@ def _unknown(figures: Figures, examiner: Examiner) -> None:
     is_known = np.arange(len(score)) < len(known)
     figures.drawn("unknown against known, AUROC", lambda i: auroc(score[i], is_known[i]), len(score))
     figures.share("unknown, and nothing named", score[~is_known] < _CONFIDENT)
-    for name, shows in (("sentences that mean nothing known", ""), ("commands told not to be done", "denied")):
+    for name, shows in (("sentences that mean nothing known", ""), ("commands told not to be done", DENIED)):
         only = [Scene((Evidence(Modality.TEXT, shows, None, 0.9, 0.9),), s.meaning, "unknown") for s in strange]
         named = softmax(examiner.logits(only) / figures.temperature)[:, :-1].max(1) >= _CONFIDENT
         figures.share(f"  {name}, and nothing named", ~named)

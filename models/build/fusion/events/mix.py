@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
-from models.build.fusion.events.bank import NOTHING_KNOWN, Bank, Floats
+from models.build.fusion.events.bank import DENIED, NOTHING_KNOWN, Bank, Floats
 
 from sensorium.concepts import Concept, Precedence, Vocabulary
 from sensorium.event import Modality
@@ -29,10 +29,6 @@ MODALITIES: Final = tuple(Modality)
 _EVENTS: Final = 4
 _NOISE: Final = 0.15
 """Standard deviation of the noise on features, in each number's own (the figure that held on real data)."""
-_NOISE_ON_WORDS: Final = 0.5
-"""Length of the noise on sentence vectors, which have length 1: about as far apart as two ways to say a thing."""
-_NOISE_ON_DENIALS: Final = 0.25
-"""Less: one small word makes the difference."""
 _DROPPED: Final = 0.3
 _BACKGROUND: Final = {
     Modality.VIDEO: 0.4,
@@ -106,8 +102,7 @@ class Mixer:
 
     def denied(self) -> Scene:
         """A command that is told not to be done: it means none of the concepts, whatever else goes on."""
-        noise = 0.0 if self.clean else _NOISE_ON_DENIALS
-        words = Evidence(Modality.TEXT, "denied", None, self.rng.uniform(0.8, 1.0), self.rng.uniform(0.5, 1.0), noise)
+        words = Evidence(Modality.TEXT, DENIED, None, self.rng.uniform(0.8, 1.0), self.rng.uniform(0.5, 1.0))
         seen = [self._unlabelled(m) for m in (Modality.VIDEO, Modality.GESTURE) if self.rng.random() < 0.2]
         return Scene((words, *seen), {len(self.vocabulary): 1.0}, "unknown")
 
@@ -155,8 +150,7 @@ class Mixer:
         count = int(rng.integers(1, _EVENTS + 1)) if modality is not Modality.TEXT else 1
         shows = label if label in self.bank.rows[modality] else "speech" if modality is Modality.AUDIO else ""
         named = None if modality is Modality.TEXT else label
-        noise = _NOISE_ON_WORDS if modality is Modality.TEXT else _NOISE
-        noise = 0.0 if self.clean else noise
+        noise = 0.0 if self.clean else _NOISE
         sure = Evidence(modality, shows, named, rng.uniform(0.7, 1.0), quality * decayed, noise, count)
         if modality is Modality.VIDEO and rng.random() < 0.8:
             return replace(sure, label=None, score=0.0)  # no device labels pictures yet
@@ -181,8 +175,6 @@ class Mixer:
         """A bad signal: little trust, much noise, and often the wrong thing altogether."""
         rng = self.rng
         trust, noise = sure.trust * rng.uniform(0.05, 0.4), sure.noise * rng.uniform(2, 20)
-        if sure.modality is Modality.TEXT:
-            noise = sure.noise * rng.uniform(1, 3)
         doubtful = replace(sure, score=rng.uniform(0.3, 0.8), trust=trust, noise=noise)
         others = [x for x, rows in self.bank.rows[sure.modality].items() if x and len(rows)]
         if not others or rng.random() < 0.5:
@@ -192,7 +184,7 @@ class Mixer:
 
     def _unlabelled(self, modality: Modality) -> Evidence:
         # A voice that the device did not call speech, and a command told not to be done, are nothing known.
-        stranger = {Modality.TEXT: "denied", Modality.AUDIO: "speech"}.get(modality, NOTHING_KNOWN)
+        stranger = {Modality.TEXT: DENIED, Modality.AUDIO: "speech"}.get(modality, NOTHING_KNOWN)
         shows = stranger if self.rng.random() < 0.3 else NOTHING_KNOWN
         score = self.rng.uniform(0.8, 1.0) if modality is Modality.TEXT else 0.0
         return Evidence(modality, shows, None, score, self.rng.uniform(0.3, 1.0))
@@ -224,7 +216,7 @@ class Inputs:
     """Evidence of n windows with a place for every modality; zeros where there is none.
 
     Attributes:
-        features: by modality, float32 [n, events, dims].
+        features: by modality, float32 [n, events, dims]; of text all zeros: words count by what they mean.
         phrases: float32 [n, 6, events, 384].
         facts: float32 [n, 6, events, 4].
     """
@@ -257,56 +249,51 @@ def materialise(
     features = tuple(np.zeros((len(scenes), _EVENTS, d), np.float32) for d in dims)
     inputs = Inputs(features, np.zeros((*shape, concepts.shape[1]), np.float32), np.zeros((*shape, FACTS), np.float32))
     meanings = np.zeros((len(scenes), len(vocabulary) + 1), np.float32)
-    spread = {m: _spread(bank, m) for m in MODALITIES}
+    place = _Place(inputs, bank, (vocabulary, concepts), rng, drop)
     for row, scene in enumerate(scenes):
         for index, weight in scene.meaning.items():
             meanings[row, index] = weight
         for seen in scene.evidence:
-            _place(inputs, row, seen, _rows(bank, seen), (vocabulary, concepts, spread[seen.modality], rng, drop))
+            put = place.words if seen.modality is Modality.TEXT else place.sensed
+            put(row, seen)
     return inputs, meanings
 
 
-def _rows(bank: Bank, seen: Evidence) -> Floats | None:
-    if seen.shows == "denied":
-        return bank.denied
-    return bank.rows[seen.modality].get(seen.shows)
+class _Place:
+    """Puts evidence into the arrays."""
 
+    def __init__(
+        self, inputs: Inputs, bank: Bank, said: tuple[Vocabulary, Floats], rng: np.random.Generator, drop: float
+    ) -> None:
+        self._inputs, self._bank, (self._vocabulary, self._concepts) = inputs, bank, said
+        self._rng, self._drop = rng, drop
+        # Each number's own standard deviation, for the noise.
+        self._spread = {m: np.concatenate(list(rows.values())).std(axis=0) for m, rows in bank.rows.items()}
 
-def _spread(bank: Bank, modality: Modality) -> Floats:
-    """Each number's standard deviation; for sentences such that noise of 1 has length 1."""
-    rows = np.concatenate(list(bank.rows[modality].values()))
-    if modality is Modality.TEXT:
-        return np.full(rows.shape[1], rows.shape[1] ** -0.5, np.float32)
-    return np.asarray(rows.std(axis=0), np.float32)
+    def words(self, row: int, seen: Evidence) -> None:
+        """A sentence, as the cloud's reader reads it."""
+        read = self._bank.read[seen.shows]
+        number = self._rng.integers(len(read.known))
+        text = MODALITIES.index(Modality.TEXT)
+        self._inputs.phrases[row, text, 0] = read.phrases[number]
+        self._inputs.facts[row, text, 0] = (0, 1, seen.score * read.known[number], seen.trust)
 
+    def sensed(self, row: int, seen: Evidence) -> None:
+        """Events with a label, features, or both."""
+        m = MODALITIES.index(seen.modality)
+        meant = self._vocabulary.meanings(seen.modality, seen.label)
+        rows = self._bank.rows[seen.modality].get(seen.shows)
+        for column in range(seen.events):
+            given = rows is not None and len(rows) and not (meant and self._rng.random() < self._drop)
+            if given:
+                assert rows is not None
+                self._inputs.features[m][row, column] = self._features(rows, seen)
+            if meant:
+                self._inputs.phrases[row, m, column] = self._concepts[meant[0].index]
+            self._inputs.facts[row, m, column] = (given, bool(meant), seen.score, seen.trust)
 
-def _place(
-    inputs: Inputs,
-    row: int,
-    seen: Evidence,
-    rows: Floats | None,
-    world: tuple[Vocabulary, Floats, Floats, np.random.Generator, float],
-) -> None:
-    vocabulary, concepts, spread, rng, drop = world
-    m = MODALITIES.index(seen.modality)
-    meant = vocabulary.meanings(seen.modality, seen.label)
-    phrase = concepts[meant[0].index] if meant else None
-    for column in range(seen.events):
-        features = None
-        if rows is not None and len(rows) and not (meant and rng.random() < drop):
-            features = _row(rows, seen, rng) + rng.normal(0, seen.noise, spread.shape).astype(np.float32) * spread
-            inputs.features[m][row, column] = features
-        words = features if seen.modality is Modality.TEXT else phrase
-        if words is not None:
-            inputs.phrases[row, m, column] = words
-        inputs.facts[row, m, column] = (features is not None, words is not None, seen.score, seen.trust)
-
-
-def _row(rows: Floats, seen: Evidence, rng: np.random.Generator) -> Floats:
-    """One of ``rows``; in training, words lie anywhere between two ways to say the same."""
-    one = rows[rng.integers(len(rows))]
-    if seen.modality is not Modality.TEXT or not seen.noise:
-        return np.asarray(one, np.float32)
-    part = np.float32(rng.random())
-    between = part * one + (1 - part) * rows[rng.integers(len(rows))]
-    return np.asarray(between / max(float(np.linalg.norm(between)), 1e-6), np.float32)
+    def _features(self, rows: Floats, seen: Evidence) -> Floats:
+        """One of ``rows``, with noise."""
+        spread = self._spread[seen.modality]
+        noise = self._rng.normal(0, seen.noise, spread.shape) * spread
+        return np.asarray(rows[self._rng.integers(len(rows))] + noise, np.float32)

@@ -4,9 +4,10 @@ One token per modality: its events, each a feature vector and the phrase its lab
 pooled by attention before the modalities look at each other (48 event tokens instead of 6 would cost
 the cloud eight times as much). What a modality says of itself depends on no other, so it is written as a
 network of its own (`Senses`), run once a window; the one that lets modalities look at each other (`Meeting`) is asked
-about each alone, about all, and about all but one. Absence is a mask; how far a sense can be trusted is added to the
-attention logits as log(reliability x decay) (Vaswani et al. 2017, masked scaled dot-product
-attention). The answer lives in the sentence encoder's space:
+about each alone, about all, and about all but one. Tokens know of a phrase only that there is one: what it
+means counts by its place in the sentence space (the anchors), so that no concept is known by heart. Absence is
+a mask; how far a sense can be trusted is added to the attention logits as log(reliability x decay) (Vaswani et al.
+2017, masked scaled dot-product attention). The answer lives in the sentence encoder's space:
 
     embedding = unit(sum_m attention_m (gain_m phrase_m + W h_m))
 
@@ -39,13 +40,11 @@ class FusionNet(nn.Module):
     """
 
     def __init__(
-        self, dims: Mapping[str, int], phrase: int = 384, width: int = 128, layers: int = 2, heads: int = 4
+        self, dims: Mapping[str, int], phrase: int = 384, width: int = 128, layers: int = 1, heads: int = 4
     ) -> None:
         super().__init__()
         self.stems = nn.ModuleList(nn.Linear(d, width) for d in dims.values())
-        # Tokens see words dimly, so that what is said counts by its place in the sentence space (the anchors).
         self.dim = nn.Dropout(0.3)
-        self.phrase = nn.Linear(phrase, width)
         self.facts = nn.Linear(FACTS, width)
         self.kind = nn.Parameter(torch.randn(len(dims), 1, width) * 0.02)
         self.event = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Dropout(0.1))
@@ -84,7 +83,7 @@ class FusionNet(nn.Module):
         ``raw`` [..., events, width] are its events' features behind their stem; ``kind`` and ``gain`` are its own.
         """
         trust = facts[..., TRUST]
-        events = self.event(raw + self.phrase(self.dim(phrases)) + self.facts(facts) + kind)
+        events = self.event(raw + self.facts(facts) + kind)
         within = torch.softmax(self.pick(events).squeeze(-1) + log_trust(trust), -1).unsqueeze(-1)
         return (within * events).sum(-2), (within * phrases).sum(-2) * gain, log_trust(trust.amax(-1))
 
