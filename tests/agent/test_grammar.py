@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sensorium_agent._app.settings import deciding, read
 from sensorium_agent.capture.recording import open_recording
 from sensorium_agent.infer.grammar import CommandEar, GrammarError, Recognizer, Sentence, jsgf, words_in
 from sensorium_agent.infer.voice import BLOCK
@@ -102,6 +103,18 @@ def test_a_sentence_of_the_grammar_is_heard_and_another_is_not(home: str) -> Non
     assert recognizer.hear(said("hey_jarvis.wav")) == sentence
     assert recognizer.hear(said("none.wav")) is None
     assert recognizer.hear(np.zeros(16_000, np.int16)) is None
+
+
+def test_the_settings_take_phrases_or_a_file_and_a_recording_keeps_no_path(tmp_path: Path) -> None:
+    for written, kept in (('"/etc/home.gram"', ()), ('["stop it"]', ("stop it",))):
+        (tmp_path / "agent.toml").write_text(f"[microphone]\ngrammar = {written}\n")
+        settings = read(tmp_path / "agent.toml", {})
+        ears = deciding(settings).microphone
+
+        assert settings.microphone is not None
+        assert settings.microphone.grammar in {"/etc/home.gram", ("stop it",)}
+        assert ears is not None
+        assert ears.grammar == kept
 
 
 # --- what is an utterance --------------------------------------------------------------

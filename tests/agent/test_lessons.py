@@ -16,7 +16,7 @@ from sensorium_agent._app import compose
 from sensorium_agent._app.cloud_link import CloudLink
 from sensorium_agent._app.settings import Cloud, Settings, Spool
 from sensorium_agent.infer import taught
-from sensorium_agent.infer.taught import HAND, MOST_EXAMPLES, Lesson, Sign, Taught, TaughtError
+from sensorium_agent.infer.taught import HAND, MOST_EXAMPLES, SOUND, WAY, Form, Lesson, Sign, Taught, TaughtError
 from sensorium_agent.offload import Egress
 
 HANDS = ((0.5,) * HAND,)
@@ -110,6 +110,28 @@ async def test_what_is_taught_later_is_told_in_a_new_greeting(settings: Settings
             await ear.linked.wait()
 
     assert [[lesson.name for lesson in hello.taught] for hello in cloud.hellos] == [["prosper", "stop"], ["stop"]]
+
+
+def test_words_and_movements_are_told_like_other_signs(settings: Settings) -> None:
+    word = Sign("sesame", Modality.AUDIO, "open", ((0.5,) * SOUND,), wake=True)
+    zed = Sign("zed", Modality.GESTURE, "sleep", ((0.5,) * WAY,), Form.MOVED)
+    board = BOARD.with_sign(word).with_sign(zed)
+    taught.write(settings.taught_file, board.export())
+
+    told = {lesson.name: lesson.labels for lesson in compose.lessons(settings)}
+
+    assert told["open"] == {Modality.AUDIO: {"sesame": taught.STRENGTH}}
+    assert told["sleep"] == {Modality.GESTURE: {"zed": taught.STRENGTH}}
+    assert taught.read(settings.taught_file) == board
+    assert (board.waking(), set(board.sounds()), set(board.hands())) == ({"sesame"}, {"sesame"}, {"vulcan"})
+    assert board.movements()["zed"].shape == (1, 32, 2)
+
+
+def test_a_hands_pose_does_not_become_a_movement() -> None:
+    moved = Sign("vulcan", Modality.GESTURE, "prosper", ((0.5,) * WAY,), Form.MOVED)
+
+    with pytest.raises(TaughtError, match="vulcan: it was taught as a hand held; forget it first"):
+        BOARD.with_sign(moved)
 
 
 # --- the file ----------------------------------------------------------------------------

@@ -355,12 +355,18 @@ def overridden(settings: Settings, environment: Mapping[str, str]) -> Settings:
     return settings
 
 
+def _without_places(ears: Microphone) -> Microphone:
+    """A microphone's settings, but for its source and the file of its grammar."""
+    phrases = () if isinstance(ears.grammar, str) else ears.grammar
+    return msgspec.structs.replace(ears, source="recorded", grammar=phrases)
+
+
 def deciding(settings: Settings) -> Settings:
     """The settings that decide what windows and symbols become; nothing that tells of places or secrets."""
     return Settings(
         device=Device(name=settings.device_name),
         camera=settings.camera and msgspec.structs.replace(settings.camera, source="recorded"),
-        microphone=settings.microphone and msgspec.structs.replace(settings.microphone, source="recorded"),
+        microphone=settings.microphone and _without_places(settings.microphone),
         touch=settings.touch and msgspec.structs.replace(settings.touch, source="recorded", strokes=""),
         pulse=settings.pulse and msgspec.structs.replace(settings.pulse, source="recorded"),
         windows=settings.windows,
