@@ -24,6 +24,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the service sets it for
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import cloud
+import cloud_generator
 import cloud_load
 
 PARTS = {"front": "sensorium_cloud serve", "fusion replicas": "ServeReplica:sensorium:fusion"}
@@ -129,7 +130,7 @@ def main() -> int:
     one, two = (measured("ray", replicas, args.windows, args.batch) for replicas in (1, 2))
     print(one.line("Ray, one replica", embedded))
     print(two.line("Ray, two replicas", embedded))
-    print(f"  two replicas give {two.per_s / one.per_s:.2f} x the windows/s of one   [{cloud_load.load()}]")
+    print(f"  two replicas give {two.per_s / one.per_s:.2f} x the windows/s of one   [{cloud_generator.load()}]")
     print(f"100,000 streams of a window a second, computed, cores {_BUSY:.0%} busy (without encoders):")
     print(needed("embedded", embedded, 100_000))
     print(needed("on Ray", one, 100_000))

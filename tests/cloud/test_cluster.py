@@ -171,6 +171,16 @@ def test_a_cluster_of_our_own_that_breaks_down_ends_the_service_with_one_line() 
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.parametrize(("address", "reason"), [("127.0.0.1:1", "nobody answers"), ("here", "not HOST:PORT")])
+def test_a_cluster_that_is_not_there_is_told_at_once(address: str, reason: str) -> None:
+    command = [sys.executable, "-m", "sensorium_cloud", "serve", "--engine", "ray", "--ray-address", address]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith(f"sensorium-cloud: ray.address {address}: {reason}")
+
+
 def test_nothing_imports_ray_unless_it_is_asked_for() -> None:
     script = "import sys, sensorium_cloud._app.server, sensorium_cloud._app.workers, sensorium_cloud._app.engines\n"
     script += "print([m for m in sys.modules if m.partition('.')[0] == 'ray'])"

@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from sensorium.errors import SensoriumError
 from sensorium_cloud._app.settings import Settings
 
 _INSTALL: Final = 'pip install "sensorium[ray]"'
+_PATIENCE_S: Final = 5.0
 _LONGEST_FOLDER: Final = 20
 """Ray adds up to 85 to it, and a socket's path may have 107."""
 _held: Final[list[Any]] = []
@@ -109,6 +111,7 @@ def connect(address: str) -> None:
     ray = _ray()
     if ray.is_initialized():
         return
+    _look_for(address)
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -143,6 +146,17 @@ def ends_with(dead: Callable[[], Sequence[Any]], *, every_s: float = 1.0) -> Ite
         watcher.join()
     if parts:
         raise ClusterAway(f"the Ray cluster of this service broke down ({', '.join(parts)}); start the service again")
+
+
+def _look_for(address: str) -> None:
+    """Refuse an address where nobody is: Ray would look for it for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ClusterAway(f"ray.address {address}: not HOST:PORT")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_S).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterAway(f"ray.address {address}: nobody answers ({error}); is the cluster up?") from error
 
 
 def hold(handle: Any) -> Any:
