@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "models" / "build"))
 
 import keyword_people
+import keyword_scores
 import keyword_sounds
 import keyword_voices
 import keywords
@@ -88,3 +89,18 @@ def test_networks_together_answer_the_mean_of_their_answers() -> None:
     whole = keywords.together(each).layers(seen)[-1]
 
     assert whole == pytest.approx(np.mean([network.layers(seen)[-1] for network in each], axis=0), abs=1e-5)
+
+
+def test_a_word_that_others_sound_like_gets_a_higher_bar() -> None:
+    rng = np.random.default_rng(3)
+    words = np.repeat([*range(21), 21], [10] * 21 + [100])
+    odds = rng.normal(-4, 0.5, (len(words), 21))
+    said = words < 21
+    odds[said, words[said]] = rng.normal(1, 1, said.sum())
+    odds[~said, 3] = rng.normal(-1, 1, 100)  # "tree"
+
+    slope, offsets = keyword_scores.fit(odds, words, steps=1500)
+
+    assert offsets.argmin() == 3
+    reached = (slope * odds[~said] + offsets).max(axis=1) > 0
+    assert reached.mean() == pytest.approx(keyword_scores.FALSE, abs=0.011)
