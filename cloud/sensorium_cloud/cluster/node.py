@@ -108,6 +108,8 @@ def connect(address: str) -> None:
     Raises:
         ClusterAway: nobody is there, or no node of the cluster runs on this machine.
     """
+    # What `ray start` asks for unless told otherwise; Ray finds the token where that finds it.
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
     ray = _ray()
     if ray.is_initialized():
         return
