@@ -109,7 +109,9 @@ class Hearing:
         (alone,) = self._network.meet_alike(told, [np.arange(len(inputs.windows))[:, None]])
         ranks = np.full(here.shape, _NOT_THERE)
         ranks[inputs.windows, inputs.modalities] = np.argmax(alone.posteriors @ self._by_rank, axis=1)
-        speaking, heard = _who(ranks, here)
+        best = np.full(here.shape, -1)
+        best[inputs.windows, inputs.modalities] = np.argmax(alone.posteriors[:, :-1], axis=1)
+        speaking, heard = _who(ranks, best, here)
         company = _Company(places, heard, alone)
         company.ask(self._network, told)
         return company.verdicts(speaking, here)
@@ -121,10 +123,15 @@ class Hearing:
         return _Company(places, nobody, alone).verdicts(nobody, here)
 
 
-def _who(ranks: npt.NDArray[np.intp], here: Flags) -> tuple[Flags, Flags]:
-    """Who speaks: the highest precedence that is here; and who is heard: also what is not understood but might help."""
+def _who(ranks: npt.NDArray[np.intp], best: npt.NDArray[np.intp], here: Flags) -> tuple[Flags, Flags]:
+    """Who speaks: the highest precedence that is here; and who is heard: also what is not understood but might help.
+
+    What is only stale supports what is said now; a ``best`` concept that nobody here means was meant before.
+    """
     first = np.where(here, ranks, UNKNOWN_RANK).min(axis=1, initial=UNKNOWN_RANK)
     speaking = ranks == first[:, None]
+    meant = np.where(speaking & here, best, -1)
+    speaking &= here | (best[:, :, None] == meant[:, None, :]).any(axis=2)
     return speaking, speaking | (ranks == UNKNOWN_RANK)
 
 

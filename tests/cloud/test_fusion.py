@@ -308,6 +308,14 @@ paraphrases = ["I lost my card", "somebody stole my credit card", "block my card
     assert fuser.fuse([encoded(sentences, said(line))])[0].concept == concept
 
 
+@pytest.mark.parametrize("ago_ms", [600, 1500])
+def test_what_was_meant_before_does_not_outweigh_what_is_said_now(understood: Understand, ago_ms: int) -> None:
+    before = seen(H, "swipe_down", ago_ms=ago_ms)
+
+    assert understood(said("turn on the kitchen light"), stale=(before,)).concept == "light_on"
+    assert understood(said("scroll up"), stale=(before,)).concept == "scroll_up"
+
+
 @pytest.mark.parametrize(
     "line",
     ["never open the door", "you must not open the door", "by no means turn on the light", "nobody may stop the music"],
