@@ -129,6 +129,10 @@ class Crowd:
         self._what, self._most = what, most
         self._here: Counter[str] = Counter()
 
+    def full(self, name: str) -> bool:
+        """Whether one more would be too many."""
+        return self._here[name] >= self._most
+
     @contextmanager
     def joined(self, name: str) -> Iterator[None]:
         """One more while inside.
@@ -136,7 +140,7 @@ class Crowd:
         Raises:
             Crowded: there are as many as there may be.
         """
-        if self._here[name] >= self._most:
+        if self.full(name):
             raise Crowded(f"{self._most} {self._what} of {name or 'everybody'} are open already; try again later")
         self._here[name] += 1
         try:

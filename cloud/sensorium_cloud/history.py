@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
 START: Final = "0-0"
 """Before every entry."""
@@ -62,7 +63,6 @@ class History(Protocol):
 @dataclass(slots=True)
 class _Session:
     entries: deque[Entry] = field(default_factory=deque)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
     last: tuple[int, int] = (0, 0)
 
 
@@ -89,6 +89,8 @@ class Recent:
         self._max_entries = max_entries
         self._max_sessions = max_sessions
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
+        self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
+        """Of sessions that somebody follows: who listens to a session takes no other's place."""
         self.dropped = 0
 
     def tell(self, session_id: str, entries: Sequence[Entry]) -> None:
@@ -101,7 +103,8 @@ class Recent:
             named = f"{session.last[0]}-{session.last[1]}"
             session.entries.append(Entry(entry.stream_type, entry.timestamp_ns, entry.sequence, entry.written, named))
         self._forget(session, now_ms)
-        session.changed.set()
+        if (changed := self._changed.get(session_id)) is not None:
+            changed.set()
         while len(self._sessions) > self._max_sessions:
             _, silent = self._sessions.popitem(last=False)
             self.dropped += len(silent.entries)
@@ -117,14 +120,15 @@ class Recent:
 
     async def follow(self, session_id: str, after: str = START) -> AsyncIterator[Entry]:
         """Entries after an id as they come."""
+        changed = self._changed.setdefault(session_id, asyncio.Event())
         while True:
-            # Looked up each time: a session that gave way may have come back as another.
-            session = self._sessions.setdefault(session_id, _Session())
-            session.changed.clear()
-            for entry in await self.read(session_id, after):
+            changed.clear()
+            found = await self.read(session_id, after)
+            for entry in found:
                 after = entry.id
                 yield entry
-            await session.changed.wait()
+            if not found:
+                await changed.wait()
 
     async def run(self) -> None:
         """Nothing to do."""

@@ -24,6 +24,10 @@ _MS: Final = 1_000_000
 _QUIET_NS: Final = 6_000 * _MS
 """After so long without an event nothing is left to end: empty windows are not fused."""
 _FEEDERS: Final = 64
+_SOURCES: Final = 64
+"""Sensors of one who feeds: each has a clock and a count that are kept."""
+_LATEST_MS: Final = 4e12
+"""126 years on any clock; times in nanoseconds have 63 bits."""
 _NAME: Final = r"^[A-Za-z0-9_.:-]+$"
 
 Name = Annotated[str, Meta(min_length=1, max_length=limits.DEVICE_NAME_BYTES, pattern=_NAME)]
@@ -50,7 +54,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """
 
     modality: Modality
-    at_ms: Annotated[float, Meta(ge=0, le=1e15)] | None = None
+    at_ms: Annotated[float, Meta(ge=0, le=_LATEST_MS)] | None = None
     span_ms: Annotated[float, Meta(ge=0, le=3_600_000)] = 0.0
     label: Short | None = None
     score: Share = 1.0
@@ -66,8 +70,8 @@ class ClockAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
     """The answer to a question about the sender's clock: ``number`` as asked, and when it came and left there."""
 
     number: int
-    received_ms: Annotated[float, Meta(ge=0, le=1e15)]
-    answered_ms: Annotated[float, Meta(ge=0, le=1e15)]
+    received_ms: Annotated[float, Meta(ge=0, le=_LATEST_MS)]
+    answered_ms: Annotated[float, Meta(ge=0, le=_LATEST_MS)]
 
 
 Message = Said | ClockAnswer
@@ -104,7 +108,7 @@ class Seat:
         """The event on our clock, with the bound of its date.
 
         Raises:
-            FieldError: it says nothing, or something that is not finite.
+            FieldError: it says nothing, something that is not finite, or is of one sensor too many.
         """
         number = self._number(said)
         if said.at_ms is None:
@@ -124,7 +128,10 @@ class Seat:
 
     def _number(self, said: Said) -> int:
         place = (said.modality, said.source)
-        self._sources.setdefault(place, self._source(*place))
+        if place not in self._sources:
+            if len(self._sources) >= _SOURCES:
+                raise FieldError("source", f"at most {_SOURCES} of one who feeds a session")
+            self._sources[place] = self._source(*place)
         number = self._counted.get(place, -1) + 1 if said.sequence is None else said.sequence
         self._counted[place] = max(number, self._counted.get(place, -1))
         return number

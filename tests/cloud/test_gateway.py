@@ -17,8 +17,11 @@ from cloud.doubles import FakeFusion, settings
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from sensorium.errors import FieldError
+from sensorium.event import Modality
 from sensorium_cloud._app.server import running
-from sensorium_cloud._app.settings import Gateway, Token
+from sensorium_cloud._app.settings import Gateway, Limits, Token
+from sensorium_cloud.room import Said, Seat
 
 Line = dict[str, Any]
 
@@ -52,6 +55,15 @@ async def heard(socket: ClientConnection, kind: str, count: int = 1) -> list[Lin
             if line["type"] == kind:
                 found.append(line)
     return found
+
+
+async def kinds_until(socket: ClientConnection, last: str) -> set[str]:
+    """The types of all messages up to the first of type ``last``."""
+    kinds: set[str] = set()
+    async with asyncio.timeout(20):
+        while last not in kinds:
+            kinds.add(json.loads(await socket.recv())["type"])
+    return kinds
 
 
 async def until_not_ready(client: httpx.AsyncClient) -> None:
@@ -162,13 +174,27 @@ async def test_what_cannot_be_done_now_is_said_with_when_to_try_again(caplog: py
     assert refusal["window"].startswith("kitchen.")
 
 
+def test_one_who_feeds_a_session_has_so_many_sensors_and_no_more() -> None:
+    seat = Seat("kitchen", "ws0")
+
+    def say(source: str) -> None:
+        seat.event(Said(modality=Modality.GESTURE, label="thumb_up", source=source), 1)
+
+    for number in range(64):
+        say(f"hand-{number}")
+    say("hand-0")
+    with pytest.raises(FieldError, match="at most 64"):
+        say("hand-64")
+
+
 # --- who may ---------------------------------------------------------------------------
 
 
 async def test_a_token_is_good_for_its_sessions_and_rights(caplog: pytest.LogCaptureFixture) -> None:
     reader = token("r", sessions=("kitchen*",), may=("read",))
     writer = token("w", sessions=("kitchen",), may=("write",))
-    async with a_gateway(caplog, reader, writer) as address:
+    both = token("rw", sessions=("kitchen",))
+    async with a_gateway(caplog, reader, writer, both) as address:
         async with a_client(address) as client:
             path = "/api/sessions/kitchen/symbols"
             statuses = [
@@ -184,10 +210,15 @@ async def test_a_token_is_good_for_its_sessions_and_rights(caplog: pytest.LogCap
                     await heard(socket, "symbol")
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 4403
-        async with connect(f"ws://{address}/ws/multimodal/kitchen?token=w") as socket:
+        feeds = connect(f"ws://{address}/ws/multimodal/kitchen?token=w")
+        hears = connect(f"ws://{address}/ws/multimodal/kitchen?token=rw")
+        async with feeds as socket, hears as other:
             await socket.send(an_event())
-            await heard(socket, "symbol")
+            await heard(other, "symbol")
+            await socket.send("{}")
+            mute = await kinds_until(socket, "refusal")
 
+    assert mute <= {"welcome", "clock", "refusal"}
     assert statuses == [401, 401, 403, 200, 403]
     assert "Bearer" not in caplog.text
 
@@ -254,6 +285,10 @@ async def test_a_batch_is_understood_by_its_own_times(caplog: pytest.LogCaptureF
         ({"batches": [{"session_id": "a b", "events": [{"type": "event", "modality": "text"}]}]}, "session_id"),
         ({"batches": [{"session_id": "a", "events": [{"type": "event", "modality": "text", "text": "x"}]}]}, "at_ms"),
         (
+            {"batches": [{"session_id": "a", "events": [{"type": "event", "modality": "text", "at_ms": 1e14}]}]},
+            "batches[0].events[0].at_ms",
+        ),
+        (
             {"batches": [{"session_id": "a", "events": [{"type": "event", "modality": "text", "at_ms": 0}]}]},
             "batches[0].events[0].event",
         ),
@@ -267,6 +302,35 @@ async def test_a_bad_batch_is_422_and_names_the_field(
 
     assert answer.status_code == 422
     assert field in answer.json()["field"]
+
+
+async def test_ten_minutes_are_a_batch_although_they_are_more_windows_than_may_wait(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    events = [json.loads(an_event(at_ms=n * 500.0)) for n in range(1200)]
+    async with a_gateway(caplog, max_waiting=64) as address, a_client(address) as client:
+        asked = {"batches": [{"session_id": "kitchen", "events": events}]}
+        answer = await client.post("/api/multimodal/batch", json=asked)
+
+    assert answer.status_code == 200
+    assert sum(line["type"] == "symbol" for line in answer.json()["sessions"][0]["lines"]) >= 1200
+
+
+async def test_a_stranger_is_told_so_before_its_batch_is_read(caplog: pytest.LogCaptureFixture) -> None:
+    async with a_gateway(caplog, token("a")) as address, a_client(address) as client:
+        assert (await client.post("/api/multimodal/batch", content=b"?")).status_code == 401
+
+
+async def test_who_follows_is_one_of_the_tenants_connections(caplog: pytest.LogCaptureFixture) -> None:
+    path, live = "/api/sessions/kitchen/symbols", {"Accept": "text/event-stream"}
+    chosen = msgspec.structs.replace(settings(), gateway=Gateway(enabled=True, port=0), limits=Limits(connections=1))
+    async with running(chosen, FakeFusion().engines()):
+        address = caplog.text.rpartition("gateway.ready address=http://")[2].split()[0]
+        async with connect(f"ws://{address}/ws/multimodal/kitchen"), a_client(address, **live) as client:
+            refused = await client.get(path)
+
+    assert refused.status_code == 429
+    assert refused.headers["Retry-After"] == "1"
 
 
 async def test_a_batch_that_is_too_large_is_413(caplog: pytest.LogCaptureFixture) -> None:

@@ -114,6 +114,27 @@ async def test_history_here_is_bounded_in_age_entries_and_sessions() -> None:
     assert await history.read("c") == []
 
 
+async def test_who_follows_unknown_sessions_takes_no_others_place() -> None:
+    history = Recent(Wall(), max_sessions=2)
+    history.tell("kitchen", [an_entry(1)])
+    async with asyncio.TaskGroup() as strangers:
+        waiting = [strangers.create_task(read_all(history, 1, f"nobody-{n}")) for n in range(10)]
+        await asyncio.sleep(0)
+        history.tell("bath", [an_entry(2)])
+        assert numbers(await history.read("kitchen")) == [1]
+        history.tell("nobody-3", [an_entry(3)])
+        assert numbers(await waiting[3]) == [3]
+        for one in waiting:
+            one.cancel()
+
+
+async def test_who_follows_gets_all_there_is_before_it_waits() -> None:
+    history = Recent(Wall())
+    history.tell("kitchen", [an_entry(n) for n in range(2500)])
+
+    assert numbers(await read_all(history, 2500))[:1] == [0]
+
+
 async def test_ids_grow_even_where_the_wall_clock_steps_back() -> None:
     wall = Wall()
     history = Recent(wall)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
@@ -25,6 +26,8 @@ from sensorium_cloud.room import Name, Said, Seat, check_size
 _MS: Final = 1_000_000
 _LONGEST_NS: Final = 600_000 * _MS
 """Ten minutes: 1200 windows."""
+_AT_ONCE: Final = 32
+"""Windows asked for together: a recording takes its turns among live sessions, however long it is."""
 
 
 class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,15 +73,22 @@ class Job:
         Raises:
             FieldError: an event cannot be used.
         """
-        windows = windowed(session_id, batch, self._sizes)
+        windows = await asyncio.to_thread(windowed, session_id, batch, self._sizes)
+        symbols: list[Symbol] = []
+        try:
+            for place in range(0, len(windows), _AT_ONCE):
+                symbols += await self._fused(windows[place : place + _AT_ONCE])
+        except Overloaded as error:
+            return Told(retry_after_ms=error.retry_after_ms)
+        return Told(await asyncio.to_thread(_lines, symbols, Episodes(self._vocabulary, session_id)))
+
+    async def _fused(self, windows: Sequence[Window]) -> list[Symbol]:
         symbols: list[Symbol] = []
         for result in await self._refinery.refine_all(list(map(self._arrival, windows))):
-            if isinstance(result, Overloaded):
-                return Told(retry_after_ms=result.retry_after_ms)
             if isinstance(result, SensoriumError):
                 raise result
             symbols.append(result[0])
-        return Told(_lines(symbols, Episodes(self._vocabulary, session_id)))
+        return symbols
 
     def _arrival(self, window: Window) -> Arrival:
         now_ns = self._clock.now_ns()

@@ -6,6 +6,7 @@ come from, so that a message has one definition.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable
@@ -33,6 +34,8 @@ _UNDERSTOOD: Final = (SYMBOL, EPISODE)
 _BAD: Final = 4400
 _FORBIDDEN: Final = 4403
 _FULL: Final = 4429
+_LATER_MS: Final = 1000
+_EVENTS: Final = "text/event-stream"
 _names = itertools.count()
 _session_name: Final[msgspec.json.Decoder[Name]] = msgspec.json.Decoder(Name)
 
@@ -144,10 +147,15 @@ def _bearer(headers: Any, query: Any) -> str | None:
     return found
 
 
-def _granted(access: Access, token: str | None, session: str, right: Right) -> Grant:
+def _known(access: Access, token: str | None) -> Grant:
     grant = access.grant(token)
     if grant is None:
         raise _RefusedError(401, "send Authorization: Bearer TOKEN, with a token that was given out here")
+    return grant
+
+
+def _granted(access: Access, token: str | None, session: str, right: Right) -> Grant:
+    grant = _known(access, token)
     _check_name(session)
     if not grant.allows(session, right):
         raise _RefusedError(403, f"this token does not allow to {right} session {session!r}")
@@ -238,26 +246,28 @@ def _add_batch(app: FastAPI, parts: Parts) -> None:
     )
     async def batch(request: Request) -> Response:
         """Events of one or several sessions, with times on one clock a session; each session by itself."""
-        asked = await _read_batches(request)
         token = _bearer(request.headers, request.query_params)
+        _known(parts.access, token)  # before a megabyte is read
+        asked = await _read_batches(request)
         grants = [_granted(parts.access, token, one.session_id, Right.WRITE) for one in asked.batches]
         _metered(parts, grants[0].tenant, len(grants))
-        told = []
-        for number, (one, grant) in enumerate(zip(asked.batches, grants, strict=True)):
-            try:
-                told.append(await parts.job.answer(grant.session_id(one.session_id), one))
-            except FieldError as error:
-                placed_error = error.inside(f"batches[{number}]")
-                raise _RefusedError(422, placed_error.reason, placed_error.field) from None
-        if any(one.retry_after_ms for one in told):
-            wait_s = -(-max(one.retry_after_ms for one in told) // 1000)
-            return JSONResponse({"field": "", "reason": "too much is waiting"}, 429, {"Retry-After": str(wait_s)})
         body = {
-            "sessions": [
-                {"session_id": a.session_id, "lines": t.lines} for a, t in zip(asked.batches, told, strict=True)
-            ]
+            "sessions": [await _answered(parts, *each) for each in enumerate(zip(asked.batches, grants, strict=True))]
         }
         return Response(msgspec.json.encode(body, enc_hook=str), media_type="application/json")
+
+
+async def _answered(parts: Parts, number: int, asked: tuple[Batch, Grant]) -> dict[str, Any]:
+    """What one session's batch means."""
+    batch, grant = asked
+    try:
+        told = await parts.job.answer(grant.session_id(batch.session_id), batch)
+    except FieldError as error:
+        placed_error = error.inside(f"batches[{number}]")
+        raise _RefusedError(422, placed_error.reason, placed_error.field) from None
+    if told.retry_after_ms:
+        raise _RefusedError(429, "too much is waiting", retry_after_ms=told.retry_after_ms)
+    return {"session_id": batch.session_id, "lines": told.lines}
 
 
 async def _read_batches(request: Request) -> Batches:
@@ -287,7 +297,7 @@ def _add_history(app: FastAPI, parts: Parts) -> None:
             **_REFUSED,
             200: {
                 "description": "the last hour's symbols and episodes, oldest first; new ones as server-sent events",
-                "content": {"text/event-stream": {}},
+                "content": {_EVENTS: {}},
             },
         },
     )
@@ -306,18 +316,23 @@ def _add_history(app: FastAPI, parts: Parts) -> None:
         except ValueError:
             raise _RefusedError(422, "the `next` of an earlier answer, or nothing", "after") from None
         kept = grant.session_id(session_id)
-        if "text/event-stream" in request.headers.get("accept", ""):
-            return StreamingResponse(_live(parts.history, kept, after), media_type="text/event-stream")
+        if _EVENTS in request.headers.get("accept", ""):
+            crowd = parts.limits.connections
+            if crowd.full(grant.tenant):
+                raise _RefusedError(429, "too many connections; try again later", retry_after_ms=_LATER_MS)
+            return StreamingResponse(_live(parts.history, kept, after, crowd, grant.tenant), media_type=_EVENTS)
         found = await parts.history.read(kept, after, limit)
         told = [json.loads(entry.data) for entry in found if entry.stream_type in _UNDERSTOOD]
         return JSONResponse({"session_id": session_id, "lines": told, "next": found[-1].id if found else after})
 
 
-async def _live(history: History, session_id: str, after: str) -> AsyncIterator[bytes]:
-    """Server-sent events (HTML standard, section 9.2)."""
-    async for entry in history.follow(session_id, after):
-        if entry.stream_type in _UNDERSTOOD:
-            yield b"id: %s\nevent: %s\ndata: %s\n\n" % (entry.id.encode(), entry.stream_type.encode(), entry.data)
+async def _live(history: History, session_id: str, after: str, crowd: Crowd, tenant: str) -> AsyncIterator[bytes]:
+    """Server-sent events (HTML standard, section 9.2); each who listens is one of the tenant's connections."""
+    # Two who came at the same moment may both have found room for one: the second tries again by itself.
+    with contextlib.suppress(Crowded), crowd.joined(tenant):
+        async for entry in history.follow(session_id, after):
+            if entry.stream_type in _UNDERSTOOD:
+                yield b"id: %s\nevent: %s\ndata: %s\n\n" % (entry.id.encode(), entry.stream_type.encode(), entry.data)
 
 
 # --- live sessions ---------------------------------------------------------------------
@@ -334,14 +349,15 @@ def _add_socket(app: FastAPI, parts: Parts) -> None:
             return
         try:
             with parts.limits.connections.joined(grant.tenant):
-                await _visit(parts, socket, session_id, grant.session_id(session_id))
+                await _visit(parts, socket, session_id, grant)
         except Crowded as error:
             await _close(socket, _FULL, str(error))
 
 
-async def _visit(parts: Parts, socket: WebSocket, session_id: str, kept: str) -> None:
+async def _visit(parts: Parts, socket: WebSocket, session_id: str, grant: Grant) -> None:
+    kept = grant.session_id(session_id)
     try:
-        member = parts.hall.enter(kept, f"ws{next(_names)}")
+        member = parts.hall.enter(kept, f"ws{next(_names)}", hears=grant.allows(session_id, Right.READ))
     except FieldError as error:
         await _close(socket, _FULL, str(error))
         return

@@ -38,9 +38,15 @@ Line = dict[str, Any]
 
 @dataclass(eq=False, slots=True)
 class Member:
-    """One who feeds or hears a session: what was not yet sent, and how much of it gave way."""
+    """One who feeds or hears a session: what was not yet sent, and how much of it gave way.
+
+    Attributes:
+        seat: where it feeds the session.
+        hears: whether it is told what was understood, not only what was wrong with its own words.
+    """
 
     seat: Seat
+    hears: bool = True
     outbox: asyncio.Queue[Line] = field(default_factory=lambda: asyncio.Queue(_OUTBOX))
     dropped: int = 0
 
@@ -65,6 +71,13 @@ class _Session:
         """Its own: a room of the same name in another process counts the same windows with other events in them."""
 
     def tell(self, line: Line) -> None:
+        """Say what was understood to all who may hear it."""
+        for member in self.members:
+            if member.hears:
+                member.say(line)
+
+    def refuse(self, line: Line) -> None:
+        """Say to all what was not answered."""
         for member in self.members:
             member.say(line)
 
@@ -96,26 +109,30 @@ class Hall:
         self._group, self._desk, self._history = group, desk, history
         self._vocabulary, self._sizes, self._clock, self._patience_ns = vocabulary, sizes, clock, patience_ns
         self._sessions: dict[str, _Session] = {}
+        self._closed = False
 
     def close(self) -> None:
-        """End every room: nobody is answered any more."""
+        """End every room: nobody is answered any more, and nobody comes in."""
+        self._closed = True
         for session in self._sessions.values():
             if session.task is not None:
                 session.task.cancel()
 
-    def enter(self, session_id: str, name: str) -> Member:
-        """Take a seat in a session.
+    def enter(self, session_id: str, name: str, *, hears: bool = True) -> Member:
+        """Take a seat in a session; who ``hears`` is told what was understood.
 
         Raises:
             FieldError: there is no room for one more.
         """
+        if self._closed:
+            raise FieldError("session", "the service is stopping; try again")
         session = self._sessions.get(session_id)
         if session is None:
             if len(self._sessions) >= _ROOMS:
                 raise FieldError("session", f"{_ROOMS} are open already; try again later")
             session = self._sessions[session_id] = _Session(Room(session_id, self._sizes), self._vocabulary)
             session.task = self._group.create_task(self._keep(session))
-        member = Member(session.room.seat(name))
+        member = Member(session.room.seat(name), hears)
         session.members.add(member)
         return member
 
@@ -168,7 +185,7 @@ class Hall:
 
     def _answered(self, session: _Session, window: Window, answer: Answer) -> None:
         if isinstance(answer, Refusal):
-            session.tell(refusal_line(answer, window.id))
+            session.refuse(refusal_line(answer, window.id))
             return
         symbol = wire.symbol_from_proto(symbol_pb2.Symbol.FromString(answer))
         after_ms = (self._clock.now_ns() - window.closed_at_ns) / 1e6
