@@ -130,7 +130,7 @@ def main() -> int:
     one, two = (measured("ray", replicas, args.windows, args.batch) for replicas in (1, 2))
     print(one.line("Ray, one replica", embedded))
     print(two.line("Ray, two replicas", embedded))
-    print(f"  two replicas give {two.per_s / one.per_s:.2f} x the windows/s of one   [{cloud_generator.load()}]")
+    print(f"  two replicas give {two.per_s / one.per_s:.2f} x the windows/s of one   [{cloud_generator.machine()}]")
     print(f"100,000 streams of a window a second, computed, cores {_BUSY:.0%} busy (without encoders):")
     print(needed("embedded", embedded, 100_000))
     print(needed("on Ray", one, 100_000))
