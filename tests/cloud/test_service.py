@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sqlite3
+import time
 from pathlib import Path
 
 import grpc
@@ -456,6 +457,11 @@ async def test_a_window_that_waited_too_long_is_to_be_sent_again(connect: Connec
     assert fusion.fused == []
 
 
+async def refused_nonsense(device: Device) -> None:
+    await device.say(fusion_pb2.FuseRequest())
+    assert isinstance(await device.hear(), Refusal)
+
+
 async def test_a_device_may_say_for_how_long_an_answer_is_of_use(connect: Connect, fusion: FakeFusion) -> None:
     async with connect(max_batch=1) as client:
         device = client.device()
@@ -463,7 +469,10 @@ async def test_a_device_may_say_for_how_long_an_answer_is_of_use(connect: Connec
         fusion.go.clear()
         patient, hurried = SequencedWindow(1, a_window(0)), SequencedWindow(2, a_window(1), patience_ms=1)
         await device.say(wire.request_to_proto([patient, hurried]))
-        await asyncio.sleep(0.01)
+        await refused_nonsense(device)  # so that all before was heard
+        past_ns = time.monotonic_ns() + 1_000_000
+        while time.monotonic_ns() <= past_ns:
+            await refused_nonsense(device)
         fusion.go.set()
         heard = {type(answer): answer for answer in await device.hear_many(2)}
 

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import grpc
 import msgspec
 from agent.test_uplink import a_device, once
 from cloud.doubles import Client, FakeFusion, a_window, settings
 
-from sensorium.delivery import SequencedSymbol
+from sensorium import wire
+from sensorium.delivery import Hello, SequencedSymbol
 from sensorium_cloud._app.server import running
+from sensorium_cloud._app.service import Context, FusionService, Terms
 from sensorium_cloud._app.settings import Listen
+from sensorium_cloud.answer import Desk, Memory
+from sensorium_cloud.refine import Capacity, Refinery
+from sensorium_cloud.store import Store
 
 SHORT_LIVED = msgspec.structs.replace(settings(), listen=Listen(port=0, stop_grace_s=0.1, stream_age_s=0.05))
 
@@ -32,6 +40,29 @@ async def test_streams_that_grow_old_lose_no_window_and_bother_nobody(tmp_path: 
         assert device.answered == once(range(200))
         assert device.links == [True]
     assert sorted(fusion.fused, key=lambda name: int(name.rpartition(".")[2])) == list(once(range(200)))
+
+
+async def test_who_comes_while_the_service_stops_is_not_listened_to() -> None:
+    """Its Hello was on the way when the service was told to stop."""
+    said: list[bytes] = []
+
+    async def requests() -> AsyncIterator[bytes]:
+        yield wire.request_to_proto(Hello("pi", "spool-a")).SerializeToString()
+        await asyncio.Event().wait()
+
+    async def write(raw: bytes) -> None:
+        said.append(raw)
+
+    with contextlib.closing(Store()) as store:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            memory = Memory(store, wall_s=lambda: 0)
+            working = group.create_task(memory.run())
+            desk = Desk(group, memory, Refinery(FakeFusion().engines(), Capacity()), max_in_flight=8)
+            service = FusionService(desk, Terms(8, 1 << 20, 10**9, lambda _: None, "test"))
+            service.drain()
+            await service.fuse(requests(), cast("Context", SimpleNamespace(write=write)))
+            working.cancel()
+    assert len(said) == 1
 
 
 async def test_a_service_that_stops_ends_its_streams_well_and_at_once() -> None:

@@ -251,15 +251,13 @@ def _add_batch(app: FastAPI, parts: Parts) -> None:
         asked = await _read_batches(request)
         grants = [_granted(parts.access, token, one.session_id, Right.WRITE) for one in asked.batches]
         _metered(parts, grants[0].tenant, len(grants))
-        body = {
-            "sessions": [await _answered(parts, *each) for each in enumerate(zip(asked.batches, grants, strict=True))]
-        }
-        return Response(msgspec.json.encode(body, enc_hook=str), media_type="application/json")
+        pairs = zip(asked.batches, grants, strict=True)
+        told = [await _answered(parts, number, *pair) for number, pair in enumerate(pairs)]
+        return Response(msgspec.json.encode({"sessions": told}, enc_hook=str), media_type="application/json")
 
 
-async def _answered(parts: Parts, number: int, asked: tuple[Batch, Grant]) -> dict[str, Any]:
+async def _answered(parts: Parts, number: int, batch: Batch, grant: Grant) -> dict[str, Any]:
     """What one session's batch means."""
-    batch, grant = asked
     try:
         told = await parts.job.answer(grant.session_id(batch.session_id), batch)
     except FieldError as error:

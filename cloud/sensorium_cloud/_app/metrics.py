@@ -45,28 +45,48 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry, *, now_s: Callable[[], float] = time.monotonic) -> None:
         self.budget = Budget()
         self._now_s = now_s
-        self._events = Count(
-            "multimodal_events_processed", "Events in fused windows", ["stream_type"], registry=registry
-        )
-        self._windows = Count(
+        self._count_windows(registry)
+        self._measure_symbols(registry)
+        self._watch_resources(registry)
+        self._lookups = Count(
+            "multimodal_cache_lookups", "What was looked up, by where: local_hit, redis_hit, similar, miss",
+            ["cache", "outcome"], registry=registry,
+        )  # fmt: skip
+        self._redis = Count(
+            "multimodal_redis_operations", "What became of questions to Redis: done, slow, away, full, skipped",
+            ["outcome"], registry=registry,
+        )  # fmt: skip
+
+    # Looking a label up takes twice as long as counting; there are few of them: the lookups are remembered.
+
+    def _count_windows(self, registry: CollectorRegistry) -> None:
+        windows = Count(
             "multimodal_windows", "Windows by what became of them: fused, remembered, later, refused", ["outcome"],
             registry=registry,
         )  # fmt: skip
-        self._symbols = Count(
+        events = Count("multimodal_events_processed", "Events in fused windows", ["stream_type"], registry=registry)
+        self._of_outcome, self._of_events = cache(windows.labels), cache(events.labels)
+
+    def _measure_symbols(self, registry: CollectorRegistry) -> None:
+        symbols = Count(
             "multimodal_symbols", "Symbols by what they say: named, or why they abstain", ["answer"], registry=registry
         )
-        self._latency = Histogram(
+        latency = Histogram(
             "multimodal_processing_latency_seconds", "Time of each stage", ["processing_stage"],
             buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        objectives = Count(
+            "multimodal_sla_windows", "Symbols that met an objective, or did not", ["objective", "met"],
+            registry=registry,
         )  # fmt: skip
         self._quality = Histogram(
             "multimodal_fusion_quality_score", "Calibrated probability of the best hypothesis",
             buckets=_SHARES, registry=registry,
         )  # fmt: skip
-        self._objectives = Count(
-            "multimodal_sla_windows", "Symbols that met an objective, or did not", ["objective", "met"],
-            registry=registry,
-        )  # fmt: skip
+        self._of_answer, self._of_stage = cache(symbols.labels), cache(latency.labels)
+        self._of_objective = cache(lambda objective, met: objectives.labels(objective, str(met).lower()))
+
+    def _watch_resources(self, registry: CollectorRegistry) -> None:
         self._burn = Gauge(
             "multimodal_sla_burn_rate", "Error budget spent, as a multiple of what there is", ["objective", "period"],
             multiprocess_mode="livemax", registry=registry,
@@ -79,26 +99,8 @@ class Metrics:
             multiprocess_mode="livesum", registry=registry,
         )  # fmt: skip
         self._age = Gauge(
-            "multimodal_queue_age_seconds",
-            "How long the oldest window has waited",
-            multiprocess_mode="livemax",
-            registry=registry,
-        )
-
-        # Looking a label up takes twice as long as counting; there are few of them.
-        self._of_events = cache(self._events.labels)
-        self._of_stage = cache(self._latency.labels)
-        self._of_answer = cache(self._symbols.labels)
-        self._of_objective = cache(lambda objective, met: self._objectives.labels(objective, str(met).lower()))
-        self._of_outcome = cache(self._windows.labels)
-
-        self._lookups = Count(
-            "multimodal_cache_lookups", "What was looked up, by where: local_hit, redis_hit, similar, miss",
-            ["cache", "outcome"], registry=registry,
-        )  # fmt: skip
-        self._redis = Count(
-            "multimodal_redis_operations", "What became of questions to Redis: done, slow, away, full, skipped",
-            ["outcome"], registry=registry,
+            "multimodal_queue_age_seconds", "How long the oldest window has waited",
+            multiprocess_mode="livemax", registry=registry,
         )  # fmt: skip
 
     def looked_up(self, cache: str, outcome: str, count: int = 1) -> None:

@@ -7,11 +7,12 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -29,7 +30,9 @@ from sensorium_cloud._app.settings import Listen, Settings, Tls, pem
 from sensorium_cloud.access import Access, Grant
 from sensorium_cloud.answer import Desk, Memory
 from sensorium_cloud.history import History
-from sensorium_cloud.refine import Capacity, Engines, Refinery
+from sensorium_cloud.meeting import Meetings
+from sensorium_cloud.refine import Capacity, Engines, Refinery, Sink
+from sensorium_cloud.store import Remembers, Store
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +84,44 @@ def _keep_collections_short() -> None:
     gc.set_threshold(10_000, 50, 100)
 
 
+@dataclass(frozen=True, slots=True)
+class _Works:
+    """What answers, behind the ports.
+
+    Attributes:
+        forever: what has to run for that.
+    """
+
+    engines: Engines
+    refinery: Refinery
+    memory: Remembers
+    meetings: Meetings
+    history: History
+    metrics: Metrics
+    forever: Sequence[Callable[[], Coroutine[Any, Any, None]]]
+
+
+def _works(
+    settings: Settings,
+    engines: Engines,
+    store: Store,
+    tracing: Sequence[Sink],
+    *,
+    registry: CollectorRegistry,
+    beside: Path | None,
+) -> _Works:
+    metrics, history = Metrics(registry), state.history(settings)
+    local = Memory(store, wall_s=state.WallSeconds(clock.DeviceClock()))
+    memory, *others = state.shared(settings, local, metrics)
+    meetings, *hearing = state.meetings(settings, beside)
+    sinks = (lambda symbol, _: metrics.fused(symbol), chronicle(history), *tracing)
+    engines = state.sparing(settings, engines, metrics, partial(identity, settings))
+    refinery = Refinery(engines, _capacity(settings), sinks=sinks)
+    lanes = (local.run, *(other.run for other in others), *(met.run for met in hearing), refinery.run, history.run)
+    watching = partial(metrics.run, refinery.waiting)
+    return _Works(engines, refinery, memory, meetings, history, metrics, (*lanes, watching))
+
+
 @asynccontextmanager
 async def running(
     settings: Settings, engines: Engines, *, beside: Path | None = None, registry: CollectorRegistry | None = None
@@ -94,46 +135,37 @@ async def running(
     address = _bind(server, settings.listen, settings.tls)
     registry = registry or CollectorRegistry()
     with _as_one(), closing(state.opened(settings.state)) as store, state.traced(settings.trace) as tracing:
-        local = Memory(store, wall_s=state.WallSeconds(clock.DeviceClock()))
-        metrics = Metrics(registry)
-        history = state.history(settings)
-        memory, *others = state.shared(settings, local, metrics)
-        meetings, *hearing = state.meetings(settings, beside)
-        sinks = (lambda symbol, _: metrics.fused(symbol), chronicle(history), *tracing)
-        engines = state.sparing(settings, engines, metrics, partial(identity, settings))
-        refinery = Refinery(engines, _capacity(settings), sinks=sinks)
+        works = _works(settings, engines, store, tracing, registry=registry, beside=beside)
         async with asyncio.TaskGroup() as lanes:
-            work = (
-                local.run(),
-                *(other.run() for other in others),
-                *(met.run() for met in hearing),
-                refinery.run(),
-                metrics.run(refinery.waiting),
-                history.run(),
-            )
-            tasks = [lanes.create_task(forever) for forever in work]
-            async with asyncio.TaskGroup() as answers:
-                desk = Desk(
-                    answers,
-                    memory,
-                    refinery,
-                    max_in_flight=settings.engine.max_waiting,
-                    count=metrics.answered,
-                    meetings=meetings,
-                )
-                service = FusionService(desk, _terms(settings, engines))
-                server.add_generic_rpc_handlers([service.handlers()])
-                gateway: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
-                if settings.gateway.enabled:
-                    gateway = partial(_gateway, settings, desk, history, answers, registry, shared=shared)
-                async with (
-                    _started(server, service, settings.listen),
-                    gateway() if settings.gateway.enabled else nullcontext(),
-                ):
-                    log.info("server.ready address=%s tls=%s", address, bool(settings.tls.certificate))
-                    yield address
+            tasks = [lanes.create_task(forever()) for forever in works.forever]
+            async with _answering(server, settings, works, registry, shared=shared):
+                log.info("server.ready address=%s tls=%s", address, bool(settings.tls.certificate))
+                yield address
             for task in tasks:
                 task.cancel()
+
+
+@asynccontextmanager
+async def _answering(
+    server: grpc.aio.Server, settings: Settings, works: _Works, registry: CollectorRegistry, *, shared: bool
+) -> AsyncIterator[None]:
+    """Listen and answer until the block is left; then what was heard is answered."""
+    async with asyncio.TaskGroup() as answers:
+        desk = Desk(
+            answers,
+            works.memory,
+            works.refinery,
+            max_in_flight=settings.engine.max_waiting,
+            count=works.metrics.answered,
+            meetings=works.meetings,
+        )
+        service = FusionService(desk, _terms(settings, works.engines))
+        server.add_generic_rpc_handlers([service.handlers()])
+        gateway: AbstractAsyncContextManager[None] = nullcontext()
+        if settings.gateway.enabled:
+            gateway = _gateway(settings, desk, works.history, answers, registry, shared=shared)
+        async with _started(server, service, settings.listen), gateway:
+            yield
 
 
 @contextmanager

@@ -83,6 +83,7 @@ class FusionService:
         self._crowd = Crowd("streams", terms.max_streams)
         self._rates = Rates(terms.windows_per_s) if terms.windows_per_s else None
         self._streams: set[_Stream] = set()
+        self._draining = False
 
     def handlers(self) -> grpc.GenericRpcHandler[bytes, bytes]:
         """What to add to a `grpc.aio` server."""
@@ -94,6 +95,7 @@ class FusionService:
 
     def drain(self) -> None:
         """Listen to nobody any more; each stream ends when what was heard on it is answered."""
+        self._draining = True
         for stream in self._streams:
             stream.leave()
 
@@ -124,6 +126,8 @@ class FusionService:
         )
         take = partial(self._rates.take, hello.device_id) if self._rates else _unlimited
         stream = _Stream(self._desk, terms, conversation, context, self._now_ns, vocabulary=vocabulary, take=take)
+        if self._draining:  # it greeted us while we were asked to stop
+            return
         self._streams.add(stream)
         try:
             await stream.run(requests)
