@@ -14,11 +14,13 @@ def opencv() -> Any:
     Raises:
         SensorFailed: it is not installed, or cannot be loaded here.
     """
-    # FFmpeg reads its level when OpenCV first opens a file: nothing from it, errors from OpenCV.
+    # FFmpeg reads its level when OpenCV first opens a file.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     try:
         import cv2
     except ImportError as error:
         raise SensorFailed(f"no OpenCV here ({error}): pip install 'sensorium[agent]'") from error
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        # Not by that variable: OpenCV reads it while it is imported, and the hands' modules may have done that before.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2

@@ -26,6 +26,10 @@ def test_reads_joints_of_any_kind_of_number(tmp_path: Path) -> None:
     assert landmarks.joints.shape == (4, 21, 3)
 
 
+def test_joints_too_large_for_a_float_are_no_joints(tmp_path: Path) -> None:
+    assert np.isinf(read_landmarks(saved(tmp_path, x=np.full((1, 21, 3), 1e300))).joints).all()
+
+
 def test_flat_joints_get_no_depth_and_hands_without_a_side_none(tmp_path: Path) -> None:
     landmarks = read_landmarks(saved(tmp_path, x=HANDS[..., :2]))
 

@@ -132,6 +132,16 @@ def test_a_film_gives_the_lines_of_its_pictures_and_one_sheet(tmp_path: Path, se
     assert drawn.shape[1] == 4 * 240
 
 
+def test_a_file_that_is_no_video_is_one_line_and_no_library_adds_its_own(tmp_path: Path) -> None:
+    (bad := tmp_path / "bad.mp4").write_text("no video")
+    command = [sys.executable, "-m", "sensorium_agent", "see", str(bad)]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"sensorium: {bad}: ")
+
+
 def test_nothing_to_draw_is_said_in_a_line(tmp_path: Path, seeing: Seeing) -> None:
     code, lines, said = seeing(tmp_path / "missing.jpg", "--overlay", tmp_path / "out.png")
 

@@ -70,4 +70,5 @@ def _right(right: npt.NDArray[np.generic] | None, count: int) -> Floats:
 def _numbers(name: str, values: npt.NDArray[np.generic]) -> Floats:
     if values.dtype.kind not in "biuf":
         raise BadFile(f"its {name} has no numbers in it, but {values.dtype}")
-    return values.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite: a hand that was not found
+        return values.astype(np.float32)
