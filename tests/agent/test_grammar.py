@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sensorium_agent.__main__ import main
+from sensorium_agent._app import doctor
 from sensorium_agent._app.settings import deciding, read
 from sensorium_agent.capture.recording import open_recording
 from sensorium_agent.infer.grammar import CommandEar, GrammarError, Recognizer, Sentence, jsgf, words_in
@@ -65,6 +67,37 @@ def test_a_phrase_is_words(wrong: list[str]) -> None:
 def test_a_file_that_is_not_there_is_named() -> None:
     with pytest.raises(GrammarError, match=r"none\.gram: No such file"):
         Recognizer("none.gram")
+
+
+def test_settings_with_a_broken_grammar_are_wrong_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (good := tmp_path / "good.toml").write_text('[microphone]\ngrammar = ["turn on the light"]\n')
+    (bad := tmp_path / "bad.toml").write_text('[microphone]\ngrammar = ["turn 5"]\n')
+
+    assert [main(["validate", str(good)]), main(["validate", str(bad)])] == [0, 2]
+    assert capsys.readouterr().err == (
+        "sensorium: [microphone] grammar: 'turn 5' is no phrase; write words, and numbers as words\n"
+    )
+
+
+def test_the_doctor_tries_the_grammar() -> None:
+    found = doctor.grammar(["turn on the light", "turn it xyzzyq"])
+
+    assert (found.name, found.state) == ("Grammar", "fail")
+    assert (found.detail, found.way_out) == (
+        "[microphone] grammar: nobody knows how to say 'xyzzyq'", "use English words in small letters"
+    )  # fmt: skip
+    assert doctor.grammar(["turn on the light"]).state == "ok"
+
+
+@pytest.mark.needs_models
+def test_a_broken_grammar_is_told_once_however_many_files_are_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (bad := tmp_path / "bad.toml").write_text('[microphone]\ngrammar = ["turn 5"]\n')
+    sounds = [str(RECORDINGS / name) for name in ("hey_jarvis.wav", "hey_jarvis.wav")]
+
+    assert main(["run", "--config", str(bad), "--jsonl", "--play", *sounds]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_without_the_extra_one_line_says_how_to_come_by_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,8 @@ def _checks(settings: Settings) -> Iterator[Result]:
     yield runtime("OpenCV", ("cv2",), needed=settings.camera is not None)
     yield portaudio(needed=settings.microphone is not None)
     yield from sensors(settings)
+    if settings.microphone is not None and settings.microphone.grammar:
+        yield grammar(settings.microphone.grammar)
     yield from models(needed=models_needed)
     yield boot()
     yield wall_clock(_adjtimex())
@@ -217,6 +219,18 @@ def _microphone(source: str, found: Sequence[devices.Found]) -> Result:
     return Result(
         "Microphone", "fail", f"{source!r} is not there", "see `sensorium devices`, and set [microphone] source"
     )
+
+
+def grammar(setting: str | Sequence[str]) -> Result:
+    """The recognizer of sentences is here, and knows how to say every word of the grammar."""
+    from sensorium_agent.infer.grammar import GrammarError, Recognizer
+
+    try:
+        Recognizer(setting)
+    except GrammarError as error:
+        problem, _, way_out = str(error).rpartition("; ")
+        return Result("Grammar", "fail", problem, way_out)
+    return Result("Grammar", "ok", setting if isinstance(setting, str) else f"{len(setting)} phrases")
 
 
 def models(*, needed: bool) -> Iterator[Result]:

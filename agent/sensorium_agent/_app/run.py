@@ -259,6 +259,7 @@ async def play_files(
 
     ``also`` listen too where files are played as fast as they go.
     """
+    from sensorium_agent.infer.grammar import GrammarError
     from sensorium_models.store import ModelDamaged, ModelMissing
 
     failed = 0
@@ -272,7 +273,7 @@ async def play_files(
                 await play_live(settings, recording, output, stop=stop)
             else:
                 await play_at_once(settings, recording, output, session_id=_session(file, number), also=also)
-        except (ModelMissing, ModelDamaged):
+        except (ModelMissing, ModelDamaged, GrammarError):
             raise  # no other file would fare better
         except SensoriumError as error:
             failed += 1

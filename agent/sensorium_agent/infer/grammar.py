@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sensorium.errors import SensoriumError
+from sensorium.settings import SettingsError
 from sensorium_agent.infer.voice import BLOCK
 
 KNOWN_FROM: Final = 0.5
@@ -35,13 +35,17 @@ _NO_WORD: Final = re.compile(
     r"<[^>]*>|\{[^}]*\}|/[\d.]+/|\b(?:public|grammar|import)\b[^;=]*[;=]|[()\[\]|*+;=]|#[^;]*;"
 )
 
+_KEY: Final = "[microphone] grammar"
 _BROKEN: Final = "not a grammar in JSGF with a public rule, in small letters; see docs/grammar.md"
 
 Pcm = npt.NDArray[np.int16]
 
 
-class GrammarError(SensoriumError):
-    """A grammar cannot be used; one line."""
+class GrammarError(SettingsError):
+    """A grammar cannot be used: its file or `_KEY`, what is wrong, and after the last semicolon the way out."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(where, "", reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,10 @@ def jsgf(grammar: str | Sequence[str]) -> str:
             return Path(grammar).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
-            raise GrammarError(
-                f"{grammar}: {reason}; name a JSGF file, or list phrases, in [microphone] grammar"
-            ) from error
+            raise GrammarError(grammar, f"{reason}; name a JSGF file, or list phrases, in {_KEY}") from error
     for phrase in grammar:
         if not phrase.strip() or not all(map(_WORD.fullmatch, phrase.lower().split())):
-            raise GrammarError(f"[microphone] grammar: {phrase!r} is no phrase; write words, and numbers as words")
+            raise GrammarError(_KEY, f"{phrase!r} is no phrase; write words, and numbers as words")
     return "#JSGF V1.0;\ngrammar phrases;\npublic <phrase> = " + " | ".join(p.lower() for p in grammar) + ";\n"
 
 
@@ -89,20 +91,20 @@ class Recognizer:
     """
 
     def __init__(self, grammar: str | Sequence[str]) -> None:
-        where = grammar if isinstance(grammar, str) else "[microphone] grammar"
+        where = grammar if isinstance(grammar, str) else _KEY
         text = jsgf(grammar)
         self._decoder = _decoder()
         words = words_in(text)
         if not text.lstrip().startswith("#JSGF") or not all(map(_WORD.fullmatch, words)):
-            raise GrammarError(f"{where}: {_BROKEN}")
+            raise GrammarError(where, _BROKEN)
         unknown = [word for word in words if self._decoder.lookup_word(word) is None]
         if unknown:
-            raise GrammarError(f"{where}: nobody knows how to say {unknown[0]!r}; use English words in small letters")
+            raise GrammarError(where, f"nobody knows how to say {unknown[0]!r}; use English words in small letters")
         try:
             self._decoder.add_jsgf_string("commands", text)
             self._decoder.activate_search("commands")
         except (RuntimeError, ValueError, KeyError) as error:
-            raise GrammarError(f"{where}: {_BROKEN}") from error
+            raise GrammarError(where, _BROKEN) from error
 
     def hear(self, pcm: Pcm) -> Sentence | None:
         """The sentence that an utterance (int16 [n] at 16 kHz) is, if it is one."""
@@ -122,7 +124,7 @@ def _decoder() -> Any:
         from pocketsphinx import Decoder, get_model_path
     except ImportError:
         raise GrammarError(
-            "[microphone] grammar needs pocketsphinx, which is not here: pip install 'sensorium[grammar]'"
+            _KEY, "it needs pocketsphinx, which is not here; run: pip install 'sensorium[grammar]'"
         ) from None
     model = Path(get_model_path()) / "en-us"
     return Decoder(

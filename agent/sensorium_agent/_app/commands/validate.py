@@ -30,6 +30,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.file is None:
         raise SettingsError("validate", "", "name a settings FILE, or ask for --schema")
-    settings.read(args.file, os.environ)
+    found = settings.read(args.file, os.environ)
+    if found.microphone is not None and found.microphone.grammar:
+        from sensorium_agent.infer.grammar import Recognizer
+
+        Recognizer(found.microphone.grammar)
     print(f"{args.file}: good")
     return 0
