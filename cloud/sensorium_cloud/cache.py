@@ -186,7 +186,7 @@ def key(encoded: EncodedWindow) -> bytes:
 
 
 def _parts(event: Event, end_ns: int) -> Iterator[bytes]:
-    yield repr((event.label, event.text, "moving" in event.metadata)).encode()
+    yield repr((event.label, event.text, assemble.aside(event))).encode()
     yield struct.pack("<qqdd", end_ns - event.at_ns, event.span_ns, event.score, event.quality)
     if (features := event.features) is not None:
         yield repr((features.shape, features.dtype, features.scale)).encode()
@@ -254,19 +254,20 @@ def _leads(symbol: Symbol) -> bool:
 def _sketched(encoded: EncodedWindow) -> _Sketch | None:
     """A window's sketch; None where there are words, which always deserve to be read."""
     window = encoded.window
-    if window.slot(Modality.TEXT).events:
+    if window.slot(Modality.TEXT).events or any(event.text for slot in window.slots for event in slot.events):
         return None
-    by_label: dict[tuple[Modality, str | None, bool], list[tuple[int, Event]]] = {}
+    by_label: dict[tuple[Modality, str | None, bool, bool], list[tuple[int, Event]]] = {}
     for slot in window.slots:
         for n, event in enumerate(slot.events):
-            by_label.setdefault((slot.modality, event.label, event.span_ns > 0), []).append((n, event))
+            told = (slot.modality, event.label, event.span_ns > 0, assemble.aside(event))
+            by_label.setdefault(told, []).append((n, event))
     frames = dict(zip(encoded.frame_events, encoded.frames if encoded.frames is not None else (), strict=True))
     order = sorted(by_label, key=repr)
-    groups = [(modality, by_label[modality, label, moves]) for modality, label, moves in order]
+    groups = [(told[0], by_label[told]) for told in order]
     vectors = [
         [v for n, e in events if (v := _vector(modality, n, e, frames)) is not None] for modality, events in groups
     ]
-    told = (
+    alike = (
         encoded.vocabulary.digest if encoded.vocabulary else "",
         tuple(slot.presence for slot in window.slots),
         *order,
@@ -274,7 +275,7 @@ def _sketched(encoded: EncodedWindow) -> _Sketch | None:
     )
     facts = [_facts([event for _, event in events], window.end_ns) for _, events in groups]
     means = tuple(np.mean(own, axis=0) for own in vectors if own)
-    return _Sketch(told, means, np.asarray(facts, np.float32).reshape(len(facts), 3))
+    return _Sketch(alike, means, np.asarray(facts, np.float32).reshape(len(facts), 3))
 
 
 def _vector(modality: Modality, number: int, event: Event, frames: Mapping[int, Floats]) -> Floats | None:

@@ -219,8 +219,13 @@ def telling(events: Sequence[Event], said: Collection[str] = ()) -> Sequence[Eve
     that sentence: who says "stop the music" does not say stop.
     """
     movements = [e for e in events if e.modality is Modality.GESTURE and e.span_ns > 0 and e.label]
-    heard = [e for e in events if _ASIDE.isdisjoint(e.metadata)]
+    heard = [e for e in events if not aside(e)]
     return movements or [e for e in heard if e.modality is not Modality.AUDIO or e.label not in said]
+
+
+def aside(event: Event) -> bool:
+    """Whether an event is told but means nothing to us: a hand on its way, a word nobody was called for."""
+    return not _ASIDE.isdisjoint(event.metadata)
 
 
 def label(slot: Slot, vocabulary: Vocabulary) -> str | None:

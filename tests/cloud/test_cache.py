@@ -90,6 +90,7 @@ def moved(window: Window, index: int, session: str) -> Window:
         {"features": None},
         {"features": Tensor.of(VECTOR * 1.0001)},
         {"metadata": {"moving": "yes"}},
+        {"metadata": {"aside": "yes"}},
     ],
 )
 def test_whatever_fusion_looks_at_makes_other_evidence(what: dict[str, object]) -> None:
