@@ -21,7 +21,25 @@ _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _COURTESY: Final = frozenset(
     ("please", "kindly", "could", "would", "can", "will", "you", "just", "now", "so", "well", "um", "uh", "hey", "ok")
 )
-_NEGATION: Final = frozenset(("not", "never", "without", "cannot", "don't", "doesn't", "isn't", "can't", "won't"))
+_AUXILIARY: Final = (
+    "are",
+    "ca",
+    "could",
+    "did",
+    "do",
+    "does",
+    "had",
+    "has",
+    "have",
+    "is",
+    "must",
+    "should",
+    "was",
+    "were",
+)
+_APOSTROPHE: Final = {f"{word}nt": f"{word}n't" for word in (*_AUXILIARY, "wo", "would")}
+"""As many type them: "dont" is "don't"."""
+_NEGATION: Final = frozenset(("not", "never", "without", "cannot", "nobody", *_APOSTROPHE.values()))
 _EXACT: Final = 0.97
 _FUZZY: Final = 0.9
 _LEAST: Final = 0.6
@@ -100,7 +118,8 @@ def _weights(vocabulary: Vocabulary) -> Mapping[str, float]:
 
 def _words(text: str) -> tuple[str, ...]:
     """The words that matter, plurals cut; courtesies stay only where there is nothing else."""
-    words = _WORD.findall(text.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))[:_LONGEST_WORDS]
+    found = _WORD.findall(text.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))[:_LONGEST_WORDS]
+    words = [_APOSTROPHE.get(word, word) for word in found]
     meant = [word for word in words if word not in _COURTESY] or words
     return tuple(
         word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in meant

@@ -15,14 +15,14 @@ _AUXILIARY: Final = (
 )
 _MARKS: Final = re.compile(
     rf"""\b(?:
-        (?:{_AUXILIARY})(?:n't|\s+not|\s+never)\b
+        (?:{_AUXILIARY})(?:n'?t|\s+not|\s+never)\b
       | cannot\b | not\b | never\b | no\b(?!,) | nobody\b | none\b | nothing\b | neither\b | nor\b | without\b
       | refus(?:e|ed|es|ing)\b | avoid(?:s|ed|ing)?\b | forb(?:id|ids|ade|idden)\b | prohibit(?:s|ed)?\b
       | wrong\b | mistake\b | instead\s+of\b | rather\s+than\b | anything\s+but\b
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
-_INABILITY: Final = re.compile(r"\bI\s+(?:can't|cannot|can\s+not|couldn't|am\s+not)\b", re.IGNORECASE)
+_INABILITY: Final = re.compile(r"\bI\s+(?:can'?t|cannot|can\s+not|couldn'?t|am\s+not)\b", re.IGNORECASE)
 """Says how things are, and denies nothing: "I can't get up" asks for help."""
 _AFTERTHOUGHT_WORDS: Final = 2
 """What is said before a mark that ends the sentence, if it is no longer than this, is no command: "certainly not"."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from sensorium_cloud.reading import EncodeSentences, Reader
 _PLACE: Final = {modality: place for place, modality in enumerate(Modality)}
 _WORDLESS: Final = (Modality.VIDEO, Modality.TEXT)
 """Words without a vector and pictures that could not be decoded say nothing by being there."""
+_UNDERSTOOD: Final = 0.5
+"""From so surely on, what was said with a sound counts for what it means, not as the sound."""
+_Found = TypeVar("_Found")
 
 
 def embed(vocabulary: Vocabulary, encode_sentences: EncodeSentences) -> Floats:
@@ -93,16 +96,26 @@ class Packer:
         self._fill(inputs, chosen, [windows[row].window.end_ns for _, row in places])
         return inputs
 
-    def _read(self, windows: Sequence[EncodedWindow]) -> dict[int, tuple[Floats, float]]:
-        """What the words of all windows mean and how surely that is anything known, by the identity of their event."""
-        found = [pair for encoded in windows for pair in _sentences(encoded)]
+    def _read(self, windows: Sequence[EncodedWindow]) -> dict[int, _Meant]:
+        """What the words of all windows mean, by the identity of their event."""
+        found = [pair for encoded in windows for pair in self._sentences(encoded)]
         if not found:
             return {}
         rows = np.stack([row for _, row in found])
         rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
         read = self._reader.read([event.text or "" for event, _ in found], rows)
-        said = zip(read.phrases, read.known.tolist(), strict=True)
+        ranks = [self._vocabulary.concepts[k].precedence.rank for k in read.concepts.tolist()]
+        said = map(_Meant, read.phrases, read.known.tolist(), ranks)
         return {id(event): meant for (event, _), meant in zip(found, said, strict=True)}
+
+    def _sentences(self, encoded: EncodedWindow) -> Iterator[tuple[Event, Floats]]:
+        """The window's words with their vectors; of each sense the newest, for no more are looked at."""
+        yield from _newest(_written(encoded), self._card.events)
+        for slot in encoded.window.slots:
+            if slot.modality is not Modality.TEXT:
+                spoken = ((event, event.text) for event in slot.events if event.text and event.text.strip())
+                for event, words in _newest(spoken, self._card.events):
+                    yield event, self._reader.encode_sentences([words])[0]
 
     def _fill(self, inputs: Inputs, chosen: Sequence[Sequence[_Evidence]], ends_ns: Sequence[int]) -> None:
         features = [row for own in inputs.features for row in own]
@@ -114,9 +127,7 @@ class Packer:
                 aged = seen.trust * decay(end_ns - seen.event.at_ns, self._half_life_ns)
                 inputs.facts[place, column] = (*seen.given, seen.score, aged)
 
-    def _looked_at(
-        self, encoded: EncodedWindow, slot: Slot, read: Mapping[int, tuple[Floats, float]]
-    ) -> list[_Evidence]:
+    def _looked_at(self, encoded: EncodedWindow, slot: Slot, read: Mapping[int, _Meant]) -> list[_Evidence]:
         """The evidence of a slot that is looked at, the most telling first; nothing if nobody trusts it.
 
         Of what a sense says, too, the lower precedence is silent beside the higher: a wake word is said in speech.
@@ -130,20 +141,18 @@ class Packer:
             seen.trust = backed * assemble.unit(seen.event.quality)
         return evidence if any(seen.trust > 0 for seen in evidence) else []
 
-    def _evidence(
-        self, encoded: EncodedWindow, slot: Slot, read: Mapping[int, tuple[Floats, float]]
-    ) -> Iterator[_Evidence]:
+    def _evidence(self, encoded: EncodedWindow, slot: Slot, read: Mapping[int, _Meant]) -> Iterator[_Evidence]:
         pictures = _pictures(encoded) if slot.modality is Modality.VIDEO else {}
         is_text = slot.modality is Modality.TEXT
         said = assemble.said_in(encoded.window) if slot.modality is Modality.AUDIO else ()
         for event in assemble.telling(slot.events, said):
             score, rank = assemble.unit(event.score), assemble.rank(self._vocabulary, event)
-            if is_text and id(event) in read:
-                phrase, known = read[id(event)]
-                yield _Evidence(event, rank, None, phrase, score * known)
+            words, meant = read.get(id(event)), self._phrase(event)
+            if words is not None and (is_text or words.known >= _UNDERSTOOD or meant is None):
+                own = words.rank if not is_text and words.known >= _UNDERSTOOD else rank
+                yield _Evidence(event, own, None, words.phrase, score * words.known)
                 continue
             features = None if is_text else pictures.get(id(event), event.features)
-            meant = self._phrase(event)
             if features is not None or meant is not None or slot.modality not in _WORDLESS:
                 yield _Evidence(event, rank, features, meant, score)
 
@@ -156,6 +165,15 @@ class Packer:
             phrase = _unit_length(strengths @ self._concepts[[m.index for m in meant]])
             self._phrases[key] = phrase  # only of labels in the vocabulary: there are not many
         return phrase
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Meant:
+    """What an event's words mean: a place in the sentence space, how surely that is known, whom it has to yield to."""
+
+    phrase: Floats
+    known: float
+    rank: int
 
 
 @dataclass(slots=True, eq=False)
@@ -176,7 +194,11 @@ class _Evidence:
 
     def order(self) -> tuple[int, int, str, int]:
         """What is looked at first: the highest precedence, then the newest."""
-        return self.rank, -self.event.at_ns, self.event.stream_id, self.event.sequence
+        return self.rank, *_newest_first(self.event)
+
+
+def _newest_first(event: Event) -> tuple[int, str, int]:
+    return -event.at_ns, event.stream_id, event.sequence
 
 
 def _pictures(encoded: EncodedWindow) -> dict[int, Floats]:
@@ -187,8 +209,12 @@ def _pictures(encoded: EncodedWindow) -> dict[int, Floats]:
     return {id(events[number]): row for number, row in zip(encoded.frame_events, encoded.frames, strict=True)}
 
 
-def _sentences(encoded: EncodedWindow) -> Iterator[tuple[Event, Floats]]:
-    """The window's words with the encoder's vectors, or with those that came with them."""
+def _newest(found: Iterable[tuple[Event, _Found]], limit: int) -> list[tuple[Event, _Found]]:
+    return sorted(found, key=lambda pair: _newest_first(pair[0]))[:limit]
+
+
+def _written(encoded: EncodedWindow) -> Iterator[tuple[Event, Floats]]:
+    """The words of the text slot with the encoder's vectors, or with those that came with them."""
     events = encoded.window.slot(Modality.TEXT).events
     rows = {} if encoded.text is None else dict(zip(encoded.text_events, encoded.text, strict=True))
     for number, event in enumerate(events):

@@ -43,6 +43,9 @@ _LIKE_PHRASE: Final = 0.4
 """The same for what the sentence reads as anyway, and its opposite does not: "I don't like that"."""
 _UNHEARD: Final = 0.3
 """How much a word that no concept uses weighs, beside one that a single concept uses."""
+_NO_WORD: Final = "\N{GRINNING FACE}"
+"""To the encoder one unheard word, as is any word of a script it was not made for: all of them lie in one place."""
+_SAME_VECTOR: Final = 0.999
 _REMEMBERED: Final = 512
 _TINY: Final = 1e-12
 
@@ -71,10 +74,12 @@ class Read:
     Attributes:
         phrases: float32 [n, 384], unit length: the concepts' places, mixed as the sentences mean them.
         known: float [n], 0 to 1: how probably each means any of the concepts.
+        concepts: intp [n], the concept that each means most probably.
     """
 
     phrases: Floats
     known: Floats
+    concepts: npt.NDArray[np.intp]
 
 
 class Reader:
@@ -87,22 +92,23 @@ class Reader:
         manner: how likeness becomes probability.
 
     Attributes:
-        vocabulary, concepts: as given.
+        vocabulary, concepts, encode_sentences: as given.
     """
 
     def __init__(
         self, vocabulary: Vocabulary, concepts: Floats, encode_sentences: EncodeSentences, manner: Manner
     ) -> None:
         self.vocabulary, self.concepts = vocabulary, concepts
-        self._encode, self._manner = encode_sentences, manner
+        self.encode_sentences, self._manner = encode_sentences, manner
         self._words = _Words([[*c.phrases, c.description] for c in vocabulary])
         denials = [(k, phrase) for k, c in enumerate(vocabulary) for phrase in c.phrases if affirmed(phrase)]
         self._denials = encode_sentences([phrase for _, phrase in denials])
         self._denying = np.asarray([k for k, _ in denials], np.intp)
+        self._no_word = encode_sentences([_NO_WORD])[0]
 
     def among(self, vocabulary: Vocabulary, concepts: Floats) -> Reader:
         """One that reads in the same manner among other concepts."""
-        return Reader(vocabulary, concepts, self._encode, self._manner)
+        return Reader(vocabulary, concepts, self.encode_sentences, self._manner)
 
     def likeness(self, texts: Sequence[str], rows: Floats) -> Floats:
         """How like each concept the sentences are, [n, K]; ``rows`` [n, 384] are their unit vectors."""
@@ -114,11 +120,13 @@ class Reader:
         shares = _softmax(self._manner.sharpness * likeness)
         known = self._known(likeness.max(axis=1))
         for row, text in enumerate(texts):
-            if (plain := affirmed(text)) is not None:
+            if self._unreadable(text, rows[row]):
+                known[row] = 0
+            elif (plain := affirmed(text)) is not None:
                 self._heed(plain, rows[row], shares[row], known[row : row + 1])
         mixed = shares @ self.concepts
         lengths = np.linalg.norm(mixed, axis=1, keepdims=True)
-        return Read(np.asarray(mixed / np.maximum(lengths, _TINY), np.float32), known)
+        return Read(np.asarray(mixed / np.maximum(lengths, _TINY), np.float32), known, shares.argmax(axis=1))
 
     def _heed(self, plain: str, row: Floats, shares: Floats, known: Floats) -> None:
         """Change what a sentence with marks of denial means, and how surely: it is ``plain`` without them."""
@@ -128,11 +136,15 @@ class Reader:
             shares[self._denying[int(alike.argmax())]] = 1
             known[:] = 1
             return
-        opposite = self.likeness([plain], self._encode([plain]))[0]
+        opposite = self.likeness([plain], self.encode_sentences([plain]))[0]
         read = int(shares.argmax())
         backing = float(alike[self._denying == read].max(initial=-1.0))
         if read == int(opposite.argmax()) or backing < _LIKE_PHRASE:
             known *= 1 - self._known(opposite.max())
+
+    def _unreadable(self, text: str, row: Floats) -> bool:
+        """Whether there are no words in ``text``, or none the encoder knows: what it says then is chance."""
+        return bool(text.strip() and not _WORD.search(text)) or float(self._no_word @ row) >= _SAME_VECTOR
 
     def _known(self, best: Any) -> Floats:
         return np.asarray(1 / (1 + np.exp(-self._manner.slope * (best - self._manner.bar))), np.float32)
@@ -173,8 +185,12 @@ class _Words:
 
 def _terms(text: str) -> list[str]:
     """Words, plurals cut, and pairs of neighbours."""
-    words = [word[:-1] if len(word) > 3 and word.endswith("s") else word for word in _WORD.findall(text.casefold())]
+    words = [word[:-1] if len(word) > 3 and word.endswith("s") else word for word in _WORD.findall(_plain(text))]
     return [*words, *(f"{one} {other}" for one, other in pairwise(words))]
+
+
+def _plain(text: str) -> str:
+    return text.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
 
 
 def _softmax(logits: Floats) -> Floats:

@@ -15,6 +15,7 @@ from sensorium_cloud.denial import affirmed
         ("never open the door", "open the door"),
         ("don't open the door", "open the door"),
         ("don\N{RIGHT SINGLE QUOTATION MARK}t open the door!", "open the door!"),
+        ("dont open the door", "open the door"),
         ("Do not open the door, please.", "open the door, please."),
         ("you cannot open the door now", "you open the door now"),
         ("nobody may open the door", "may open the door"),
@@ -33,6 +34,7 @@ def test_marks_of_denial_are_taken_out(line: str, plain: str) -> None:
         "open the door",
         "another note about nothingness",  # words that only look like marks
         "I can't get up",  # says how things are
+        "I cant get up",
         "no, I disagree",  # answers, and goes on
         "certainly not",  # there is nothing that could be denied
         "no",

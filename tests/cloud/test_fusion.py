@@ -322,3 +322,24 @@ def test_what_was_meant_before_does_not_outweigh_what_is_said_now(understood: Un
 )
 def test_a_command_told_not_to_be_done_is_not_named(understood: Understand, line: str) -> None:
     assert understood(said(line)).concept is None
+
+
+@pytest.mark.parametrize(
+    "line", ["\N{THUMBS UP SIGN}", "?!", "\N{THAI CHARACTER HO HIP}\N{THAI CHARACTER YO YAK}", "x" * 4000]
+)
+def test_what_the_encoder_cannot_read_is_not_named(understood: Understand, line: str) -> None:
+    assert understood(said(line)).concept is None
+
+
+def test_a_command_heard_in_words_is_understood_by_its_words(understood: Understand) -> None:
+    spoken = seen(A, "command", text="turn on the kitchen light")
+
+    symbol = understood(spoken, seen(A, "speech"))
+
+    assert symbol.concept == "light_on"
+    assert share(symbol, A).attention == 1
+    assert understood(seen(A, "command", text="never turn on the light")).concept is None
+
+
+def test_a_wake_word_with_words_that_mean_nothing_is_still_a_wake_word(understood: Understand) -> None:
+    assert understood(seen(A, "okay_nabu", text="the invoice from Tuesday")).concept == "wake"

@@ -62,6 +62,24 @@ def test_what_is_like_nothing_is_not_known(reader: Reader) -> None:
     assert read(reader, "cats sleep most of their lives").known[0] < 0.1
 
 
+@pytest.mark.parametrize("line", ["?!", "...", "\N{GRINNING FACE}", "\N{THUMBS UP SIGN} \N{THUMBS UP SIGN}"])
+def test_what_has_no_words_is_not_known(line: str) -> None:
+    smiling = Vocabulary((Concept("smile", "\N{GRINNING FACE}"), Concept("what", "?!", ("...",))))
+    reader = Reader(smiling, np.eye(2, 384, dtype=np.float32), encode, Manner())
+
+    assert reader.read([line], np.eye(2, 384, dtype=np.float32)[:1]).known[0] == 0
+
+
+def test_words_that_the_encoder_does_not_know_are_not_known() -> None:
+    def blind(lines: Sequence[str]) -> npt.NDArray[np.float32]:
+        """One place for all, as an encoder has for what it was not made for."""
+        return np.eye(1, 384, dtype=np.float32).repeat(len(lines), axis=0)
+
+    lost = Reader(HOUSE, embed(HOUSE, blind), blind, Manner())
+
+    assert lost.read(["open the door"], blind(["open the door"])).known[0] == 0
+
+
 @pytest.mark.parametrize("line", ["never open the door", "you must not open the door", "nobody may open the door"])
 def test_a_command_told_not_to_be_done_is_not_known(reader: Reader, line: str) -> None:
     assert read(reader, line).known[0] < 0.2
