@@ -23,7 +23,7 @@ from sensorium_cloud.fusion import Fuser
 log = logging.getLogger(__name__)
 
 _REMEMBERED: Final = 256
-"""Dialects, each about 100 KB; one that is asked for again is put together again."""
+"""Dialects, each about 400 KB and what it read lately; one that is asked for again is put together again."""
 
 
 class Dialects:

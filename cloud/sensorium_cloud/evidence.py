@@ -25,6 +25,8 @@ _WORDLESS: Final = (Modality.VIDEO, Modality.TEXT)
 """Words without a vector and pictures that could not be decoded say nothing by being there."""
 _UNDERSTOOD: Final = 0.5
 """From so surely on, what was said with a sound counts for what it means, not as the sound."""
+_LARGEST: Final = 1e6
+"""No feature is larger: half floats end at 65504, and squares of much larger ones overflow in the network."""
 _Found = TypeVar("_Found")
 
 
@@ -74,12 +76,12 @@ class Packer:
     def pack(self, windows: Sequence[EncodedWindow]) -> Inputs:
         """The windows' evidence as the network takes it.
 
-        What is not finite counts as not given, and a modality whose events nobody trusts as not there.
+        What is not finite, or huge, counts as not given, and a modality whose events nobody trusts as not there.
         """
         inputs = self._packed(windows)
-        if all(bool(np.isfinite(features).all()) for features in inputs.features):
+        if all(map(_sound, inputs.features)):
             return inputs
-        # Nothing that came over the wire gets here: it is refused there. So a second time costs nobody anything.
+        # What is not finite is refused on the wire, and no perceiver gives what is huge: a second time is seldom.
         return self._packed([_without_broken(encoded) for encoded in windows])
 
     def _packed(self, windows: Sequence[EncodedWindow]) -> Inputs:
@@ -220,7 +222,7 @@ def _written(encoded: EncodedWindow) -> Iterator[tuple[Event, Floats]]:
     for number, event in enumerate(events):
         if number in rows:
             yield event, rows[number]
-        elif event.features is not None and np.isfinite(own := event.features.array()).all():
+        elif event.features is not None and _sound(own := event.features.array()):
             yield event, own.reshape(-1)
 
 
@@ -231,12 +233,17 @@ def _write(row: Floats, features: Floats | Tensor | None) -> None:
         row[:] = features
 
 
+def _sound(features: Floats) -> bool:
+    """Whether all are numbers of a size that the network can take."""
+    return bool(np.abs(features).max(initial=0) <= _LARGEST)  # no comparison with NaN holds
+
+
 def _without_broken(encoded: EncodedWindow) -> EncodedWindow:
-    """Without the feature vectors that are not finite."""
+    """Without the feature vectors that cannot be looked at."""
 
     def mended(event: Event) -> Event:
         tensor = event.features
-        broken = tensor is not None and not np.isfinite(tensor.array()).all()
+        broken = tensor is not None and not _sound(tensor.array())
         return replace(event, features=None) if broken else event
 
     window: Window = encoded.window

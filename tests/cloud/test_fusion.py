@@ -216,8 +216,9 @@ def test_a_vector_of_the_wrong_size_is_refused_by_name(fuser: Fuser, sentences: 
         fuser.fuse([encoded(sentences), bad])
 
 
-def test_numbers_that_are_none_count_as_not_given(understood: Understand) -> None:
-    broken = Tensor(np.full(64, np.nan, "<f4").tobytes(), (64,))
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e30, -3e38])
+def test_numbers_that_are_none_or_huge_count_as_not_given(understood: Understand, number: float) -> None:
+    broken = Tensor(np.full(64, number, "<f4").tobytes(), (64,))
 
     assert understood(seen(H, "tap", features=broken)).confidence == understood(seen(H, "tap")).confidence
 
