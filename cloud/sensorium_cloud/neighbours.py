@@ -57,7 +57,7 @@ class Heard:
 
     Attributes:
         say: messages to answer with.
-        device: who saw ``window``; named so that it is none of ours.
+        device: who saw ``window``: wherever it goes, nobody's witness of what it saw itself.
         window: what to remember; None if it is nothing for us.
     """
 
@@ -132,7 +132,7 @@ class Neighbours:
             window = wire.window_from_proto(window_pb2.Window.FromString(said.window))
         except DecodeError as error:
             raise FieldError("window", "not a sensorium.v1.Window") from error
-        return Heard((), f"{said.origin}/{said.device}", window)
+        return Heard((), said.device, window)
 
     def _again(self, now_ns: int) -> Iterator[bytes]:
         if now_ns < self._announced_ns + _AGAIN_NS:

@@ -54,6 +54,17 @@ def connected(url: str) -> Redis:
         raise HistoryError(f"redis: {error}; write redis://HOST:PORT/NUMBER or rediss://...") from None
 
 
+def heed_cancellation() -> None:
+    """Go on only if nobody cancelled us: a client that loses its connection at that moment may swallow the news.
+
+    Raises:
+        CancelledError: somebody did.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class RedisHistory:
     """`sensorium_cloud.history.History` in Redis.
 
@@ -90,6 +101,7 @@ class RedisHistory:
     async def _write(self) -> NoReturn:
         wait_s = _RETRY_S[0]
         while True:
+            heed_cancellation()
             await self._filled.wait()
             batch = [self._waiting[i] for i in range(min(_BATCH, len(self._waiting)))]
             dropped = self.dropped

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import AsyncMock, MagicMock
 
 import grpc
 import msgspec
@@ -62,8 +63,39 @@ def test_who_shares_a_session_reports_its_windows_both_ways() -> None:
     for teller, listener, device in ((one, two, "camera"), (two, one, "phone")):
         (report,) = teller.see(device, saw(PALM, 600, index=1), 61 * S)
         heard = listener.hear(report, 61 * S)
-        assert heard.device == f"{teller.origin}/{device}"
+        assert heard.device == device
         assert heard.window == saw(PALM, 600, index=1)
+
+
+def test_a_device_that_comes_from_another_process_is_no_witness_of_what_it_saw_itself() -> None:
+    """Its window was not acknowledged there, so that it sends it again here."""
+    here = SharedMeetings(Neighbours("here"), Nobody(), ManualClock(60 * S).now_ns)
+    seen = saw(PALM, 600, index=1)
+    here.remember("camera", seen, 60 * S)
+
+    assert here.join("camera", seen, 61 * S) is seen
+    assert here.join("camera", later := saw(STOP, 1100, index=2), 61 * S) is later
+    assert here.join("phone", saw(STOP, 1600, index=3), 61 * S).slot(Modality.GESTURE).events
+
+
+def test_a_folder_that_was_cleaned_up_costs_nobody_an_answer(tmp_path: Path) -> None:
+    folder = tmp_path / "mesh"
+    mesh = LocalMesh(folder, "one")
+    (folder / "one").unlink()
+    folder.rmdir()
+
+    mesh.send([b"x"])
+    mesh.close()
+
+
+class Nobody:
+    """Carries nothing to nobody."""
+
+    def send(self, messages: Sequence[bytes]) -> None:
+        pass
+
+    async def run(self, hear: Callable[[bytes], None]) -> None:
+        pass
 
 
 def test_pictures_stay_where_they_came() -> None:
@@ -166,6 +198,30 @@ async def test_replicas_meet_through_redis_also_after_it_was_gone(tmp_path: Path
             one.join("camera", replace(saw(PALM, 1), session_id="attic"), 0)
             server.start()
             await until_they_met(one, two, clock, "hall")
+
+
+async def test_a_client_that_swallows_the_news_of_a_stop_keeps_nobody() -> None:
+    """So did a client of Redis that lost its connection at that moment: the service never ended."""
+    publishing, forever = asyncio.Event(), asyncio.Event()
+
+    async def swallows() -> None:
+        publishing.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await forever.wait()
+
+    async def hears_nothing(timeout: float) -> None:  # noqa: ASYNC109 - as the client has it
+        await forever.wait()
+
+    redis = MagicMock(aclose=AsyncMock())
+    redis.pipeline.return_value.__aenter__.return_value.execute = swallows
+    redis.pubsub.return_value.__aenter__.return_value = AsyncMock(get_message=hears_nothing)
+    mesh = RedisMesh(redis)
+    mesh.send([b"x"])
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        running = group.create_task(mesh.run(lambda _: None))
+        await publishing.wait()
+        running.cancel()
+    redis.aclose.assert_awaited_once()
 
 
 @pytest.mark.needs_models

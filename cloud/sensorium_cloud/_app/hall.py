@@ -67,7 +67,8 @@ class _Session:
         self.episodes = Episodes(vocabulary, room.session_id)
         self.news = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
-        self.hello = Hello("gateway", f"{room.session_id}/{token_hex(4)}")
+        own = token_hex(4)
+        self.hello = Hello(f"gateway/{own}", f"{room.session_id}/{own}")
         """Its own: a room of the same name in another process counts the same windows with other events in them."""
 
     def tell(self, line: Line) -> None:

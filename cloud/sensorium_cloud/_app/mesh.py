@@ -15,6 +15,7 @@ from sensorium.errors import FieldError
 from sensorium.window import Window
 from sensorium_cloud.meeting import Meetings
 from sensorium_cloud.neighbours import Neighbours
+from sensorium_cloud.redis_history import heed_cancellation
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -113,12 +114,13 @@ class LocalMesh:
     def _look(self, now_s: float) -> None:
         if now_s - self._looked_s >= _LOOK_EVERY_S:
             self._looked_s = now_s
-            self._others = [str(path) for path in self._folder.iterdir() if path != self._path]
+            with contextlib.suppress(OSError):  # somebody cleaned up: we still know whom we knew
+                self._others = [str(path) for path in self._folder.iterdir() if path != self._path]
 
     def _forget(self, other: str) -> None:
         """A process that was killed leaves its socket behind."""
         self._others.remove(other)
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             Path(other).unlink()
 
     async def run(self, hear: Hear) -> None:
@@ -129,8 +131,12 @@ class LocalMesh:
             await asyncio.Event().wait()
         finally:
             loop.remove_reader(self._socket.fileno())
-            self._socket.close()
-            self._path.unlink(missing_ok=True)
+            self.close()
+
+    def close(self) -> None:
+        """Leave; nobody hears us afterwards."""
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
 
     def _read(self, hear: Hear) -> None:
         for _ in range(_AT_ONCE):
@@ -168,6 +174,7 @@ class RedisMesh:
 
     async def _publish(self) -> None:
         while True:
+            heed_cancellation()
             messages = [await self._waiting.get()]
             while not self._waiting.empty() and len(messages) < _AT_ONCE:
                 messages.append(self._waiting.get_nowait())
@@ -180,6 +187,7 @@ class RedisMesh:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
             await pubsub.subscribe(_CHANNEL)
             while True:
+                heed_cancellation()
                 message = await pubsub.get_message(timeout=_SILENCE_S)
                 if message is not None:
                     hear(message["data"])
@@ -196,5 +204,6 @@ async def _again_and_again(work: Callable[[], Any]) -> None:
             await work()
         except (RedisError, OSError) as error:
             log.debug("mesh.redis.away reason=%s", error)
+        heed_cancellation()
         wait_s = _RETRY_S[0] if time.monotonic() - began_s > _RETRY_S[1] else min(2 * wait_s, _RETRY_S[1])
         await asyncio.sleep(wait_s)
