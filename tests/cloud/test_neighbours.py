@@ -213,7 +213,7 @@ async def test_a_client_that_swallows_the_news_of_a_stop_keeps_nobody() -> None:
         await forever.wait()
 
     redis = MagicMock(aclose=AsyncMock())
-    redis.pipeline.return_value.__aenter__.return_value.execute = swallows
+    redis.pipeline.return_value.__aenter__.return_value = MagicMock(execute=swallows)
     redis.pubsub.return_value.__aenter__.return_value = AsyncMock(get_message=hears_nothing)
     mesh = RedisMesh(redis)
     mesh.send([b"x"])
