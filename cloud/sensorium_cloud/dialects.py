@@ -17,8 +17,9 @@ import numpy as np
 from sensorium.concepts import Concept, Vocabulary, VocabularyFull, extended
 from sensorium.symbol import Symbol
 from sensorium_cloud.encode import EncodedWindow
-from sensorium_cloud.evidence import EncodeSentences, embed
+from sensorium_cloud.evidence import embed
 from sensorium_cloud.fusion import Fuser
+from sensorium_cloud.reading import EncodeSentences
 
 log = logging.getLogger(__name__)
 
