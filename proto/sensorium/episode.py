@@ -12,13 +12,14 @@ deterministic: the same symbols in the same order give the same episodes. The ru
   state, and a state no command.
 - Words and touches are momentary: a second line, or a second tap, of the same meaning is a second episode, however
   soon it comes. Whatever lasts (a pose, a voice, a heart) is one.
-- An episode keeps the id of the window it began in. When a later revision of that window names another concept,
-  the episode is updated to that; where it takes the naming back, the episode ends, ``withdrawn``.
+- An episode keeps the id of the window it was first told by, also where a later answer finds that it began in a window
+  before: who has acted on it once is not to act again. When a later revision of that window names another
+  concept, the episode is updated to that; where it takes the naming back, the episode ends, ``withdrawn``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import reduce
@@ -71,13 +72,13 @@ class Episode:
     """One meaning from its first evidence to its last.
 
     Attributes:
-        id: of the window it began in; every phase has the same.
+        id: of the window it was first told by; every phase has the same.
         session_id: whose it is.
         phase: ``new`` once, then ``update`` where it changed, then ``end`` once.
         concept: what is meant; an update may correct it.
         content: the concept's description, for people.
         confidence: the highest calibrated probability of the concept in any of its windows.
-        revision: the side that last had something to say.
+        revision: the cloud's once it named it in any window, else the device's.
         modalities: the senses that took part so far, in their order.
         start_ns, end_ns: first and newest evidence, on the device's monotonic clock.
         windows: how many windows named it.
@@ -141,6 +142,8 @@ class Episodes:
         self._answers: dict[str, Symbol] = {}
         """The newest symbol of each window that may still be revised, by id: a late event may move a window's start."""
         self._told: dict[str, Episode] = {}
+        self._known_as: dict[str, str] = {}
+        """The id an episode was told by, where it begins in another window."""
 
     def learn(self, vocabulary: Vocabulary) -> None:
         """Go by another vocabulary from now on: something was taught."""
@@ -160,6 +163,7 @@ class Episodes:
         """End whatever is open: nothing more will come."""
         ended = tuple(replace(e, phase=Phase.END) for e in self._told.values() if e.phase is not Phase.END)
         self._told.clear()
+        self._known_as.clear()
         self._answers.clear()
         self._settled = _Story()
         return ended
@@ -173,7 +177,7 @@ class Episodes:
 
     def _tell(self) -> tuple[Episode, ...]:
         """Compare the story as it now reads with what was told of it."""
-        now = {e.id: e for e in self._read()}
+        now = {e.id: e for e in self._recognised(tuple(self._read()))}
         gone = [
             replace(e, phase=Phase.END, withdrawn=True)
             for e in self._told.values()
@@ -182,6 +186,17 @@ class Episodes:
         news = [*gone, *(n for e in now.values() for n in _news(self._told.get(e.id), e))]
         self._told.update({e.id: e for e in news})
         return tuple(sorted(news, key=lambda e: (e.phase is not Phase.END, e.start_ns)))
+
+    def _recognised(self, story: Sequence[Episode]) -> Iterator[Episode]:
+        """The episodes as they read now, by the ids they were told by."""
+        begun = {e.id for e in story}
+        lost = [e for e in self._told.values() if e.id not in begun and e.phase is not Phase.END]
+        for episode in story:
+            same = next((old for old in lost if episode.id not in self._told and _one(old, episode)), None)
+            if same is not None:
+                self._known_as[episode.id] = same.id
+            known_as = self._known_as.get(episode.id, episode.id)
+            yield episode if known_as in begun else replace(episode, id=known_as)
 
     def _read(self) -> Iterator[Episode]:
         story = self._settled
@@ -200,10 +215,11 @@ class Episodes:
         for symbol in answers:
             if symbol.start_ns < until:
                 self._settled, _ = self._after(self._settled, self._answers.pop(symbol.id))
-        open_now = {e.id for e in self._settled.open}
+        open_now = {self._known_as.get(e.id, e.id) for e in self._settled.open}
         self._told = {
             e.id: e for e in self._told.values() if e.id in open_now or e.end_ns >= until or e.phase is not Phase.END
         }
+        self._known_as = {begun: told for begun, told in self._known_as.items() if told in self._told}
 
     # --- one window on ------------------------------------------------------------------
 
@@ -271,7 +287,16 @@ class Episodes:
 
 
 def _rank(symbol: Symbol) -> tuple[int, bool]:
-    return symbol.window_revision, symbol.revision is Revision.CLOUD
+    return symbol.window_revision, _by_cloud(symbol.revision)
+
+
+def _by_cloud(revision: Revision) -> bool:
+    return revision is Revision.CLOUD
+
+
+def _one(told: Episode, now: Episode) -> bool:
+    """Whether an episode is what was told before, only that it began earlier."""
+    return told.concept == now.concept and now.start_ns <= told.start_ns <= now.end_ns
 
 
 def _latest(moments: Iterable[Moment]) -> frozenset[Moment]:
@@ -328,7 +353,7 @@ def _longer(episode: Episode, named: _Named) -> Episode:
     return replace(
         episode,
         confidence=max(episode.confidence, named.symbol.confidence),
-        revision=named.symbol.revision,
+        revision=max(episode.revision, named.symbol.revision, key=_by_cloud),
         modalities=tuple(m for m in Modality if m in both),
         start_ns=min(episode.start_ns, named.start_ns),
         end_ns=max(episode.end_ns, named.end_ns),

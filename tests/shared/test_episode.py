@@ -196,3 +196,23 @@ def test_a_run_of_hours_keeps_nothing_of_what_has_settled() -> None:
 
     assert len(following._answers) < 20
     assert len(following._told) < 20
+
+
+def test_a_later_answer_that_finds_an_earlier_beginning_is_the_same_episode() -> None:
+    unsure = window(0, None, alternatives=(Hypothesis("approve", 0.4),))
+    sure = window(0, "approve", revision=Revision.CLOUD)
+
+    told = episodes([unsure, window(1, "approve"), sure, window(2, "approve"), *map(nothing, range(3, 6))])
+
+    assert [(e.phase, e.id, e.withdrawn) for e in told] == [
+        (Phase.NEW, "kitchen.1", False),
+        (Phase.UPDATE, "kitchen.1", False),
+        (Phase.END, "kitchen.1", False),
+    ]
+    assert told[1].start_ns == 100 * MS
+
+
+def test_what_the_cloud_named_stays_the_clouds_while_the_device_goes_on() -> None:
+    each = [window(i, "approve", revision=side) for i in range(3) for side in (Revision.EDGE, Revision.CLOUD)]
+
+    assert [f"{e.phase} {e.revision}" for e in episodes(each)] == ["new edge", "update cloud", "end cloud"]
