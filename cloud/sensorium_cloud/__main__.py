@@ -34,6 +34,10 @@ Everything can be set in a TOML file (see: sensorium-cloud validate --schema); o
 """
 
 
+class ReadyFileError(SensoriumError):
+    """It cannot be said in a file that devices may come."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; its exit code."""
     args = _parser().parse_args(arguments)
@@ -167,8 +171,13 @@ def _announce(address: str, ready_file: Path | None) -> None:
     if ready_file is not None:
         # Renamed into place: whoever waits for the file never reads half of it.
         partial = ready_file.with_name(ready_file.name + ".partial")
-        partial.write_text(address + "\n")
-        partial.replace(ready_file)
+        try:
+            partial.write_text(address + "\n")
+            partial.replace(ready_file)
+        except OSError as error:
+            raise ReadyFileError(
+                f"--ready-file {ready_file}: {error.strerror}; give a file that can be made"
+            ) from error
     print(f"ready on {address}", flush=True)
 
 

@@ -82,6 +82,8 @@ class RedisHistory:
         self._filled = asyncio.Event()
         self._up = True
         self.dropped = 0
+        self.refused = 0
+        """Entries that Redis does not take: it is full, or has something else under the session's name."""
 
     def tell(self, session_id: str, entries: Sequence[Entry]) -> None:
         """Queue ``entries``; the oldest that wait give way."""
@@ -147,10 +149,25 @@ class RedisHistory:
             if self._newest_ms:
                 pipe.xtrim(key(session_id), minid=f"{self._newest_ms - self._retention_s * 1000}-0", approximate=True)
             pipe.expire(key(session_id), self._retention_s)
-        told = await self._asked(pipe.execute)
+        told = await self._asked(partial(pipe.execute, raise_on_error=False))
         if told is None:
             return False
-        self._newest_ms = placed(told[len(batch) - 1].decode())[0]
+        return self._heard(told[: len(batch)])
+
+    def _heard(self, told: Sequence[Any]) -> bool:
+        """Whether the entries are done with: written, or such that Redis would not take them the next time either."""
+        from redis.exceptions import OutOfMemoryError
+
+        wrong = [one for one in told if isinstance(one, Exception)]
+        if not all(isinstance(one, OutOfMemoryError) or str(one).startswith("WRONGTYPE") for one in wrong):
+            self._away(wrong[0])
+            return False
+        if wrong and not self.refused:
+            log.warning("history.refused reason=%s; what Redis does not take is not kept", wrong[0])
+        self.refused += len(wrong)
+        written = [one for one in told if not isinstance(one, Exception)]
+        if written:
+            self._newest_ms = placed(written[-1].decode())[0]
         return True
 
     async def _asked(self, ask: Callable[[], Any]) -> Any:
@@ -160,14 +177,17 @@ class RedisHistory:
         try:
             answer = await ask()
         except (RedisError, OSError) as error:
-            if self._up:
-                self._up = False
-                log.warning("history.away waiting=%d: %s; answers go on without it", len(self._waiting), error)
+            self._away(error)
             return None
         if not self._up:
             self._up = True
             log.info("history.back waiting=%d dropped=%d", len(self._waiting), self.dropped)
         return answer
+
+    def _away(self, reason: Exception) -> None:
+        if self._up:
+            self._up = False
+            log.warning("history.away waiting=%d: %s; answers go on without it", len(self._waiting), reason)
 
 
 @dataclass(frozen=True, slots=True)

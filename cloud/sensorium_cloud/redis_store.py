@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from sensorium.delivery import Hello
-from sensorium_cloud.batch import Lane, Overloaded
+from sensorium_cloud.batch import Lane, Overloaded, WorkFailed
 from sensorium_cloud.circuit import Circuit
 from sensorium_cloud.store import Place, Remembers
 
@@ -129,6 +129,9 @@ class RedisStore:
                 answer = (await self._lane.do(command)).value
         except (TimeoutError, Overloaded):
             self._failed("slow", f"no answer within {self._patience_s * 1e3:.0f} ms")
+            return None
+        except WorkFailed as error:  # what it said is no answer of Redis: nobody's window is to blame
+            self._failed("away", str(error))
             return None
         return self._heard(answer)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from sensorium.errors import SensoriumError
 from sensorium.settings import SettingsError
-from sensorium_cloud.__main__ import main
+from sensorium_cloud.__main__ import _announce, main
 from sensorium_cloud._app.settings import Settings, load, pem
 from sensorium_models import store
 
@@ -39,11 +40,18 @@ def test_a_good_file_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert load(file, {}).listen.port == 6000
 
 
+TOKENS = "[gateway]\ntokens = [{{sha256 = '{0}', tenant = 'x'}}, {{sha256 = '{0}'}}]\n".format("a" * 64)
+MIXED = "gateway.tokens: give all of them a tenant, or none: one without could name the sessions of another's"
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("[listn]", "listn: unknown key; did you mean 'listen'?"),
         ("[listen]\nport = 70000", "listen.port: expected 'int' <= 65535"),
+        ("[engine]\npatience_s = inf", "engine.patience_s: expected 'float' <= 100000000.0"),
+        ("[listen]\nstream_age_s = inf", "listen.stream_age_s: expected 'float' <= 100000000.0"),
+        (TOKENS, MIXED),
         ("[tls]\nkey = 'k.pem'", "tls.key: needs tls.certificate too"),
         ("[tls]\ncertificate = 'c.pem'\nkey = 'k.pem'", "tls.certificate: c.pem: No such file or directory"),
         ("[fusion]\nvocabulary = 'words.toml'", "fusion.vocabulary: no such file: words.toml"),
@@ -143,6 +151,11 @@ def test_a_wrong_option_is_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = said(capsys, "serve", "--port", "99999")
 
     assert (code, err) == (2, "sensorium-cloud: settings: listen.port: expected 'int' <= 65535\n")
+
+
+def test_a_ready_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SensoriumError, match=r"--ready-file .*: No such file or directory; give"):
+        _announce("127.0.0.1:1", tmp_path / "none" / "ready")
 
 
 def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -185,6 +185,20 @@ async def test_a_redis_that_is_killed_costs_history_and_nothing_else(
     assert "history.back" in caplog.text
 
 
+async def test_a_name_that_is_taken_in_redis_holds_up_no_other_session(
+    redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with kept_by(RedisHistory(connected(redis.url))) as history, connected(redis.url) as client:
+        await client.set(key("taken"), "something else")
+        history.tell("taken", [an_entry(1), an_entry(2)])
+        history.tell("kitchen", [an_entry(3)])
+        assert numbers(await read_all(history, 1)) == [3]
+
+    assert isinstance(history, RedisHistory)
+    assert history.refused == 2
+    assert caplog.text.count("history.refused") == 1
+
+
 async def test_what_waits_for_redis_is_bounded_and_the_oldest_give_way() -> None:
     history = RedisHistory(connected("redis://127.0.0.1:9/0"))
     history.tell("kitchen", [an_entry(n) for n in range(10_050)])

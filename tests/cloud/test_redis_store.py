@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import grpc
 import msgspec
@@ -115,6 +116,19 @@ async def test_everything_expires(server: RedisServer) -> None:
         await store.advance("pi", "spool-a", 4)
     with redis.Redis.from_url(server.url) as client:
         assert {0 < client.ttl(key) <= 86_400 for key in client.scan_iter()} == {True}
+
+
+async def test_a_client_that_breaks_down_costs_no_window() -> None:
+    counts: Counter[str] = Counter()
+    redis = MagicMock(pipeline=MagicMock(side_effect=AttributeError("connection")))
+    store = RedisStore(redis, patience_s=10.0, count=lambda outcome: counts.update([outcome]))
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(store.run())
+        assert await store.find(PLACE) is None
+        assert await store.save(PLACE, b"own") == b"own"
+        running.cancel()
+
+    assert counts == {"away": 1, "skipped": 1}
 
 
 async def test_a_paused_redis_is_waited_for_once_and_found_again(server: RedisServer) -> None:

@@ -161,6 +161,15 @@ def test_who_dies_young_and_often_waits_longer() -> None:
     assert restart_wait_s(31.0, 60) == 0.0
 
 
-def test_auto_is_one_for_each_processor() -> None:
-    assert how_many(0) == len(os.sched_getaffinity(0))
+def test_auto_is_one_for_each_processor(tmp_path: Path) -> None:
+    assert how_many(0, tmp_path / "none") == len(os.sched_getaffinity(0))
     assert how_many(3) == 3
+
+
+@pytest.mark.parametrize(("said", "workers"), [("100000 100000", 1), ("150000 100000", 2), ("5000 100000", 1)])
+def test_a_container_has_as_many_workers_as_it_may_use_processors(tmp_path: Path, said: str, workers: int) -> None:
+    quota = tmp_path / "cpu.max"
+    quota.write_text(said + "\n")
+    assert how_many(0, quota) == min(workers, len(os.sched_getaffinity(0)))
+    quota.write_text("max 100000\n")
+    assert how_many(0, quota) == len(os.sched_getaffinity(0))

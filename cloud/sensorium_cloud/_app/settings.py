@@ -30,7 +30,10 @@ _LEAST_MESSAGE_BYTES: Final = limits.MEDIA_BYTES + (1 << 18)
 
 Count = Annotated[int, Meta(ge=1)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
-Seconds = Annotated[float, Meta(gt=0)]
+_LONGEST_S: Final = 1e8
+"""Three years: what is counted in nanoseconds has to be finite."""
+Seconds = Annotated[float, Meta(gt=0, le=_LONGEST_S)]
+PerSecond = Annotated[float, Meta(ge=0.001, le=1e9)]
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,7 +47,8 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 4 << 20
     stop_grace_s: Annotated[Seconds, Meta(description="how long streams may finish when the service stops")] = 3.0
     stream_age_s: Annotated[
-        float, Meta(ge=0, description="after so long a device is asked to choose a replica anew; 0 is never")
+        float,
+        Meta(ge=0, le=_LONGEST_S, description="after so long a device is asked to choose a replica anew; 0 is never"),
     ] = 0.0
 
 
@@ -172,11 +176,14 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     streams: Annotated[Count, Meta(description="gRPC streams of one device at once")] = 16
     windows_per_s: Annotated[
-        float, Meta(ge=0, description="windows of one device; bursts of two seconds' worth; 0: all that can be done")
+        float,
+        Meta(ge=0, le=1e9, description="windows of one device; bursts of two seconds' worth; 0: all that can be done"),
     ] = 0.0
     connections: Annotated[Count, Meta(description="WebSockets of one tenant at once")] = 1000
-    events_per_s: Annotated[Seconds, Meta(description="events of one WebSocket; bursts of two seconds' worth")] = 500.0
-    requests_per_s: Annotated[Seconds, Meta(description="HTTP requests of one tenant")] = 100.0
+    events_per_s: Annotated[PerSecond, Meta(description="events of one WebSocket; bursts of two seconds' worth")] = (
+        500.0
+    )
+    requests_per_s: Annotated[PerSecond, Meta(description="HTTP requests of one tenant")] = 100.0
 
 
 class Cache(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -254,6 +261,9 @@ def _checked(found: Settings, where: str) -> Settings:
     _check_tls(found.gateway.tls, "gateway.tls", where)
     if found.gateway.enabled and not found.gateway.tokens and not _is_loopback(found.gateway.host):
         reason = "needed where others can reach the gateway: add [[gateway.tokens]], or listen on 127.0.0.1"
+        raise SettingsError(where, "gateway.tokens", reason)
+    if len({bool(token.tenant) for token in found.gateway.tokens}) > 1:
+        reason = "give all of them a tenant, or none: one without could name the sessions of another's"
         raise SettingsError(where, "gateway.tokens", reason)
     if found.ray.max_replicas < found.ray.min_replicas:
         raise SettingsError(where, "ray.max_replicas", f"at least ray.min_replicas, {found.ray.min_replicas}")

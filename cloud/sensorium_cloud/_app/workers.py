@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -45,6 +46,7 @@ log = logging.getLogger(__name__)
 _STEADY_S: Final = 30.0
 """A worker that lived so long is started again at once."""
 _MOST_WAIT_S: Final = 30.0
+_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 _GRACE_S: Final = 5.0
 """Beside the streams' own: models are let go, the last answers are stored."""
 
@@ -53,9 +55,21 @@ class WorkerFailed(SensoriumError):
     """A worker could not start."""
 
 
-def how_many(workers: int) -> int:
-    """How many processes ``workers`` asks for; 0 is one for each processor this process may use."""
-    return workers or len(os.sched_getaffinity(0))
+def how_many(workers: int, quota: Path = _QUOTA) -> int:
+    """How many processes ``workers`` asks for; 0 is one for each processor this process may use.
+
+    A container sees all processors of its machine; what it may spend of them its control group says in ``quota``.
+    """
+    return workers or min(len(os.sched_getaffinity(0)), _allowed(quota))
+
+
+def _allowed(quota: Path) -> int:
+    """Processors' worth of time, rounded up: "200000 100000" is two, "max 100000" as many as there are."""
+    try:
+        spend, period = map(int, quota.read_text().split())
+    except (OSError, ValueError):
+        return sys.maxsize
+    return max(-(-spend // period), 1)
 
 
 def restart_wait_s(lived_s: float, deaths: int) -> float:
