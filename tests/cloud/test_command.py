@@ -52,6 +52,8 @@ MIXED = "gateway.tokens: give all of them a tenant, or none: one without could n
         ("[engine]\npatience_s = inf", "engine.patience_s: expected 'float' <= 100000000.0"),
         ("[listen]\nstream_age_s = inf", "listen.stream_age_s: expected 'float' <= 100000000.0"),
         (TOKENS, MIXED),
+        ("[redis]\nurl = 'secret@host'", "redis.url: begins with redis:// or rediss:// or unix://"),
+        ("[trace]\nendpoint = 'collector:4317'", "trace.endpoint: begins with http:// or https://"),
         ("[tls]\nkey = 'k.pem'", "tls.key: needs tls.certificate too"),
         ("[tls]\ncertificate = 'c.pem'\nkey = 'k.pem'", "tls.certificate: c.pem: No such file or directory"),
         ("[fusion]\nvocabulary = 'words.toml'", "fusion.vocabulary: no such file: words.toml"),

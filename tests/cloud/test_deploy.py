@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -202,6 +203,13 @@ def test_the_cluster_runs_what_the_front_joins_in_pods_that_are_locked_too() -> 
             }
 
 
+ASKED = re.compile(r"--build-arg (\w+)=")
+
+
+def dockerfile() -> list[str]:
+    return (DEPLOY / "Dockerfile").read_text().splitlines()
+
+
 def test_the_linter_of_dockerfiles_has_nothing_to_say() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run([hadolint, DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False)
@@ -209,10 +217,16 @@ def test_the_linter_of_dockerfiles_has_nothing_to_say() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_what_overlays_ask_of_the_image_can_be_asked() -> None:
+    asked = {name for path in DEPLOY.rglob("*") if path.is_file() for name in ASKED.findall(path.read_text())}
+    offered = {line.split()[1].partition("=")[0] for line in dockerfile() if line.startswith("ARG")}
+
+    assert asked == {"EXTRAS", "RUNTIME"}
+    assert asked <= offered
+
+
 def test_the_image_holds_only_what_is_in_the_repository() -> None:
     root = DEPLOY.parents[1]
-    copied = [
-        line.split()[1:-1] for line in (DEPLOY / "Dockerfile").read_text().splitlines() if line.startswith("COPY")
-    ]
+    copied = [line.split()[1:-1] for line in dockerfile() if line.startswith("COPY")]
     for source in (s for sources in copied for s in sources if not s.startswith("--from") and not s.startswith("/")):
         assert (root / source).exists(), source

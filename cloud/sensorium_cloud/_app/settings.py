@@ -265,11 +265,22 @@ def _checked(found: Settings, where: str) -> Settings:
     if len({bool(token.tenant) for token in found.gateway.tokens}) > 1:
         reason = "give all of them a tenant, or none: one without could name the sessions of another's"
         raise SettingsError(where, "gateway.tokens", reason)
+    _check_schemes(found, where)
     if found.ray.max_replicas < found.ray.min_replicas:
         raise SettingsError(where, "ray.max_replicas", f"at least ray.min_replicas, {found.ray.min_replicas}")
     if found.fusion.vocabulary and not Path(found.fusion.vocabulary).is_file():
         raise SettingsError(where, "fusion.vocabulary", f"no such file: {found.fusion.vocabulary}")
     return found
+
+
+def _check_schemes(found: Settings, where: str) -> None:
+    """Addresses are not repeated in what is said: there may be a password in them."""
+    for key, value, schemes in (
+        ("redis.url", found.redis.url, ("redis://", "rediss://", "unix://")),
+        ("trace.endpoint", found.trace.endpoint, ("http://", "https://")),
+    ):
+        if value and not value.startswith(schemes):
+            raise SettingsError(where, key, f"begins with {' or '.join(schemes)}")
 
 
 def _check_tls(tls: Tls, table: str, where: str) -> None:
