@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import grpc
+import msgspec
 from cloud.doubles import Client, FakeFusion, a_symbol, a_window, an_event, settings
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,6 +18,7 @@ from sensorium.event import Modality
 from sensorium.symbol import Evidence, Stage
 from sensorium_cloud._app.metrics import Metrics, exposition
 from sensorium_cloud._app.server import running
+from sensorium_cloud._app.settings import Limits
 
 
 def values(text: bytes) -> dict[str, float]:
@@ -59,6 +61,24 @@ async def test_a_running_service_counts_what_becomes_of_windows() -> None:
     assert found["multimodal_windows_total{outcome=refused}"] == 1
     assert found["multimodal_queue_size{stream_type=multimodal}"] == 0
     assert found["multimodal_memory_usage_bytes{}"] > 1 << 20
+
+
+async def test_every_window_that_is_refused_before_it_is_looked_into_is_counted() -> None:
+    registry = CollectorRegistry()
+    limited = msgspec.structs.replace(settings(), limits=Limits(windows_per_s=1.0))
+    async with (
+        running(limited, FakeFusion().engines(), registry=registry) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        device = Client(address, channel).device()
+        await device.greet()
+        await device.send(*(a_window(n) for n in range(2)))
+        await device.send(*(a_window(n) for n in range(2, 5)), first=3)
+        await device.leave()
+        found = values(exposition(registry))
+
+    assert found["multimodal_windows_total{outcome=fused}"] == 2
+    assert found["multimodal_windows_total{outcome=later}"] == 3
 
 
 TOLD = """

@@ -265,6 +265,8 @@ class _Stream:
     def _hear(self, request: Request | Refusal, received_ns: int) -> None:
         heard = self._conversation.hear((request,) if isinstance(request, Refusal) else request)
         for response in heard.say:
+            if isinstance(response, Refusal):
+                self._desk.counted(response)
             self._say(message(response))
         until = _deadline_ns(self._now_ns(), self._context, self._terms.patience_ns)
         for item in heard.fuse:
