@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -63,6 +63,7 @@ class Total:
     """All models of the device together; None where it could not be measured.
 
     Attributes:
+        disk_mb: of their files, and of the tables in which taught signs are compared.
         rss_mb: of a process with all of them, over the bare interpreter's.
         first_event_s: from the command to the first event, a start a sample, the median of several.
     """
@@ -111,7 +112,7 @@ def measure(names: Sequence[str], threads: Sequence[int], accelerator: str, *, p
         for count in threads:
             _tell(f"{state.name}, {count} threads", progress)
             rows.append(_row(state, count, setting))
-    total = None if names or lacking else _total(here, progress)
+    total = None if names or lacking else _total(here, {state.path for state in states}, progress)
     _tell("", progress)
     return Found(tuple(rows), total, lacking)
 
@@ -141,9 +142,9 @@ def _float_twin(model: Model, state: State) -> tuple[Model | None, str]:
     return (twin, "") if twin.suffix in {".tflite", ".onnx"} else (None, f"made from {twin.suffix}")
 
 
-def _total(here: Sequence[State], progress: bool) -> Total:
+def _total(here: Sequence[State], files: Collection[Path], progress: bool) -> Total:
+    """What the networks ``here`` cost together; ``files`` are all that a device keeps, tables for taught signs too."""
     _tell("all together", progress)
-    files = sorted({state.path for state in here})
     bare_mb = int(_run([sys.executable, "-c", _BARE])) / 1024
     rss_mb = float(_probe("together", *(state.name for state in here))["rss_mb"])
     starts, missing = dict[str, float](), []
@@ -155,7 +156,7 @@ def _total(here: Sequence[State], progress: bool) -> Total:
         except SensoriumError as error:
             missing.append(f"cold start with {kind} not measured: {error}")
     disk_mb = sum(file.stat().st_size for file in files) / 1e6
-    return Total(len(files), disk_mb, rss_mb - bare_mb, bare_mb, starts, "; ".join(missing))
+    return Total(len(here), disk_mb, rss_mb - bare_mb, bare_mb, starts, "; ".join(missing))
 
 
 def _first_event_s(path: Path) -> float:
