@@ -73,7 +73,9 @@ def test_one_bad_file_takes_nothing_from_the_others(home: Path, capsys: pytest.C
     assert [line.split(": ")[0] for line in err.splitlines()] == [str(home / "bad.jsonl"), str(home / "none.jsonl")]
 
 
-@pytest.mark.parametrize("arguments", [["Vee!", "--from", "{vee}"], ["vee"], ["vee", "--from", "{tap}"]])
+@pytest.mark.parametrize(
+    "arguments", [["Vee!", "--from", "{vee}"], ["vee"], ["vee", "--from", "{tap}"], ["--from", "{vee}"], ["--forget"]]
+)
 def test_what_cannot_be_taught_is_refused_in_one_line(
     home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:

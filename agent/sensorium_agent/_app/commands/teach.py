@@ -65,7 +65,11 @@ def run(args: argparse.Namespace) -> int:
     """Teach, forget, import or export, then say what is known; gives the exit code."""
     from sensorium.event import Modality
     from sensorium_agent._app.lessons import Blackboard
+    from sensorium_agent.infer.taught import TaughtError
 
+    if not args.name and (args.sources or args.forget):
+        rest = "--forget" if args.forget else "--from FILE..."
+        raise TaughtError(f"teach: which sign is it? Write: sensorium teach NAME {rest}")
     board = Blackboard(options.settings(args, needed=True))
     modality = Modality(args.modality) if args.modality else None
     failed = False
