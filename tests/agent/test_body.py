@@ -65,6 +65,8 @@ def test_slow_skin_with_times_in_seconds_stays_slow() -> None:
         ("t_s,rr_ms\n2,800\n1,800\n", "time goes back"),
         ("t_s,ppg,eda\n0,1,2\n1,2\n", "more columns"),
         ("t_s,ppg\n0,1\noops,2\n", "line 3"),
+        ("t_s,ppg\n0,1\n", "one line of values"),
+        ("t_s,ppg\n", "no values"),
     ],
 )
 def test_a_damaged_file_is_refused_with_its_reason(text: str, reason: str) -> None:

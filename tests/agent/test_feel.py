@@ -175,6 +175,13 @@ def test_a_damaged_export_says_where(text: str, says: str) -> None:
         read_export(text, Signal.SKIN)
 
 
+def test_a_damaged_file_of_a_wristband_is_named(tmp_path: Path) -> None:
+    (folder := a_wristband(tmp_path)).joinpath("EDA.csv").write_text(f"{BEGUN_S}\n4\nx\n")
+
+    with pytest.raises(BadFile, match=r"^EDA\.csv: line 3"):
+        read_folder(folder)
+
+
 # --- what cannot be felt -----------------------------------------------------------------
 
 

@@ -78,9 +78,9 @@ def read_body(
         BadFile: a line is not numbers, times do not grow, or one column comes without a rate.
     """
     rows = list(_rows(text))
-    if len(rows) < 2:
-        raise BadFile("there are no values in it")
-    if all(math.isnan(row[-1]) for row in rows):
+    if len(rows) == 1:
+        raise BadFile("there is one line of values in it; two are the least")
+    if all(math.isnan(row[-1]) for row in rows):  # also of none
         raise BadFile("there are no values in it")
     if any(len(row) != len(rows[0]) for row in rows):
         raise BadFile("some lines have more columns than others")

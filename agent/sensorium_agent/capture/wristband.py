@@ -67,9 +67,17 @@ def read_folder(folder: Path) -> tuple[Worn, ...]:
         raise BadFile(f"the folder has no recording.toml and none of {', '.join(_SIGNALS)}")
     if Signal.PULSE in found:
         found.pop(Signal.RR, None)
-    begun = [(signal, *read_export(read_text(path), signal)) for signal, path in found.items()]
+    begun = [(signal, *_exported(path, signal)) for signal, path in found.items()]
     first_s = min(begin_s for _, begin_s, _ in begun)
     return tuple(Worn(series, begin_s - first_s) for _, begin_s, series in begun)
+
+
+def _exported(path: Path, signal: Signal) -> tuple[float, Series | BeatSeries]:
+    """`read_export` of a file in a folder, whose name the refusal of the folder does not say."""
+    try:
+        return read_export(read_text(path), signal)
+    except BadFile as error:
+        raise BadFile(f"{path.name}: {error}") from error
 
 
 def read_export(text: str, signal: Signal) -> tuple[float, Series | BeatSeries]:
