@@ -169,3 +169,16 @@ def test_a_microphone_only_agent_imports_no_camera_and_no_cloud() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.needs_models
+def test_who_only_listens_loads_neither_cameras_nor_clouds_nor_grammars(tmp_path: Path) -> None:
+    (sound := tmp_path / "sound.wav").write_bytes(_silence())
+    code = (
+        f"import sys; from sensorium_agent.__main__ import main; main(['run', '--jsonl', '--play', {str(sound)!r}]);"
+        "unasked = {'cv2', 'torch', 'ray', 'fastapi', 'pocketsphinx', 'grpc', 'scipy', 'onnxruntime'};"
+        "print(sorted(unasked & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "[]"
