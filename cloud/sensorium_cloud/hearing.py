@@ -7,7 +7,7 @@ heard together, and once more without each, which gives what each contributed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -114,7 +114,9 @@ class Hearing:
         speaking, heard = _who(ranks, best, here)
         company = _Company(places, heard, alone)
         company.ask(self._network, told)
-        return company.verdicts(speaking, here)
+        doubts = np.ones(here.shape)
+        doubts[inputs.windows, inputs.modalities] = _doubts(inputs)
+        return _no_surer(company.verdicts(speaking, here), np.where(heard, best, -1), doubts)
 
     def _silence(self, places: Indices, here: Flags) -> Verdicts:
         """Where no window has any evidence."""
@@ -133,6 +135,32 @@ def _who(ranks: npt.NDArray[np.intp], best: npt.NDArray[np.intp], here: Flags) -
     meant = np.where(speaking & here, best, -1)
     speaking &= here | (best[:, :, None] == meant[:, None, :]).any(axis=2)
     return speaking, speaking | (ranks == UNKNOWN_RANK)
+
+
+def _doubts(inputs: Inputs) -> Doubles:
+    """How probably each modality's [n] labels are wrong, as who gave them says; 0 where the network itself decided.
+
+    The network heard no label that was wrong and so heeds no score, but those of words: these are what it read.
+    """
+    labelled = inputs.facts[..., 1] > 0
+    surest = np.where(labelled, inputs.facts[..., 2], 0.0).max(axis=1, initial=0.0)
+    decided = ~labelled.any(axis=1) | (inputs.modalities == PLACE[Modality.TEXT])
+    return np.where(decided, 0.0, 1.0 - surest)
+
+
+def _no_surer(verdicts: Verdicts, best: npt.NDArray[np.intp], doubts: Doubles) -> Verdicts:
+    """``verdicts`` that are no surer of what is named than those who say so: all may be wrong by their ``doubts``.
+
+    p' = c p + (1 - c) uniform, c = 1 - product of the doubts of those whose own ``best`` [W, 6] is what is named; one
+    sense is as sure as its label's score, and two that agree are surer than each.
+    """
+    posteriors = verdicts.posteriors
+    named = posteriors.argmax(axis=1)
+    agree = best == named[:, None]
+    doubt = np.where(agree, doubts, 1.0).prod(axis=1)
+    doubt[~agree.any(axis=1)] = 0.0
+    tempered = (1 - doubt[:, None]) * posteriors + doubt[:, None] / posteriors.shape[1]
+    return replace(verdicts, posteriors=tempered)
 
 
 class _Company:

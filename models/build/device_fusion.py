@@ -155,20 +155,30 @@ def answers(vocabulary: Vocabulary) -> dict[str, Say]:
     return {"rules": rules, "network, events alone": alone, "network, with sentence vectors": encoded}
 
 
+def calibration_error(sure: Sequence[tuple[float, bool]], bins: int = 15) -> float:
+    """Expected, of the best answer, in equal bins of confidence (Naeini et al. 2015)."""
+    confidence, right = np.array(sure, np.float64).reshape(-1, 2).T
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [abs((right - confidence)[place == b].sum()) for b in range(bins)]
+    return float(sum(gaps) / max(len(sure), 1))
+
+
 def measure(name: str, scenes: Sequence[Scene], asked: dict[str, Say]) -> None:
     """Print how often each says what the scenes mean, and what it costs."""
     print(name)
     for who, say in asked.items():
-        pairs, took = [], []
+        pairs, sure, took = [], [], []
         for scene in scenes:
             begin = time.thread_time_ns()
-            pairs.append((say(scene.window).concept, scene.means))
+            symbol = say(scene.window)
             took.append(time.thread_time_ns() - begin)
+            pairs.append((symbol.concept, scene.means))
+            sure += [(h.probability, h.concept == scene.means) for h in symbol.alternatives[:1]]
         named = [said == means for said, means in pairs if said is not None]
         right = interval(sum(said == means for said, means in pairs), len(pairs))
         print(
             f"  {who:<32} right {right}; named {len(named)}, of these right {interval(sum(named), len(named))}; "
-            f"{np.median(took) / 1e6:.2f} ms of CPU",
+            f"calibration error {calibration_error(sure):.3f}; {np.median(took) / 1e6:.2f} ms of CPU",
             flush=True,
         )
 

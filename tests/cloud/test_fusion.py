@@ -344,3 +344,22 @@ def test_a_command_heard_in_words_is_understood_by_its_words(understood: Underst
 
 def test_a_wake_word_with_words_that_mean_nothing_is_still_a_wake_word(understood: Understand) -> None:
     assert understood(seen(A, "okay_nabu", text="the invoice from Tuesday")).concept == "wake"
+
+
+@pytest.mark.parametrize(
+    "event", [seen(A, "up", score=0.75), seen(G, "open_palm", score=0.6), seen(H, "tap", score=0.55)]
+)
+def test_nothing_is_surer_than_who_says_so(understood: Understand, event: Event) -> None:
+    assert 0.5 < understood(event).confidence <= event.score + 0.02
+
+
+def test_a_label_that_is_probably_wrong_names_nothing(understood: Understand) -> None:
+    assert understood(seen(G, "open_palm", score=0.3)).abstained is Reason.UNSURE
+
+
+def test_two_that_agree_are_surer_than_each(understood: Understand) -> None:
+    hand, touch = seen(G, "swipe_left", score=0.7), seen(H, "swipe_left", score=0.7)
+    both = understood(hand, touch)
+
+    assert both.concept == understood(hand).concept == understood(touch).concept
+    assert both.confidence > max(understood(hand).confidence, understood(touch).confidence) + 0.1
