@@ -88,6 +88,28 @@ def test_a_folder_that_was_cleaned_up_costs_nobody_an_answer(tmp_path: Path) -> 
     mesh.close()
 
 
+async def test_a_crowd_of_messages_waits_for_room_and_is_bounded(tmp_path: Path) -> None:
+    """The kernel keeps as few as ten for a process that is busy."""
+    one, two = LocalMesh(tmp_path, "one"), LocalMesh(tmp_path, "two")
+    sent, heard = [b"%d" % n for n in range(5000)], list[bytes]()
+    all_heard = asyncio.Event()
+
+    def hear(message: bytes) -> None:
+        heard.append(message)
+        if message == sent[-1]:
+            all_heard.set()
+
+    one.send(sent)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        running = [group.create_task(one.run(hear)), group.create_task(two.run(hear))]
+        await all_heard.wait()
+        for task in running:
+            task.cancel()
+
+    assert heard == sent[one.dropped :]
+    assert one.dropped == 5000 - 4096
+
+
 class Nobody:
     """Carries nothing to nobody."""
 

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -27,6 +28,8 @@ _MESSAGE_BYTES: Final = 1 << 18
 _AT_ONCE: Final = 256
 """Messages read in one turn of the event loop: answers come first."""
 _WAITING: Final = 4096
+_ROOM_S: Final = 0.002
+"""When to look again whether another has read."""
 _CHANNEL: Final = "multimodal:neighbours"
 _RETRY_S: Final = (0.1, 5.0)
 _SILENCE_S: Final = 5.0
@@ -94,32 +97,54 @@ class LocalMesh:
         self._socket.setblocking(False)
         self._path.unlink(missing_ok=True)
         self._socket.bind(str(self._path))
-        self._others: list[str] = []
+        self._others: dict[str, deque[bytes]] = {}
+        """Their sockets, and what waits for room there."""
+        self._later: asyncio.TimerHandle | None = None
         self._looked_s = float("-inf")
         self.dropped = 0
 
     def send(self, messages: Sequence[bytes]) -> None:
-        """To every socket in the folder; what one has no room for is dropped, and counted."""
+        """To every socket in the folder, as soon as it has room; what waits is bounded, the oldest gives way."""
         self._look(time.monotonic())
-        for other in tuple(self._others):
-            for message in messages:
-                try:
-                    self._socket.sendto(message, other)
-                except (ConnectionRefusedError, FileNotFoundError):
-                    self._forget(other)
-                    break
-                except OSError:  # its buffer is full, or the message is larger than any
-                    self.dropped += 1
+        for waiting in self._others.values():
+            self.dropped += max(len(waiting) + len(messages) - _WAITING, 0)
+            waiting.extend(messages)
+        self._flush()
+
+    def _flush(self) -> None:
+        all_sent = [self._hand_over(other, waiting) for other, waiting in tuple(self._others.items())]
+        if not all(all_sent) and self._later is None:
+            self._later = asyncio.get_running_loop().call_later(_ROOM_S, self._flush_again)
+
+    def _flush_again(self) -> None:
+        self._later = None
+        self._flush()
+
+    def _hand_over(self, other: str, waiting: deque[bytes]) -> bool:
+        """Whether nothing waits for ``other`` any more: the kernel keeps as few as ten messages for it."""
+        while waiting:
+            try:
+                self._socket.sendto(waiting[0], other)
+            except BlockingIOError:
+                return False
+            except (ConnectionRefusedError, FileNotFoundError):
+                self._forget(other)
+                return True
+            except OSError:  # the message is larger than any may be
+                self.dropped += 1
+            waiting.popleft()
+        return True
 
     def _look(self, now_s: float) -> None:
         if now_s - self._looked_s >= _LOOK_EVERY_S:
             self._looked_s = now_s
             with contextlib.suppress(OSError):  # somebody cleaned up: we still know whom we knew
-                self._others = [str(path) for path in self._folder.iterdir() if path != self._path]
+                found = [str(path) for path in self._folder.iterdir() if path != self._path]
+                self._others = {other: self._others.get(other, deque(maxlen=_WAITING)) for other in found}
 
     def _forget(self, other: str) -> None:
         """A process that was killed leaves its socket behind."""
-        self._others.remove(other)
+        del self._others[other]
         with contextlib.suppress(OSError):
             Path(other).unlink()
 
@@ -135,6 +160,8 @@ class LocalMesh:
 
     def close(self) -> None:
         """Leave; nobody hears us afterwards."""
+        if self._later is not None:
+            self._later.cancel()
         self._socket.close()
         self._path.unlink(missing_ok=True)
 
