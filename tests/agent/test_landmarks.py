@@ -9,6 +9,7 @@ import pytest
 
 from sensorium_agent.capture.files import BadFile
 from sensorium_agent.capture.landmarks import read_landmarks
+from sensorium_agent.capture.recording import RecordingError, open_landmarks
 
 HANDS = np.random.default_rng(5).normal(0, 1, (4, 21, 3))
 
@@ -66,3 +67,10 @@ def test_what_is_no_archive_is_refused(content: bytes, tmp_path: Path) -> None:
 
     with pytest.raises(BadFile, match="not an archive"):
         read_landmarks(path)
+
+
+def test_a_bad_file_of_joints_is_one_line_that_names_it_and_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"hands\.npz: it has no array x .*; write it with numpy\.savez"):
+        open_landmarks(saved(tmp_path, y=HANDS))
+    with pytest.raises(RecordingError, match=r"none\.npz: No such file or directory; check the path"):
+        open_landmarks(tmp_path / "none.npz")

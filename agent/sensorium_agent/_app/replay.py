@@ -16,10 +16,10 @@ from sensorium import concepts
 from sensorium.align import Windower
 from sensorium.clock import ManualClock
 from sensorium.concepts import Vocabulary
-from sensorium.errors import SensoriumError
 from sensorium.event import Sample
 from sensorium.window import Window
 from sensorium_agent._app import compose
+from sensorium_agent._app.files.each import each
 from sensorium_agent._app.listeners import Following
 from sensorium_agent._app.play import play
 from sensorium_agent._app.replay_report import Compared, Report
@@ -60,18 +60,11 @@ class Wish:
 
 def replay_files(files: Sequence[Path], wish: Wish, output: Output) -> int:
     """Replay each file by itself; returns how many could not be."""
-    from sensorium_models.store import ModelDamaged, ModelMissing
 
-    failed = 0
-    for file in files:
-        try:
-            replay(SessionLog(file), wish, output)
-        except (ModelMissing, ModelDamaged):
-            raise  # no other file would fare better
-        except SensoriumError as error:
-            failed += 1
-            sys.stderr.write(f"sensorium: {error}\n")
-    return failed
+    def take(_number: int, file: Path) -> None:
+        replay(SessionLog(file), wish, output)
+
+    return each(files, take)
 
 
 def replay(log: SessionLog, wish: Wish, output: Output) -> Report:

@@ -21,12 +21,13 @@ from sensorium_agent.capture import scene, story, tracks, wristband
 from sensorium_agent.capture.ahead import Ahead
 from sensorium_agent.capture.body import read_body
 from sensorium_agent.capture.files import BadFile, read_lines, read_text, read_touches
+from sensorium_agent.capture.landmarks import Landmarks, read_landmarks
 from sensorium_agent.capture.sensor import Sensor, Sleep
 from sensorium_agent.capture.staging import RecordingError, stage, worn
 from sensorium_agent.capture.tracks import Track
 from sensorium_agent.capture.wav import BadWav, read_sound
 
-__all__ = ["PlayedSensor", "Recording", "RecordingError", "open_recording"]
+__all__ = ["PlayedSensor", "Recording", "RecordingError", "open_landmarks", "open_recording"]
 
 _AHEAD: Final = 8
 """Pictures decoded ahead: 7 MB at 640 x 480."""
@@ -84,6 +85,20 @@ def open_recording(path: Path) -> Recording:
         return _opened(told if (told := path / "recording.toml").is_file() else path)
     except (BadFile, BadWav) as error:
         raise RecordingError(f"{path}: {error}; understood are {_KINDS}") from error
+    except OSError as error:
+        raise RecordingError(f"{path}: {error.strerror}; check the path") from error
+
+
+def open_landmarks(path: Path) -> Landmarks:
+    """The hands in a ``.npz`` file of measured joints.
+
+    Raises:
+        RecordingError: there is no such file, or it has no such arrays of numbers.
+    """
+    try:
+        return read_landmarks(path)
+    except BadFile as error:
+        raise RecordingError(f"{path}: {error}; write it with numpy.savez(file, x=joints)") from error
     except OSError as error:
         raise RecordingError(f"{path}: {error.strerror}; check the path") from error
 

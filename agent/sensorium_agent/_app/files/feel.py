@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +9,9 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Final
 
-from sensorium.errors import SensoriumError
 from sensorium.event import Event, EventStream, Modality
 from sensorium.lines import Line, event_line
+from sensorium_agent._app.files.each import each
 from sensorium_agent.capture.recording import Recording, RecordingError, open_recording
 from sensorium_agent.infer import lanes
 from sensorium_agent.infer.biometric import Arousal, BiometricPerceiver
@@ -75,20 +74,16 @@ def feel_files(files: Sequence[Path], rest: Path | None, write: Callable[[Line],
         RecordingError: the rest cannot be read, or has neither heart nor skin.
     """
     usual = None if rest is None else _felt(rest, {Modality.BIOMETRIC})
-    failed = 0
-    for number, file in enumerate(files):
-        try:
-            found = feel(file, number, usual)
-        except SensoriumError as error:
-            failed += 1
-            sys.stderr.write(f"sensorium: {error}\n")
-            continue
+
+    def tell(number: int, file: Path) -> None:
+        found = feel(file, number, usual)
         if summary:
             write(found.summary().line(str(file)))
         else:
             for event in found.events:
                 write(event_line(event, str(file)))
-    return failed
+
+    return each(files, tell)
 
 
 def feel(file: Path, number: int, rest: Recording | None = None) -> Feeling:

@@ -15,9 +15,8 @@ from sensorium.clock import Clock
 from sensorium.errors import SensoriumError
 from sensorium.event import Event, EventStream, Modality, Sample
 from sensorium_agent.capture.camera import Camera
-from sensorium_agent.capture.files import BadFile
-from sensorium_agent.capture.landmarks import LANDMARK_KINDS, read_landmarks
-from sensorium_agent.capture.recording import RecordingError, open_recording
+from sensorium_agent.capture.landmarks import LANDMARK_KINDS
+from sensorium_agent.capture.recording import RecordingError, open_landmarks, open_recording
 from sensorium_agent.infer import lanes
 from sensorium_agent.infer.gesture.bout import Bout
 from sensorium_agent.infer.gesture.classify import (
@@ -58,12 +57,7 @@ def hands_in(file: Path, models: Shelf, most: int) -> list[Floats]:
 
 
 def _measured(file: Path) -> list[Floats]:
-    try:
-        landmarks = read_landmarks(file)
-    except BadFile as error:
-        raise RecordingError(f"{file}: {error}") from error
-    except OSError as error:
-        raise RecordingError(f"{file}: {error.strerror}; check the path") from error
+    landmarks = open_landmarks(file)
     pairs = zip(landmarks.joints, landmarks.right, strict=True)
     return [hand_features(joints, float(right)) for joints, right in pairs if np.isfinite(joints).all()]
 

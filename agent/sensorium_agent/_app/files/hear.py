@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,9 +11,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sensorium.errors import SensoriumError
 from sensorium.event import Event, EventStream, Modality, Sound
 from sensorium.lines import Line, event_line
+from sensorium_agent._app.files.each import each
 from sensorium_agent._app.files.sound_sheet import SoundSheet
 from sensorium_agent.capture.recording import RecordingError, open_recording
 from sensorium_agent.infer import lanes
@@ -44,23 +43,15 @@ def hear_files(
     taught: Taught | None = None,
 ) -> int:
     """Write a line for each event of each file and draw it; returns how many files could not be read."""
-    from sensorium_models.store import ModelDamaged, ModelMissing
 
-    failed = 0
-    for number, file in enumerate(files):
-        try:
-            heard = listen(file, number, listening, models, taught)
-        except (ModelMissing, ModelDamaged):
-            raise  # no other file would fare better
-        except SensoriumError as error:
-            failed += 1
-            sys.stderr.write(f"sensorium: {error}\n")
-            continue
+    def hear(number: int, file: Path) -> None:
+        heard = listen(file, number, listening, models, taught)
         for event in heard.events:
             write(event_line(event, str(file)))
         if sheet is not None:
             sheet.add(file.name, heard.pcm, heard.events)
-    return failed
+
+    return each(files, hear)
 
 
 def listen(

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sensorium.errors import SensoriumError
 from sensorium.event import Event, EventStream, Frame, Modality
 from sensorium.lines import Line, encoded, event_line
+from sensorium_agent._app.files.each import each
 from sensorium_agent._app.files.sketch import Outline, Pixels, Points, Sheet
-from sensorium_agent.capture.files import BadFile
-from sensorium_agent.capture.landmarks import LANDMARK_KINDS, read_landmarks
-from sensorium_agent.capture.recording import Recording, RecordingError, open_recording
+from sensorium_agent.capture.landmarks import LANDMARK_KINDS
+from sensorium_agent.capture.recording import Recording, RecordingError, open_landmarks, open_recording
 from sensorium_agent.infer import lanes
 from sensorium_agent.infer.gesture.classify import GestureClassifier
 from sensorium_agent.infer.gesture.measured import read_hands
@@ -52,22 +51,15 @@ def see_files(
     taught: Taught | None = None,
 ) -> int:
     """Write a line for each event of each file and draw it; returns how many files could not be read."""
-    from sensorium_models.store import ModelDamaged, ModelMissing
 
-    failed = 0
-    for number, file in enumerate(files):
-        try:
-            for seen in look(file, number, models, taught):
-                write(event_line(seen.event, str(file)))
-                if sheet is not None:
-                    name = f"{file.name}: " if len(files) > 1 else ""
-                    sheet.add(seen.picture, seen.outlines, name + seen.caption)
-        except (ModelMissing, ModelDamaged):
-            raise  # no other file would fare better
-        except SensoriumError as error:
-            failed += 1
-            sys.stderr.write(f"sensorium: {error}\n")
-    return failed
+    def see(number: int, file: Path) -> None:
+        for seen in look(file, number, models, taught):
+            write(event_line(seen.event, str(file)))
+            if sheet is not None:
+                name = f"{file.name}: " if len(files) > 1 else ""
+                sheet.add(seen.picture, seen.outlines, name + seen.caption)
+
+    return each(files, see)
 
 
 def print_line(line: Line) -> None:
@@ -127,12 +119,7 @@ def _outline(hand: Track) -> Outline:
 
 
 def _measured(file: Path, stream: EventStream, models: Shelf, taught: Taught | None) -> Iterator[Seen]:
-    try:
-        landmarks = read_landmarks(file)
-    except BadFile as error:
-        raise RecordingError(f"{file}: {error}") from error
-    except OSError as error:
-        raise RecordingError(f"{file}: {error.strerror}; check the path") from error
+    landmarks = open_landmarks(file)
     classifier = GestureClassifier(models.model("gesture_classifier"))
     events = read_hands(stream, landmarks, classifier, lanes.own_gestures(taught))
     for event, joints in zip(events, landmarks.joints, strict=True):
