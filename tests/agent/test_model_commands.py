@@ -146,6 +146,17 @@ def test_the_total_is_held_against_what_is_wanted() -> None:
     ]
 
 
+@pytest.mark.parametrize("limit", [["--runs", "-5"], ["--telling", "x"], ["--agreement", "5"]])
+def test_a_limit_that_nothing_could_reach_is_a_wrong_command_line(
+    limit: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["models", "canary", "alexa", "shipped", *limit])
+
+    assert left.value.code == 2
+    assert f"{limit[1]!r} is no" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["", "0", "1,", "two", "1,64"])
 def test_thread_counts_are_checked(text: str) -> None:
     with pytest.raises(BenchFailed, match="write numbers from 1 to 16"):

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sensorium_agent._app.commands import options
+
 if TYPE_CHECKING:
     from sensorium_agent._app.commands import Commands
 
@@ -29,18 +31,8 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="what to listen to")
     parser.add_argument("--overlay", type=Path, metavar="OUT.png", help="draw what was heard, file under file")
     parser.add_argument("--jsonl", action="store_true", help="print JSON lines: the default, and the only way")
-    parser.add_argument("--threshold", type=_share, metavar="P", help="probability from which a keyword counts")
+    parser.add_argument("--threshold", type=options.share, metavar="P", help="probability from which a keyword counts")
     parser.set_defaults(run=run)
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no probability: write 0 to 1")
-    return value
 
 
 def run(args: argparse.Namespace) -> int:

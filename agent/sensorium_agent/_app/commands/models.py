@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sensorium_agent._app.commands import options
 from sensorium_models import cli
 
 if TYPE_CHECKING:
@@ -30,11 +31,15 @@ def add_parser(commands: Commands) -> None:
         metavar="FILE",
         help="over these files, here; without, a running agent does it live",
     )
-    canary.add_argument("--runs", type=int, default=200, help="runs that have to be compared (default: %(default)s)")
     canary.add_argument(
-        "--telling", type=int, default=20, help="of them, in which something was said (default: %(default)s)"
+        "--runs", type=options.count, default=200, help="runs that have to be compared (default: %(default)s)"
     )
-    canary.add_argument("--agreement", type=float, default=0.97, help="least share that agree (default: %(default)s)")
+    canary.add_argument(
+        "--telling", type=options.count, default=20, help="of them, in which something was said (default: %(default)s)"
+    )
+    canary.add_argument(
+        "--agreement", type=options.share, default=0.97, help="least share that agree (default: %(default)s)"
+    )
     canary.add_argument("--tolerance", type=float, default=0.1, help="what still is agreement (default: %(default)s)")
     canary.add_argument("--slowdown", type=float, default=1.5, help="how much slower it may be (default: %(default)s)")
     canary.add_argument("--json", action="store_true", help="print one JSON object")

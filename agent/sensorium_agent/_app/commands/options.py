@@ -41,3 +41,21 @@ def settings(args: argparse.Namespace, *, needed: bool) -> Settings:
             before = getattr(chosen, table)
             changes[table] = msgspec.structs.replace(before, **{key: value}) if before else kind(**{key: value})
     return msgspec.structs.replace(chosen, **changes)
+
+
+def share(text: str) -> float:
+    """A probability, or another part of a whole, on the command line."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share: write 0 to 1")
+    return value
+
+
+def count(text: str) -> int:
+    """How many, on the command line."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no count: write 0 or more")
+    return int(text)

@@ -115,7 +115,8 @@ def compare(name: str, wanted: str, files: Sequence[Path], limits: Limits) -> Re
             failed.append(str(error))
     seen = comparison.seen()
     if not seen.runs:
-        raise NotComparable("; ".join(failed) or f"{name}: nothing in these files is for {modality}")
+        silent = f"{name}: nothing in these files reaches it; give some with {modality} that it knows"
+        raise NotComparable("; ".join(failed) or silent)
     return Report(name, blob, seen, judge(seen, limits), tuple(failed))
 
 
