@@ -39,7 +39,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Sounds:
-    """What was taught: by name the numbers [n, 384] of its examples, and their lengths [n] in rows of 10 ms."""
+    """The examples of one sound: their numbers [n, 384], and how long each is [n], in rows of 10 ms."""
 
     numbers: Floats
     rows: Floats
