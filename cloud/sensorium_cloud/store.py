@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from sensorium.delivery import Hello
 from sensorium.errors import SensoriumError
+from sensorium_cloud.known import Known
 
 _FILE: Final = "sensorium-cloud.sqlite3"
 _FORMAT: Final = 1
@@ -28,9 +29,19 @@ CREATE TABLE IF NOT EXISTS answers (
     device TEXT NOT NULL, spool TEXT NOT NULL, sequence INTEGER NOT NULL,
     window TEXT NOT NULL, content TEXT NOT NULL, at_s INTEGER NOT NULL, symbol BLOB NOT NULL
 );
-CREATE INDEX IF NOT EXISTS answers_by_content ON answers (device, content);
-CREATE INDEX IF NOT EXISTS answers_by_sequence ON answers (device, spool, sequence);
 CREATE INDEX IF NOT EXISTS answers_by_age ON answers (at_s);
+DROP INDEX IF EXISTS answers_by_content;
+DROP INDEX IF EXISTS answers_by_sequence;
+"""
+_ADD: Final = """
+INSERT INTO answers (device, spool, sequence, window, content, at_s, symbol) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+_NEWER: Final = """
+SELECT number, device, spool, sequence, window, content FROM answers WHERE number > ? ORDER BY number
+"""
+_FIND: Final = """
+SELECT symbol FROM answers
+WHERE number = ? AND device = ? AND (content = ? OR (spool = ? AND sequence = ? AND window = ?))
 """
 _FORGET_EVERY: Final = 256
 _SPOOL_RETENTION_S: Final = 30 * 86_400
@@ -60,6 +71,14 @@ class Place:
     sequence: int
     window: str
     content: str
+
+    def keys(self) -> tuple[int, int]:
+        """By what it is known: its content, or its place in the spool and its id.
+
+        A place alone is not enough: a device that was set up anew may count its spool from 1 again.
+        """
+        placed = (self.device, self.spool, min(self.sequence, _MAX_SEQUENCE), self.window)
+        return hash((self.device, self.content)), hash(placed)
 
 
 class Remembers(Protocol):
@@ -94,16 +113,26 @@ class Store:
         self._retention_s = retention_s
         self._max_answers = max_answers
         self._saved = 0
+        # By content an index of the file would have every answer change a page somewhere: twice the cost of saving it.
+        self._known = Known(2 * (max_answers + _FORGET_EVERY))
+        self._learned, self._version = 0, 0
         self._db = _opened(folder)
+        self._learn()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Everything inside becomes durable together, or, if it raises, not at all."""
+        """Everything inside becomes durable together, or, if it raises, not at all.
+
+        Inside, what other processes have answered is known too.
+        """
         self._db.execute("BEGIN IMMEDIATE")
+        learned = self._learned
         try:
+            self._learn()
             yield
         except BaseException:
             self._db.execute("ROLLBACK")
+            self._learned = learned  # others may give their answers the numbers that ours did not get
             raise
         self._db.execute("COMMIT")
 
@@ -120,17 +149,18 @@ class Store:
             (device, spool, min(through, _MAX_SEQUENCE), now_s),
         )
 
-    def find(self, place: Place) -> bytes | None:
-        """The symbol this window got before: by its content, or by its place in the spool and its id.
+    def new(self, place: Place) -> bool:
+        """Whether this process has not heard of an answer for the window; from any thread, at once."""
+        return not self._known.numbers(place.keys())
 
-        A place alone is not enough: a device that was set up anew may count its spool from 1 again.
-        """
-        row = self._db.execute(
-            "SELECT symbol FROM answers WHERE device = ? AND content = ? UNION ALL "
-            "SELECT symbol FROM answers WHERE device = ? AND spool = ? AND sequence = ? AND window = ? LIMIT 1",
-            (place.device, place.content, place.device, place.spool, min(place.sequence, _MAX_SEQUENCE), place.window),
-        ).fetchone()
-        return bytes(row[0]) if row else None
+    def find(self, place: Place) -> bytes | None:
+        """The symbol this window got before: by its content, or by its place in the spool and its id."""
+        sequence = min(place.sequence, _MAX_SEQUENCE)
+        for number in self._known.numbers(place.keys()):
+            whose = (number, place.device, place.content, place.spool, sequence, place.window)
+            if (row := self._db.execute(_FIND, whose).fetchone()) is not None:
+                return bytes(row[0])
+        return None
 
     def save(self, place: Place, symbol: bytes, *, now_s: int) -> bytes:
         """Remember the answer of a window, and forget what is too old or too much.
@@ -141,18 +171,32 @@ class Store:
         if (before := self.find(place)) is not None:
             return before
         sequence = min(place.sequence, _MAX_SEQUENCE)
-        self._db.execute(
-            "INSERT INTO answers (device, spool, sequence, window, content, at_s, symbol) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (place.device, place.spool, sequence, place.window, place.content, now_s, symbol),
-        )
+        row = (place.device, place.spool, sequence, place.window, place.content, now_s, symbol)
+        self._heard_of(place, self._db.execute(_ADD, row).lastrowid or 0)
         self._saved += 1
         if self._saved % _FORGET_EVERY == 0:
             self.forget(now_s=now_s)
         return symbol
 
+    def _learn(self) -> None:
+        """Hear of what others have answered since."""
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        if version != self._version:  # another process wrote
+            self._version = version
+            for number, *place in self._db.execute(_NEWER, (self._learned,)):
+                self._heard_of(Place(*place), number)
+
+    def _heard_of(self, place: Place, number: int) -> None:
+        self._known.add(place.keys(), number)
+        self._learned = number
+
     def forget(self, *, now_s: int) -> None:
         """Drop what is older than it need be remembered, and the oldest of what is too many."""
-        self._db.execute("DELETE FROM answers WHERE at_s < ?", (now_s - self._retention_s,))
+        self._db.execute(
+            # The newest stays, or the next would get its number, which others take for known.
+            "DELETE FROM answers WHERE at_s < ? AND number < (SELECT max(number) FROM answers)",
+            (now_s - self._retention_s,),
+        )
         self._db.execute(
             "DELETE FROM answers WHERE number <= (SELECT max(number) FROM answers) - ?", (self._max_answers,)
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sensorium_cloud.known import Known
 from sensorium_cloud.store import Place, Store, StoreError, run_together
 
 PLACE = Place("pi", "spool-a", 7, "kitchen.7/0", "c0ffee")
@@ -19,6 +20,10 @@ PLACE = Place("pi", "spool-a", 7, "kitchen.7/0", "c0ffee")
 def store() -> Iterator[Store]:
     with closing(Store(retention_s=100, max_answers=3)) as opened:
         yield opened
+
+
+def fail(_: Store) -> None:
+    raise ZeroDivisionError
 
 
 def test_a_new_spool_starts_at_the_beginning(store: Store) -> None:
@@ -77,12 +82,46 @@ def test_keeps_no_more_than_it_may_without_being_asked_to(store: Store) -> None:
     assert store.find(replace(PLACE, sequence=511, content="511")) is not None
 
 
+def test_what_was_never_answered_is_new_without_a_look_at_the_file(store: Store) -> None:
+    assert store.new(PLACE)
+
+    store.save(PLACE, b"symbol", now_s=0)
+
+    assert not store.new(replace(PLACE, content="repacked"))
+    assert not store.new(replace(PLACE, spool="spool-b", sequence=1))
+    assert store.new(replace(PLACE, window="hall.0/0", content="other"))
+
+
+def test_knows_at_the_next_transaction_what_another_process_answered(tmp_path: Path) -> None:
+    with closing(Store(tmp_path)) as one, closing(Store(tmp_path)) as other:
+        one.save(PLACE, b"first", now_s=0)
+        with other.transaction():
+            assert not other.new(PLACE)
+            assert other.save(PLACE, b"second", now_s=0) == b"first"
+
+
+def test_an_answer_that_did_not_become_durable_hides_none_of_another_process(tmp_path: Path) -> None:
+    with closing(Store(tmp_path)) as one, closing(Store(tmp_path)) as other:
+        with pytest.raises(ZeroDivisionError):
+            run_together(one, [lambda s: s.save(PLACE, b"lost", now_s=0), fail])
+        elsewhere = replace(PLACE, sequence=8, window="kitchen.8/0", content="beef")
+        other.save(elsewhere, b"symbol", now_s=0)
+
+        with one.transaction():
+            assert one.find(PLACE) is None
+            assert one.find(elsewhere) == b"symbol"
+
+
+def test_knows_no_more_than_the_newest_answers() -> None:
+    known = Known(4)
+    for number in range(100):
+        known.add((number,), number)
+
+    assert [number for number in range(100) if known.numbers((number,))] == list(range(92, 100))
+
+
 def test_operations_that_queued_up_become_durable_together(tmp_path: Path) -> None:
     store = Store(tmp_path)
-
-    def fail(_: Store) -> None:
-        raise ZeroDivisionError
-
     with pytest.raises(ZeroDivisionError):
         run_together(store, [lambda s: s.advance("pi", "spool-a", 9, now_s=0), fail])
     assert store.resume_after("pi", "spool-a") == 0
