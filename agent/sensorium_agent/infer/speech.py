@@ -190,7 +190,7 @@ class SpeechPerceiver:
             self._keywords.voice(end)
         told = self._utterances.push(probability)
         if self._commands:
-            awake = not self._aside(end)
+            awake = self._is_awake(end)
             over = self._commands.block(self._blocks - 1, speaking=self._utterances.speaking, awake=awake)
             self._uttered += [over] if over else []
         return told
@@ -219,12 +219,13 @@ class SpeechPerceiver:
         return self._event(heard.word, heard.score, max(heard.end - _WORD, 0), heard.end)
 
     def _spotted(self, spotted: Spotted) -> Event:
-        return self._event(spotted.word, spotted.score, spotted.begin, spotted.end, **self._aside(spotted.begin))
+        aside = self._aside(spotted.begin, spotted.end)
+        return self._event(spotted.word, spotted.score, spotted.begin, spotted.end, **aside)
 
     def _known(self, sound: OwnSound) -> Event:
         if self._own and sound.name in self._own.waking:
             self._call(sound.end)
-        aside = self._aside(sound.begin) if self._is_spoken(sound) else {}
+        aside = self._aside(sound.begin, sound.end) if self._is_spoken(sound) else {}
         return self._event(sound.name, sound.score, sound.begin, sound.end, **aside)
 
     def _is_spoken(self, sound: OwnSound) -> bool:
@@ -233,11 +234,18 @@ class SpeechPerceiver:
         heard = list(self._voiced)[max(sound.begin // BLOCK - first, 0) : max(sound.end // BLOCK - first, 0) + 1]
         return bool(heard) and sum(heard) / len(heard) > 0.5
 
-    def _aside(self, begin: int) -> dict[str, str]:
-        """What is said of a word that begins at sample ``begin``: whether it was hardly meant for us."""
-        since_ns = None if self._called_ns is None else self._memory.at_ns(begin) - self._called_ns
-        ours = not self._awake_ns or (since_ns is not None and since_ns <= self._awake_ns)
-        return {} if ours else {"aside": "yes"}
+    def _aside(self, begin: int, end: int) -> dict[str, str]:
+        """What is said of a word from sample ``begin`` to ``end``: whether it was hardly meant for us.
+
+        A word that was over before the device was called is part of the wake word: there is an "up" in "okay Nabu".
+        """
+        within = self._awake_ns and self._called_ns is not None and self._memory.at_ns(end) <= self._called_ns
+        return {"aside": "yes"} if within or not self._is_awake(begin) else {}
+
+    def _is_awake(self, sample: int) -> bool:
+        """Whether what is said from ``sample`` on is meant for the device: it was called lately, or need not be."""
+        since_ns = None if self._called_ns is None else self._memory.at_ns(sample) - self._called_ns
+        return not self._awake_ns or (since_ns is not None and since_ns <= self._awake_ns)
 
     def _event(
         self, label: str, score: float, begin: int, end: int, *, text: str | None = None, **metadata: str
