@@ -114,7 +114,7 @@ class Packer:
         """The window's words with their vectors; of each sense the newest, for no more are looked at."""
         yield from _newest(_written(encoded), self._card.events)
         for slot in encoded.window.slots:
-            if slot.modality is not Modality.TEXT:
+            if slot.events and slot.modality is not Modality.TEXT:
                 spoken = ((event, event.text) for event in slot.events if event.text and event.text.strip())
                 for event, words in _newest(spoken, self._card.events):
                     yield event, self._reader.encode_sentences([words])[0]

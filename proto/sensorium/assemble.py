@@ -17,7 +17,7 @@ from sensorium import symbol as formulas
 from sensorium.concepts import Precedence, Vocabulary
 from sensorium.event import Event, Modality
 from sensorium.symbol import Evidence, Hypothesis, Provenance, Reason, Revision, Share, Stage, Symbol
-from sensorium.window import Slot, Window
+from sensorium.window import Presence, Slot, Window
 
 Distribution = Sequence[float]
 """K + 1 probabilities: the vocabulary's concepts in order, then "none of them"."""
@@ -80,6 +80,7 @@ class Voice:
 
 
 _SILENT: Final = Voice()
+_NO_SHARE: Final = {(modality, presence): Share(modality, presence) for modality in Modality for presence in Presence}
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,14 +219,15 @@ def telling(events: Sequence[Event], said: Collection[str] = ()) -> Sequence[Eve
     nobody was called for (``aside``) is a word in a conversation, and one that is among the words ``said`` is part of
     that sentence: who says "stop the music" does not say stop.
     """
-    movements = [e for e in events if e.modality is Modality.GESTURE and e.span_ns > 0 and e.label]
-    heard = [e for e in events if not aside(e)]
-    return movements or [e for e in heard if e.modality is not Modality.AUDIO or e.label not in said]
+    movements = [e for e in events if e.span_ns > 0 and e.label and e.modality is Modality.GESTURE]
+    if movements:
+        return movements
+    return [e for e in events if not aside(e) and (not said or e.modality is not Modality.AUDIO or e.label not in said)]
 
 
 def aside(event: Event) -> bool:
     """Whether an event is told but means nothing to us: a hand on its way, a word nobody was called for."""
-    return not _ASIDE.isdisjoint(event.metadata)
+    return bool(event.metadata) and not _ASIDE.isdisjoint(event.metadata)
 
 
 def label(slot: Slot, vocabulary: Vocabulary) -> str | None:
@@ -235,18 +237,21 @@ def label(slot: Slot, vocabulary: Vocabulary) -> str | None:
         return rank(vocabulary, event), -unit(event.score), event.label or ""
 
     labelled = [event for event in telling(slot.events) if event.label]
-    return min(labelled, key=order).label if labelled else None
+    if len(labelled) < 2:  # nearly always
+        return labelled[0].label if labelled else None
+    return min(labelled, key=order).label
 
 
 def rank(vocabulary: Vocabulary, event: Event) -> int:
     """Whom the event's label has to yield to: the best rank of its concepts; `UNKNOWN_RANK` without any."""
-    meant = vocabulary.meanings(event.modality, event.label)
-    return min((vocabulary.concepts[m.index].precedence.rank for m in meant), default=UNKNOWN_RANK)
+    return vocabulary.rank(event.modality, event.label)
 
 
 def unit(value: float) -> float:
     """``value`` in [0, 1]; 0 for what is not a number."""
-    return min(max(value, 0.0), 1.0) if math.isfinite(value) else 0.0
+    if 0.0 <= value <= 1.0:
+        return value
+    return 1.0 if 1.0 < value < math.inf else 0.0
 
 
 def timeline(window: Window) -> tuple[Evidence, ...]:
@@ -282,20 +287,29 @@ def _shares(window: Window, voices: Mapping[Modality, Voice]) -> tuple[Share, ..
     own = [voices.get(slot.modality, _SILENT) for slot in window.slots]
     weights = formulas.normalised([v.trust for v in own])
     attention = formulas.normalised([v.attention for v in own])
-    return tuple(
-        Share(
-            modality=slot.modality,
-            presence=slot.presence,
-            label=voice.label,
-            reliability=voice.reliability,
-            weight=weight,
-            contribution=voice.contribution,
-            attention=looked,
-            offset_ns=slot.offset_ns,
-            age_ns=slot.age_ns,
-        )
-        for slot, voice, weight, looked in zip(window.slots, own, weights, attention, strict=True)
+    parts = zip(window.slots, own, weights, attention, strict=True)
+    return tuple(_share(*part) if part[1] is not _SILENT else _unheard(part[0]) for part in parts)
+
+
+def _share(slot: Slot, voice: Voice, weight: float, attention: float) -> Share:
+    return Share(
+        slot.modality,
+        slot.presence,
+        voice.label,
+        voice.reliability,
+        weight,
+        voice.contribution,
+        attention,
+        slot.offset_ns,
+        slot.age_ns,
     )
+
+
+def _unheard(slot: Slot) -> Share:
+    """The share of who has no part; whoever is absent has the same in every window."""
+    if slot.offset_ns is None and slot.age_ns is None:
+        return _NO_SHARE[slot.modality, slot.presence]
+    return Share(slot.modality, slot.presence, offset_ns=slot.offset_ns, age_ns=slot.age_ns)
 
 
 def _alternatives(vocabulary: Vocabulary, posterior: Distribution, order: Sequence[int]) -> tuple[Hypothesis, ...]:

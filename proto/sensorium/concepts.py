@@ -95,13 +95,16 @@ class Vocabulary:
         digest: 64 hex digits over everything that changes an answer; equal vocabularies have equal digests.
     """
 
-    __slots__ = ("_by_label", "_by_name", "concepts", "digest")
+    __slots__ = ("_by_label", "_by_name", "_ranks", "concepts", "digest")
 
     def __init__(self, concepts: tuple[Concept, ...]) -> None:
         self.concepts = concepts
         self.digest = _digest(concepts)
         self._by_name = {concept.name: index for index, concept in enumerate(concepts)}
         self._by_label = _by_label(concepts)
+        self._ranks = {
+            key: min(concepts[m.index].precedence.rank for m in meant) for key, meant in self._by_label.items()
+        }
 
     def __len__(self) -> int:
         return len(self.concepts)
@@ -125,6 +128,10 @@ class Vocabulary:
     def meanings(self, modality: Modality, label: str | None) -> tuple[Meaning, ...]:
         """The concepts ``label`` of ``modality`` stands for; empty if nobody knows it."""
         return self._by_label.get((modality, label or ""), ())
+
+    def rank(self, modality: Modality, label: str | None) -> int:
+        """The best rank of the concepts ``label`` of ``modality`` stands for; one more than all if nobody knows it."""
+        return self._ranks.get((modality, label or ""), len(Precedence))
 
 
 def extended(vocabulary: Vocabulary, taught: Iterable[Concept]) -> Vocabulary:
