@@ -15,7 +15,15 @@ WALKER = torch.from_numpy(a_walker())
 
 
 def test_bones_are_found_where_points_hang_together() -> None:
-    _, pairs = tree(spread_of_distances(WALKER.reshape(-1, 8, 3)))
+    _, pairs = tree(spread_of_distances(WALKER.reshape(12, 30, 8, 3)))
+
+    assert {tuple(sorted(pair)) for pair in pairs} == {(p, p + 1) for p in range(7)}
+
+
+def test_bones_are_found_though_people_are_not_equally_tall() -> None:
+    tall = torch.linspace(0.5, 2, 12)[:, None, None, None]
+
+    _, pairs = tree(spread_of_distances(WALKER.reshape(12, 30, 8, 3) * tall))
 
     assert {tuple(sorted(pair)) for pair in pairs} == {(p, p + 1) for p in range(7)}
 

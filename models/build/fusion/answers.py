@@ -16,7 +16,6 @@ from sensorium.errors import SensoriumError
 
 OUTPUTS: Final = ("log_pool", "alone", "reliability", "weights", "paired", "features", "embedding")
 _BATCH: Final = 64
-_CONFLICT_COUNTS: Final = 0.2
 
 
 class ModelError(SensoriumError):
@@ -76,11 +75,6 @@ class Answers:
     def take(self, chosen: Any) -> Answers:
         """Those of some clips."""
         return Answers(*(getattr(self, f.name)[chosen] for f in fields(self)))
-
-
-def selective(sure: Doubles, conflict: Doubles) -> Doubles:
-    """[n], which answers to give first: log of the calibrated confidence ``sure``, less a fifth of ``conflict``."""
-    return np.asarray(np.log(np.maximum(sure, 1e-12)) - _CONFLICT_COUNTS * conflict, np.float64)
 
 
 Run = Callable[[Dataset], Answers]

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from models.build.fusion.answers import Answers, Run, joined, selective
+from models.build.fusion.answers import Answers, Run, joined
 from models.build.fusion.dataset import Bools, Dataset, Doubles, Ints, Sense
 from models.build.fusion.figures import auroc, covered, drawn, ece
 
@@ -143,8 +143,7 @@ def table(sittings: Sequence[Sitting]) -> list[Row]:
     rows = [_row(name, sittings, _share(name)) for name in first.answers if name != _MISPAIRED]
     rows.append(_row("calibration error, before the temperature", sittings, _ece(calibrated=False)))
     rows.append(_row("calibration error", sittings, _ece(calibrated=True)))
-    rows.append(_row("right at 90 % coverage", sittings, _covered(agreeing=True)))
-    rows.append(_row("  by confidence alone", sittings, _covered(agreeing=False)))
+    rows.append(_row("right at 90 % coverage", sittings, _covered))
     if _MISPAIRED in first.answers:
         rows.append(_row("wrong pairing found, AUROC", sittings, _pairing(Answers.conflict)))
         rows.append(_row("  by the senses' divergence", sittings, _pairing(Answers.disagreement_bits)))
@@ -183,13 +182,9 @@ def _ece(*, calibrated: bool) -> Prepared:
     return prepared
 
 
-def _covered(*, agreeing: bool) -> Prepared:
-    def prepared(sitting: Sitting) -> Figure:
-        conflict = sitting.answers[_CLEAN].conflict() * agreeing
-        first, right = selective(sitting.calibrated().max(axis=1), conflict), sitting.right(_CLEAN)
-        return lambda i: covered(first[i], right[i])
-
-    return prepared
+def _covered(sitting: Sitting) -> Figure:
+    sure, right = sitting.calibrated().max(axis=1), sitting.right(_CLEAN)
+    return lambda i: covered(sure[i], right[i])
 
 
 def _mispaired(answers: Answers) -> Doubles:

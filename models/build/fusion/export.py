@@ -34,7 +34,7 @@ class Pool(nn.Module):
     def forward(self, x: list[Tensor], steps: list[Tensor], present: Tensor) -> tuple[Tensor, ...]:
         """The fields of `Answers`, in order; raw clips as `ClipNet` takes them."""
         told = [member(x, steps, present) for member in self.members]
-        log_pool = self._mean([a.logits.log_softmax(-1) for a in told])
+        log_pool = self._mean([a.together for a in told])
         alone = self._mean([a.alone.log_softmax(-1) for a in told])
         reliability, weights = (self._mean([getattr(a, own) for a in told]) for own in ("reliability", "weights"))
         paired = self._mean([a.paired.sigmoid() for a in told])

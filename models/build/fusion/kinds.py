@@ -114,7 +114,7 @@ class Worn(Front):
 class Body(Front):
     """Points of a body, on bones that are found: a body of usual build that does the same, its motion, and its path.
 
-    Bones are the pairs whose distance changes least over all clips, as many as join all points (the minimum spanning
+    Bones are the pairs whose distance changes least within clips, as many as join all points (the minimum spanning
     tree of the deviations of distances); the root is the point with the steadiest distances. Every bone keeps its
     direction and gets its usual length, so that what is seen depends on no person's size and on no place.
 
@@ -142,7 +142,7 @@ class Body(Front):
     def measure(self, x: Tensor) -> None:
         """Find the bones, then the units."""
         at = by_axes(x, self.axes)
-        root, pairs = tree(spread_of_distances(at.flatten(0, 1)))
+        root, pairs = tree(spread_of_distances(at))
         self.root.zero_()[root] = 1
         self.bones.zero_()
         self.chains.zero_()
@@ -185,9 +185,14 @@ def changes(x: Tensor) -> Tensor:
 
 
 def spread_of_distances(at: Tensor) -> Tensor:
-    """Deviation of the distance of each pair [P, P] over all of ``at`` [N, P, axes]."""
-    some = at[:: max(1, len(at) // 4000)]
-    return torch.cdist(some, some, compute_mode="donot_use_mm_for_euclid_dist").std(0, unbiased=False)
+    """How much the distance of each pair [P, P] changes within clips ``at`` [n, steps, P, axes].
+
+    The root of the mean of the clips' variances: by how much people differ does not count, and two knees that move
+    apart in few clips only are no bone.
+    """
+    some = at[:: max(1, len(at) // 400), ::6]
+    apart = torch.cdist(some, some, compute_mode="donot_use_mm_for_euclid_dist")
+    return apart.var(1, unbiased=False).mean(0).sqrt()
 
 
 def tree(spread: Tensor) -> tuple[int, list[tuple[int, int]]]:

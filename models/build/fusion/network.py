@@ -3,7 +3,8 @@
 Each sense is averaged onto 64 steps, seen as its kind is (`kinds`), made into 8 tokens by its own stem, and answers by
 itself. How likely it is to be right alone is learnt, and its logarithm is added to the attention logits when the senses
 look at each other. The answer is a unit vector in the space of sentence embeddings, compared with what each class means
-in words; a pairing head says whether the senses saw the same thing at all.
+in words; a pairing head says whether the senses saw the same thing at all. What the senses say by themselves is
+multiplied in, each as far as it is reliable: of strangers the product is right more often than either.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from torch import Tensor, nn
 STEPS = 64
 _TOKENS = 8
 _CLAMP = 12.0
+_OWN_ANSWERS_COUNT = 2.0
+"""How much a wholly reliable sense's own answer counts in the product, where the joint answer counts 1."""
 FACTS = 2
 """Of a sense in a clip: log of its length against the mean length, log of its roughness."""
 
@@ -29,7 +32,8 @@ class Answer(NamedTuple):
     """What a network makes of a batch of n clips.
 
     Attributes:
-        logits: [n, K], before the temperature.
+        logits: [n, K], of the joint answer; what is trained.
+        together: [n, K], log probabilities before the temperature: the joint answer's times the senses' own.
         closed: [n, K], of the auxiliary head that knows no words.
         alone: [n, M, K], of each sense by itself.
         reliability: [n, M], the learnt chance that the sense alone is right; 0 where it is absent.
@@ -40,6 +44,7 @@ class Answer(NamedTuple):
     """
 
     logits: Tensor
+    together: Tensor
     closed: Tensor
     alone: Tensor
     reliability: Tensor
@@ -245,6 +250,7 @@ class ClipNet(nn.Module):
         logits = self.log_scale.exp() * embedding @ self.anchors.T
         return Answer(
             logits,
+            _product(logits, alone, reliability),
             self.closed(self.drop(features)),
             alone,
             reliability,
@@ -253,3 +259,13 @@ class ClipNet(nn.Module):
             features,
             embedding,
         )
+
+
+def _product(logits: Tensor, alone: Tensor, reliability: Tensor) -> Tensor:
+    """Log probabilities [n, K]: the joint answer's times the senses' own, to the power of how reliable each is.
+
+    A logarithmic opinion pool (Genest and Zidek 1986); a sense that is absent has reliability 0 and no say. Divided by
+    the number of answers, whoever is there: more senses make it surer, and no temperature has to undo their number.
+    """
+    own = (reliability[..., None] * alone.log_softmax(-1)).sum(1)
+    return ((logits.log_softmax(-1) + _OWN_ANSWERS_COUNT * own) / (1 + alone.shape[1])).log_softmax(-1)
