@@ -77,21 +77,27 @@ class ClockAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
 Message = Said | ClockAnswer
 
 _decoder: Final[msgspec.json.Decoder[Message]] = msgspec.json.Decoder(Message)
+_binary_decoder: Final[msgspec.msgpack.Decoder[Message]] = msgspec.msgpack.Decoder(Message)
+
+
+def is_binary(raw: str | bytes) -> bool:
+    """Whether a message is MessagePack; JSON may come as bytes too, and begins with another byte than a map."""
+    return isinstance(raw, bytes) and raw[:1] > b"\x7f"
 
 
 def parsed(raw: str | bytes) -> Message:
-    """What a message says.
+    """What a message says, in JSON or MessagePack.
 
     Raises:
         FieldError: it is none; names the field.
     """
     try:
-        return _decoder.decode(raw)
+        return _binary_decoder.decode(raw) if is_binary(raw) else _decoder.decode(raw)  # type: ignore[arg-type]
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at `$")
         raise FieldError(path.strip("`.") or "message", what[:1].lower() + what[1:]) from error
     except msgspec.DecodeError as error:
-        raise FieldError("message", f"not JSON: {error}") from error
+        raise FieldError("message", f"not {'MessagePack' if is_binary(raw) else 'JSON'}: {error}") from error
 
 
 class Seat:

@@ -91,6 +91,20 @@ async def test_an_event_becomes_a_symbol_and_an_episode(caplog: pytest.LogCaptur
     assert (episode["phase"], episode["label"], episode["id"]) == ("new", "approve", symbol["id"])
 
 
+async def test_who_speaks_messagepack_is_answered_in_it(caplog: pytest.LogCaptureFixture) -> None:
+    async with a_gateway(caplog) as address, connect(f"ws://{address}/ws/multimodal/kitchen") as socket:
+        await socket.send(msgspec.msgpack.encode(json.loads(an_event())))
+        async with asyncio.timeout(20):
+            while not isinstance(raw := await socket.recv(), bytes) or msgspec.msgpack.decode(raw)["type"] != "symbol":
+                pass
+        await socket.send(an_event().encode())
+        async with asyncio.timeout(20):
+            while isinstance(await socket.recv(), bytes):
+                pass
+
+    assert msgspec.msgpack.decode(raw)["label"] == "approve"
+
+
 async def test_two_who_feed_a_session_meet_in_one_window(caplog: pytest.LogCaptureFixture) -> None:
     fusion = FakeFusion()
     url = "ws://{}/ws/multimodal/kitchen"

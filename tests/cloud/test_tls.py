@@ -68,6 +68,24 @@ async def test_a_stranger_stays_outside(secure: bool, keys: Path, fusion: FakeFu
             assert await device.call.code() is grpc.StatusCode.UNAVAILABLE
 
 
+@pytest.mark.parametrize(("name", "code"), [("localhost", None), ("neighbour", grpc.StatusCode.PERMISSION_DENIED)])
+async def test_a_device_is_called_as_its_certificate_says(
+    name: str, code: grpc.StatusCode | None, keys: Path, fusion: FakeFusion
+) -> None:
+    secured = replace(settings(), tls=replace(tls(keys, mutual=True), own_names=True))
+    async with (
+        running(secured, fusion.engines()) as address,
+        grpc.aio.secure_channel(address, credentials(keys, own=True), NAME) as channel,
+    ):
+        device = Client(address, channel).device()
+        if code is None:
+            await device.greet(device=name)
+            return
+        with pytest.raises(grpc.aio.AioRpcError, match=r"the certificate is of localhost, not of neighbour"):
+            await device.greet(device=name)
+        assert await device.call.code() is code
+
+
 async def test_a_key_that_is_none_is_one_line(keys: Path, fusion: FakeFusion) -> None:
     wrong = Tls(certificate=str(keys / "certificate.pem"), key=str(keys / "certificate.pem"))
     with pytest.raises(AddressTaken, match=r"tls\.certificate and tls\.key do not fit each other"):

@@ -114,7 +114,7 @@ def _works(
     local = Memory(store, wall_s=state.WallSeconds(clock.DeviceClock()))
     memory, *others = state.shared(settings, local, metrics)
     meetings, *hearing = state.meetings(settings, beside)
-    sinks = (lambda symbol, _: metrics.fused(symbol), chronicle(history), *tracing)
+    sinks = (lambda made: metrics.fused(*(symbol for symbol, _ in made)), chronicle(history), *tracing)
     engines = state.sparing(settings, engines, metrics, partial(identity, settings))
     refinery = Refinery(engines, _capacity(settings), sinks=sinks)
     lanes = (local.run, *(other.run for other in others), *(met.run for met in hearing), refinery.run, history.run)
@@ -301,4 +301,5 @@ def _terms(settings: Settings, engines: Engines) -> Terms:
         max_streams=settings.limits.streams,
         stream_age_s=settings.listen.stream_age_s,
         windows_per_s=settings.limits.windows_per_s,
+        own_names=settings.tls.own_names and bool(settings.tls.client_ca),
     )

@@ -60,6 +60,7 @@ class Terms:
         max_streams: of one device at once.
         stream_age_s: after about so long a stream is ended, for its device to choose a replica anew; 0 is never.
         windows_per_s: of one device; 0 is as many as can be done.
+        own_names: whether a device's name has to be that of its certificate.
     """
 
     max_in_flight: int
@@ -71,6 +72,7 @@ class Terms:
     max_streams: int = 16
     stream_age_s: float = 0.0
     windows_per_s: float = 0.0
+    own_names: bool = False
 
 
 class FusionService:
@@ -104,12 +106,23 @@ class FusionService:
         try:
             hello = await self._greeted(requests, context)
             if hello is not None:
+                await self._check_name(hello, context)
                 await self._converse(hello, requests, context)
         except* _GoneError:
             log.debug("stream.gone")
         except* SensoriumError as group:
             # A device that floods, or a store that fails: coming back later may help.
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(group.exceptions[0]))
+
+    async def _check_name(self, hello: Hello, context: Context) -> None:
+        """End the stream of a device that takes another's name: it could feed its session, or move its spool on."""
+        if not self._terms.own_names:
+            return
+        names = [name.decode(errors="replace") for name in context.auth_context().get("x509_common_name", ())]
+        if hello.device_id not in names:
+            said = f"the certificate is of {', '.join(names) or 'nobody'}, not of {hello.device_id}"
+            log.warning("stream.refused reason=%s", said)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"{said}; set device_name, or tls.own_names there")
 
     async def _converse(self, hello: Hello, requests: AsyncIterator[bytes], context: Context) -> None:
         with self._crowd.joined(hello.device_id):

@@ -60,6 +60,9 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_ca: Annotated[
         str, Meta(description="PEM file or text of who signs the devices' certificates; if set, devices need one")
     ] = ""
+    own_names: Annotated[
+        bool, Meta(description="with client_ca: a device may only call itself as its certificate's common name does")
+    ] = False
 
 
 class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

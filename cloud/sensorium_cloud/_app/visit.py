@@ -6,13 +6,14 @@ import asyncio
 import itertools
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from fastapi import WebSocket, WebSocketDisconnect
 
 from sensorium import lines
 from sensorium.errors import FieldError
 from sensorium_cloud._app.hall import Member
 from sensorium_cloud.access import Rate
-from sensorium_cloud.room import ClockAnswer, Said, parsed
+from sensorium_cloud.room import ClockAnswer, Said, is_binary, parsed
 
 if TYPE_CHECKING:
     from sensorium_cloud._app.gateway import Parts
@@ -31,6 +32,8 @@ class Visit:
     def __init__(self, parts: Parts, socket: WebSocket, kept: str, session_id: str, member: Member) -> None:
         self._parts, self._socket, self._kept, self._member = parts, socket, kept, member
         self._asked: dict[int, int] = {}
+        self._binary = False
+        """Who speaks MessagePack is answered in it."""
         self._rate = Rate(parts.limits.events_per_s, parts.clock.now_ns())
         welcome = {"type": "welcome", "session": session_id, "software": parts.software}
         member.say(welcome | {"max_message_bytes": MAX_MESSAGE})
@@ -54,6 +57,7 @@ class Visit:
                 self._refuse("message", f"at most {self._parts.limits.events_per_s:g} a second", wait_ms)
                 continue
             raw = message.get("text") or message.get("bytes") or ""
+            self._binary = is_binary(raw)
             try:
                 self._hear(parsed(raw))
             except FieldError as error:
@@ -76,7 +80,10 @@ class Visit:
         while True:
             line = await self._member.outbox.get()
             try:
-                await self._socket.send_text(lines.encoded(line).decode().rstrip())
+                if self._binary:
+                    await self._socket.send_bytes(msgspec.msgpack.encode(line))
+                else:
+                    await self._socket.send_text(lines.encoded(line).decode().rstrip())
             except (WebSocketDisconnect, RuntimeError):
                 return
 
