@@ -35,7 +35,10 @@ def bank() -> fusion_bank.Bank:
         m: {n: rng.normal(size=(5, SIZES[m])).astype(np.float32) for n in sorted(some)} for m, some in named.items()
     }
     said = (*rows[Modality.TEXT], fusion_bank.DENIED)
-    read = {name: Read(rng.normal(size=(5, 384)).astype(np.float32), rng.random(5, np.float32)) for name in said}
+    read = {
+        name: Read(rng.normal(size=(5, 384)).astype(np.float32), rng.random(5, np.float32), np.zeros(5, np.intp))
+        for name in said
+    }
     return fusion_bank.Bank(rows, read)
 
 
