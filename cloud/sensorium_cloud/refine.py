@@ -23,8 +23,8 @@ Fuse = Callable[[Sequence[EncodedWindow]], Sequence[Symbol]]
 Understand = Callable[[Sequence[Concept]], Vocabulary | None]
 Refined = tuple[Symbol, bytes]
 """A symbol, and how it is stored."""
-Sink = Callable[[Symbol, bytes], None]
-"""Told of a symbol, and how it is stored."""
+Sink = Callable[[Sequence[Refined]], None]
+"""Told of symbols that were made together."""
 
 _FOR_CLIPS: Final = 0.8
 """Of the time a window has, what may be spent on its clips."""
@@ -95,7 +95,7 @@ class Refinery:
     Args:
         engines: what does the work.
         capacity: how much may wait.
-        sinks: called with every symbol on the event loop; they must not block.
+        sinks: told of all symbols, on the event loop; they must not block.
         now_ns: monotonic clock.
     """
 
@@ -135,8 +135,15 @@ class Refinery:
             await self._listen(going)
         await _encode(self.words, words_in, going, outcomes)
         fused = await self.fusion.do_all([e for _, e in going.values()], [a.deadline_ns for a, _ in going.values()])
+        made: list[Refined] = []
         for (n, (arrival, encoded)), done in zip(going.items(), fused, strict=True):
-            outcomes[n] = done if isinstance(done, SensoriumError) else self._published(arrival, encoded, done)
+            if isinstance(done, SensoriumError):
+                outcomes[n] = done
+            else:
+                outcomes[n] = refined = self._published(arrival, encoded, done)
+                made.append(refined)
+        for sink in self._sinks if made else ():
+            sink(made)
         return [outcomes[n] for n in range(len(arrivals))]
 
     async def _listen(self, going: dict[int, tuple[Arrival, EncodedWindow]]) -> None:
@@ -158,10 +165,7 @@ class Refinery:
             arrival.received_ns, arrival.accepted_ns, self._now_ns(), encoded.encode_ms, fused.ran_ns * 1e-6
         )
         symbol = publish.timed(_heard(fused.value, encoded.heard_by), timing)
-        stored = publish.symbol_bytes(symbol)
-        for sink in self._sinks:
-            sink(symbol, stored)
-        return symbol, stored
+        return symbol, publish.symbol_bytes(symbol)
 
     def waiting(self) -> dict[str, Queued]:
         """How many windows wait, by what for, and how long the oldest has."""

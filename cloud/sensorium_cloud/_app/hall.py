@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from secrets import token_hex
@@ -17,12 +17,11 @@ from sensorium.delivery import Hello, Refusal, SequencedWindow
 from sensorium.episode import Episodes
 from sensorium.errors import FieldError
 from sensorium.event import Event, Modality
-from sensorium.symbol import Symbol
 from sensorium.v1 import symbol_pb2
 from sensorium.window import Window
 from sensorium_cloud.answer import Answer, Desk, Sent
 from sensorium_cloud.history import EPISODE, SYMBOL, Entry, History
-from sensorium_cloud.refine import Arrival, Sink
+from sensorium_cloud.refine import Arrival, Refined, Sink
 from sensorium_cloud.room import Room, Said, Seat
 
 log = logging.getLogger(__name__)
@@ -217,12 +216,13 @@ def _entry(event: Event) -> Entry:
 def chronicle(history: History) -> Sink:
     """Keeps every symbol that is made, also those of sessions that come over gRPC."""
 
-    def keep(symbol: Symbol, stored: bytes) -> None:
-        number = symbol.id.rpartition(".")[2]
-        # Kept as it is stored: as many bytes as its line, which nobody may ever want to read.
-        written = partial(_symbol_data, stored)
-        entry = Entry(SYMBOL, symbol.start_ns, int(number) if number.isdecimal() else 0, written)
-        history.tell(symbol.session_id, [entry])
+    def keep(made: Sequence[Refined]) -> None:
+        for symbol, stored in made:
+            number = symbol.id.rpartition(".")[2]
+            # Kept as it is stored: as many bytes as its line, which nobody may ever want to read.
+            written = partial(_symbol_data, stored)
+            entry = Entry(SYMBOL, symbol.start_ns, int(number) if number.isdecimal() else 0, written)
+            history.tell(symbol.session_id, [entry])
 
     return keep
 

@@ -7,11 +7,14 @@ environment names a folder for these when this module is imported.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Final, NoReturn
 
@@ -32,6 +35,17 @@ _BURN_S: Final = {"5m": 300.0, "1h": 3600.0, "6h": 21600.0}
 
 Look = Callable[[], Mapping[str, Queued]]
 """What waits in each queue, by what it waits for."""
+
+
+class _Histogram(Histogram):
+    """One that is told much at once, and then writes each bucket once."""
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """The same as `observe` for each of ``amounts``."""
+        if amounts:
+            self._sum.inc(math.fsum(amounts))
+        for place, many in Counter(bisect_left(self._upper_bounds, amount) for amount in amounts).items():
+            self._buckets[place].inc(many)
 
 
 class Metrics:
@@ -71,7 +85,7 @@ class Metrics:
         symbols = Count(
             "multimodal_symbols", "Symbols by what they say: named, or why they abstain", ["answer"], registry=registry
         )
-        latency = Histogram(
+        latency = _Histogram(
             "multimodal_processing_latency_seconds", "Time of each stage", ["processing_stage"],
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
@@ -79,7 +93,7 @@ class Metrics:
             "multimodal_sla_windows", "Symbols that met an objective, or did not", ["objective", "met"],
             registry=registry,
         )  # fmt: skip
-        self._quality = Histogram(
+        self._quality = _Histogram(
             "multimodal_fusion_quality_score", "Calibrated probability of the best hypothesis",
             buckets=_SHARES, registry=registry,
         )  # fmt: skip
@@ -111,19 +125,27 @@ class Metrics:
         """Redis was asked, or would have been."""
         self._redis.labels(outcome).inc()
 
-    def fused(self, symbol: Symbol) -> None:
-        """A symbol was made."""
-        for evidence in symbol.timeline:
-            if evidence.at_ns >= symbol.start_ns:
-                self._of_events(evidence.modality).inc()
-        for stage in symbol.latency:
-            self._of_stage(stage.name).observe(stage.ms / 1e3)
-        quality = judged(symbol)
-        if quality.confidence is not None:
-            self._quality.observe(quality.confidence)
-        self._of_answer(symbol.abstained or "named").inc()
-        for objective, met in self.budget.observe(quality, self._now_s()).items():
-            self._of_objective(objective, met).inc()
+    def fused(self, *symbols: Symbol) -> None:
+        """Symbols were made; what they have in common is counted once: with several workers each count is a write."""
+        for modality, many in Counter(e.modality for s in symbols for e in s.timeline if e.at_ns >= s.start_ns).items():
+            self._of_events(modality).inc(many)
+        for answer, many in Counter(s.abstained or "named" for s in symbols).items():
+            self._of_answer(answer).inc(many)
+        self._time_stages(symbols)
+        qualities = [judged(symbol) for symbol in symbols]
+        self._quality.observe_all([q.confidence for q in qualities if q.confidence is not None])
+        now_s = self._now_s()
+        met = Counter(pair for quality in qualities for pair in self.budget.observe(quality, now_s).items())
+        for (objective, good), many in met.items():
+            self._of_objective(objective, good).inc(many)
+
+    def _time_stages(self, symbols: Sequence[Symbol]) -> None:
+        times: dict[str, list[float]] = {}
+        for symbol in symbols:
+            for stage in symbol.latency:
+                times.setdefault(stage.name, []).append(stage.ms / 1e3)
+        for name, seconds in times.items():
+            self._of_stage(name).observe_all(seconds)
 
     def answered(self, outcome: str) -> None:
         """A window was answered: ``fused``, ``remembered``, ``later`` or ``refused``."""

@@ -18,7 +18,7 @@ from sensorium_cloud.answer import Memory
 from sensorium_cloud.history import History, Recent
 from sensorium_cloud.meeting import Meetings
 from sensorium_cloud.neighbours import Neighbours
-from sensorium_cloud.refine import Engines, Sink
+from sensorium_cloud.refine import Engines, Refined, Sink
 from sensorium_cloud.store import Remembers, Store
 
 if TYPE_CHECKING:
@@ -109,7 +109,12 @@ def traced(table: Trace) -> Iterator[Sequence[Sink]]:
         trace.to_collector(table.endpoint), "sensorium-cloud", lambda: clock.read_wall(device).wall_ns(device.now_ns())
     )
     try:
-        yield (lambda symbol, _: sender.tell(symbol),)
+
+        def tell(made: Sequence[Refined]) -> None:
+            for symbol, _ in made:
+                sender.tell(symbol)
+
+        yield (tell,)
     finally:
         sender.close()
 
