@@ -27,8 +27,8 @@ from sensorium import wire
 from sensorium.delivery import Hello, SequencedSymbol, SequencedWindow, Welcome
 from sensorium.event import DType, Event, EventStream, Modality, Tensor
 from sensorium.window import Presence, Slot, Window
-from sensorium_cloud._app.engines import load_engines
 from sensorium_cloud._app.settings import Settings
+from sensorium_cloud._app.work import load_engines
 from sensorium_cloud.encode import EncodedWindow
 
 MS = 1_000_000

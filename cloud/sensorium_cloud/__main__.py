@@ -152,7 +152,7 @@ def _served(args: argparse.Namespace, settings: Settings) -> int:
     import asyncio
 
     from sensorium_cloud._app import server, workers
-    from sensorium_cloud._app.engines import at_work, load_engines
+    from sensorium_cloud._app.work import at_work, load_engines
 
     def ready(address: str) -> None:
         _announce(address, args.ready_file)

@@ -28,8 +28,8 @@ from sensorium.delivery import Refusal, SequencedSymbol
 from sensorium.event import Event, Media, Modality, Tensor
 from sensorium.symbol import Symbol
 from sensorium.window import Window
-from sensorium_cloud._app.engines import load_engines
 from sensorium_cloud._app.settings import Settings
+from sensorium_cloud._app.work import load_engines
 from sensorium_cloud.batch import Overloaded
 from sensorium_cloud.cluster import front
 from sensorium_cloud.cluster.front import Deployment, NobodyAnswers, ReplicaEnded

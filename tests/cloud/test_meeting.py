@@ -11,8 +11,8 @@ from sensorium import wire
 from sensorium.delivery import SequencedSymbol
 from sensorium.event import Event, Media, Modality
 from sensorium.window import Presence, Slot, Window
-from sensorium_cloud._app.engines import load_engines
 from sensorium_cloud._app.settings import Settings
+from sensorium_cloud._app.work import load_engines
 from sensorium_cloud.meeting import Meetings
 
 MS = 1_000_000

@@ -23,10 +23,10 @@ from sensorium.errors import FieldError
 from sensorium.event import Media, Modality
 from sensorium.symbol import Symbol
 from sensorium.window import Window
-from sensorium_cloud._app.engines import load_engines
 from sensorium_cloud._app.mesh import Carrier, LocalMesh, RedisMesh, SharedMeetings
 from sensorium_cloud._app.server import running
 from sensorium_cloud._app.settings import Settings
+from sensorium_cloud._app.work import load_engines
 from sensorium_cloud.neighbours import Here, Neighbours, Report
 from sensorium_cloud.redis_history import connected
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Mapping
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -15,11 +13,10 @@ from sensorium.event import Modality
 from sensorium.symbol import ModelRef
 from sensorium_cloud._app.settings import Encoders, Settings
 from sensorium_cloud.dialects import Dialects
-from sensorium_cloud.encode import FrameEncoder, SentenceEncoder, add_pictures, add_words
+from sensorium_cloud.encode import FrameEncoder, SentenceEncoder
 from sensorium_cloud.fusion import Fuser
 from sensorium_cloud.listen import Hears, Listener
 from sensorium_cloud.network import read_card
-from sensorium_cloud.refine import Engines
 from sensorium_cloud.whisper import Whisper
 
 MODELS: Final = ("sentence_embedding", "sentence_tokenizer", "frame_embedding", "fusion_senses", "fusion")
@@ -40,7 +37,7 @@ def software() -> str:
 
 
 def check_files(settings: Settings) -> None:
-    """Everything that `load_engines` reads is there and whole; raises as it does, without loading anything."""
+    """Everything that `work.load_engines` reads is there and whole; raises as it does, without loading anything."""
     from sensorium_models import store
 
     vocabulary(settings)
@@ -72,51 +69,8 @@ def identity(settings: Settings) -> str:
 # --- loading ---------------------------------------------------------------------------
 
 
-@contextmanager
-def at_work(settings: Settings) -> Iterator[Settings]:
-    """Whoever does the work beside this process, until the block is left; the settings to load engines with.
-
-    Raises:
-        ClusterAway: there is no Ray, or no cluster at its address.
-    """
-    if settings.engine.kind == "embedded":
-        yield settings
-        return
-    from sensorium_cloud.cluster import node
-
-    check_files(settings)
-    with node.cluster(settings) as found:
-        yield found
-
-
-def load_engines(settings: Settings) -> Engines:
-    """What does the work: in this process, or on the cluster that `at_work` gave.
-
-    Raises:
-        ClusterAway: the cluster does not answer.
-        ModelMissing, ModelDamaged: run: sensorium-cloud models fetch.
-        ModelError: a file is not the model it is taken for.
-        SettingsError: the vocabulary cannot be used.
-    """
-    if settings.engine.kind == "ray":
-        from sensorium_cloud.cluster.handles import remote_engines
-
-        return remote_engines(settings)
-    table = settings.encoders
-    sentences, frames = load_sentences(table), load_frames(table)
-    dialects = load_dialects(settings, sentences)
-    return Engines(
-        check=dialects.check,
-        add_pictures=partial(add_pictures, frames, limit=table.max_pictures),
-        add_words=partial(add_words, sentences, limit=table.max_sentences),
-        fuse=dialects.fuse,
-        understand=dialects.understand,
-        add_heard=listener(load_whisper(table), table) if table.speech == "whisper" else None,
-    )
-
-
 def load_sentences(table: Encoders) -> SentenceEncoder:
-    """What reads words; raises as `load_engines` does."""
+    """What reads words; raises as `work.load_engines` does."""
     from sensorium_models import store
 
     files = store.path("sentence_embedding"), store.path("sentence_tokenizer")
@@ -124,7 +78,7 @@ def load_sentences(table: Encoders) -> SentenceEncoder:
 
 
 def load_frames(table: Encoders) -> FrameEncoder:
-    """What looks at pictures; raises as `load_engines` does."""
+    """What looks at pictures; raises as `work.load_engines` does."""
     from sensorium_models import store
 
     return FrameEncoder(store.path("frame_embedding"), remember=table.remember_pictures, threads=table.threads)
@@ -151,7 +105,7 @@ def listener(network: Hears, table: Encoders) -> Listener:
 
 
 def load_dialects(settings: Settings, sentences: SentenceEncoder) -> Dialects:
-    """What fuses; raises as `load_engines` does."""
+    """What fuses; raises as `work.load_engines` does."""
     from sensorium_models import store
 
     meeting = store.path("fusion")

@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -19,13 +18,11 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from msgspec import Meta
 
-from sensorium.clock import Clock
 from sensorium.errors import FieldError
-from sensorium_cloud._app.batch_job import Batch, Job
-from sensorium_cloud._app.hall import Hall
-from sensorium_cloud._app.settings import Limits as LimitsTable
+from sensorium_cloud._app.batch_job import Batch
+from sensorium_cloud._app.parts import Parts
 from sensorium_cloud._app.visit import MAX_MESSAGE, Visit
-from sensorium_cloud.access import Access, Crowd, Crowded, Grant, Rates, Right
+from sensorium_cloud.access import Access, Crowd, Crowded, Grant, Right
 from sensorium_cloud.history import EPISODE, START, SYMBOL, History, placed
 from sensorium_cloud.room import Name
 
@@ -38,47 +35,6 @@ _LATER_MS: Final = 1000
 _EVENTS: Final = "text/event-stream"
 _names = itertools.count()
 _session_name: Final[msgspec.json.Decoder[Name]] = msgspec.json.Decoder(Name)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much clients may ask for: events of a connection, requests of a tenant, its connections."""
-
-    events_per_s: float
-    requests: Rates
-    connections: Crowd
-
-    @classmethod
-    def of(cls, table: LimitsTable) -> Limits:
-        """As the settings say."""
-        return cls(table.events_per_s, Rates(table.requests_per_s), Crowd("connections", table.connections))
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the gateway stands on.
-
-    Attributes:
-        hall: the sessions that are fed here.
-        job: answers batches.
-        history: what happened in sessions.
-        access: who may what.
-        clock: of this machine.
-        ready: whether new work is taken.
-        metrics: everything in Prometheus's text format.
-        software: name and version.
-        limits: how much one client may ask for.
-    """
-
-    hall: Hall
-    job: Job
-    history: History
-    access: Access
-    clock: Clock
-    ready: Callable[[], bool]
-    metrics: Callable[[], bytes]
-    software: str
-    limits: Limits
 
 
 class Batches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

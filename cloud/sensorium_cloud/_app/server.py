@@ -197,12 +197,13 @@ async def _gateway(
     from sensorium_cloud._app.batch_job import Job
     from sensorium_cloud._app.hall import Hall
     from sensorium_cloud._app.http import serving
+    from sensorium_cloud._app.parts import Limits, Parts
 
     concepts, dims, device = vocabulary(settings), sizes(), clock.DeviceClock()
     patience_ns = round(settings.engine.patience_s * 1e9)
     hall = Hall(group, desk, history, vocabulary=concepts, sizes=dims, clock=device, patience_ns=patience_ns)
     stopping = asyncio.Event()
-    parts = gateway.Parts(
+    parts = Parts(
         hall,
         Job(desk.refinery, concepts, dims, device, patience_ns),
         history,
@@ -211,7 +212,7 @@ async def _gateway(
         ready=lambda: not stopping.is_set() and desk.refinery.fusion.backlog.age_ns(time.monotonic_ns()) < patience_ns,
         metrics=partial(exposition, registry),
         software=software(),
-        limits=gateway.Limits.of(settings.limits),
+        limits=Limits.of(settings.limits),
     )
     async with serving(gateway.build(parts), settings.gateway, settings.gateway_tls, shared=shared) as address:
         log.warning("gateway.ready address=%s", address)

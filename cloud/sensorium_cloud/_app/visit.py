@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 from fastapi import WebSocket, WebSocketDisconnect
@@ -12,11 +12,9 @@ from fastapi import WebSocket, WebSocketDisconnect
 from sensorium import lines
 from sensorium.errors import FieldError
 from sensorium_cloud._app.hall import Member
+from sensorium_cloud._app.parts import Parts
 from sensorium_cloud.access import Rate
 from sensorium_cloud.room import ClockAnswer, Said, is_binary, parsed
-
-if TYPE_CHECKING:
-    from sensorium_cloud._app.gateway import Parts
 
 MAX_MESSAGE: Final = 1 << 20
 """Bytes."""

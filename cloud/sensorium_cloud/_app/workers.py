@@ -29,7 +29,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from sensorium.errors import SensoriumError
 from sensorium_cloud._app import state
-from sensorium_cloud._app.engines import check_files, load_engines
+from sensorium_cloud._app.engines import check_files
 from sensorium_cloud._app.http import not_free
 from sensorium_cloud._app.metrics import MULTIPROCESS
 from sensorium_cloud._app.server import (
@@ -40,6 +40,7 @@ from sensorium_cloud._app.server import (
     taken,
 )
 from sensorium_cloud._app.settings import Gateway, Listen, Settings
+from sensorium_cloud._app.work import load_engines
 
 log = logging.getLogger(__name__)
 

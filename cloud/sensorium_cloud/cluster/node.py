@@ -205,11 +205,3 @@ def _deploy(settings: Settings, *, alone: bool) -> None:
         serve.run(application.application(settings, alone=alone), name=application.NAME, route_prefix=None)
     except RuntimeError as error:
         raise ClusterAway(f"the engine did not start on Ray: {str(error).strip().splitlines()[-1]}") from error
-
-
-def stay_on_loopback() -> None:
-    """Bind this replica's own server, which nobody here uses, to the loopback address: Ray Serve binds it to all."""
-    from ray.serve._private import replica
-
-    bind: Any = replica.add_port_to_grpc_server
-    replica.add_port_to_grpc_server = lambda server, _: bind(server, "127.0.0.1:0")

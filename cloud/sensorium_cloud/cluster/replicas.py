@@ -96,7 +96,13 @@ class Fusion:
 def _begun(settings: bytes, alone: bool) -> Settings:
     """The settings of a replica that begins."""
     if alone:
-        from sensorium_cloud.cluster import node
-
-        node.stay_on_loopback()
+        _stay_on_loopback()
     return msgspec.json.decode(settings, type=Settings)
+
+
+def _stay_on_loopback() -> None:
+    """Bind this replica's own server, which nobody here uses, to the loopback address: Ray Serve binds it to all."""
+    from ray.serve._private import replica
+
+    bind: Any = replica.add_port_to_grpc_server
+    replica.add_port_to_grpc_server = lambda server, _: bind(server, "127.0.0.1:0")
