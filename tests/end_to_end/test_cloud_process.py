@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -27,7 +28,10 @@ COMMAND = [sys.executable, "-m", "sensorium_cloud", "serve", "--port", "0"]
 @contextmanager
 def service(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A running service and its address."""
-    with subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # The agent's command line, run within these tests, quiets gRPC's core for good.
+    environment = {key: value for key, value in os.environ.items() if key != "GRPC_VERBOSITY"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*COMMAND, *options], **pipes, env=environment, text=True) as process:
         assert process.stdout is not None
         try:
             line = process.stdout.readline()
