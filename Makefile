@@ -1,12 +1,13 @@
 # Every target sets up what it needs (.venv, models, samples) and is quick the second time.
 #   make demo                      real media through device and cloud, on this machine
 #   make demo ARGS="--camera 0"    the same with your camera
-#   make test                      what CI runs
+#   make test                      what CI runs (CI with EXTRAS=train: the tests of training need torch)
 # PYTHON=python3.13 chooses a Python; by default the first supported one is taken.
 
 PYTHON ?= python3
 BIN := .venv/bin
-SETUP := $(PYTHON) tools/bootstrap.py agent,cloud,models
+comma := ,
+SETUP := $(PYTHON) tools/bootstrap.py agent,cloud,models$(and $(EXTRAS),$(comma)$(EXTRAS))
 
 .PHONY: demo test lint bench bench-cloud setup setup-dev proto clean
 
