@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run_to_the_point(args)
     except SensoriumError as error:
         print(f"sensorium: {error}", file=sys.stderr)
-        return _exit_code(error)
+        return error.exit_code
     except BrokenPipeError:
         # Whoever read our lines has gone; nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -64,15 +64,6 @@ def _run_to_the_point(args: argparse.Namespace) -> int:
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
         raise first from group
-
-
-def _exit_code(error: SensoriumError) -> int:
-    from sensorium.settings import SettingsError
-    from sensorium_models.store import ModelDamaged, ModelMissing
-
-    if isinstance(error, SettingsError):
-        return 2
-    return 3 if isinstance(error, ModelMissing | ModelDamaged) else 1
 
 
 if __name__ == "__main__":

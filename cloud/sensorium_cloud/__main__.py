@@ -45,18 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _COMMANDS[args.command](args)
     except SensoriumError as error:
         sys.stderr.write(f"sensorium-cloud: {error}\n")
-        return _exit_code(error)
+        return error.exit_code
     except KeyboardInterrupt:
         return 130
-
-
-def _exit_code(error: SensoriumError) -> int:
-    from sensorium.settings import SettingsError
-    from sensorium_models.store import ModelDamaged, ModelMissing
-
-    if isinstance(error, SettingsError):
-        return 2
-    return 3 if isinstance(error, ModelMissing | ModelDamaged) else 1
 
 
 # --- what it understands ---------------------------------------------------------------

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
+from sensorium.errors import SensoriumError
 from sensorium_models import cli
 
 
-def main() -> int:
-    """Parse, run, and turn Ctrl-C into its customary exit code."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, run, and turn what went wrong into one line and Ctrl-C into its customary exit code."""
     parser = argparse.ArgumentParser(prog="python -m sensorium_models", description=cli.__doc__)
     cli.add_verbs(parser)
     try:
-        return cli.run(parser.parse_args())
+        return cli.run(parser.parse_args(argv))
+    except SensoriumError as error:
+        sys.stderr.write(f"sensorium_models: {error}\n")
+        return error.exit_code
     except KeyboardInterrupt:
         return 130
 

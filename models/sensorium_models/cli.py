@@ -1,6 +1,6 @@
 """``models list|fetch|verify|versions``: one command for device, cloud and set-up.
 
-Exit codes: 0 all is well, 1 something is missing or damaged, 2 the command was not understood.
+Exit codes: 0 all is well, 1 something is missing or damaged. Errors are for the program that has these verbs.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import threading
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from sensorium.errors import SensoriumError
 from sensorium_models import store
 from sensorium_models.manifest import Purpose, manifest
-from sensorium_models.store import ModelUnknown, State
+from sensorium_models.store import State
 
-_OK, _LACKING, _USAGE = 0, 1, 2
+_OK, _LACKING = 0, 1
 
 _lock = threading.Lock()
 
@@ -49,12 +48,12 @@ def add_verbs(parser: argparse.ArgumentParser) -> Any:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what was parsed; give the exit code. Errors of ours become one line on standard error."""
-    try:
-        return _VERBS[args.models_verb](args)
-    except SensoriumError as error:
-        sys.stderr.write(f"{error}\n")
-        return _USAGE if isinstance(error, ModelUnknown) else _LACKING
+    """Do what was parsed; give the exit code.
+
+    Raises:
+        SensoriumError: one line.
+    """
+    return _VERBS[args.models_verb](args)
 
 
 def _list(args: argparse.Namespace) -> int:

@@ -36,9 +36,13 @@ _hashed: dict[tuple[str, int, int], str] = {}
 class ModelMissing(SensoriumError):
     """A model is not on this machine."""
 
+    exit_code = 3
+
 
 class ModelDamaged(SensoriumError):
     """A model's file does not have the bytes of the manifest."""
+
+    exit_code = 3
 
 
 class StoreUnwritable(SensoriumError):
@@ -47,6 +51,14 @@ class StoreUnwritable(SensoriumError):
 
 class ModelUnknown(SensoriumError):
     """No model of the manifest has this name."""
+
+    exit_code = 2
+
+
+class VersionUnknown(ModelUnknown):
+    """No version that is kept, or more than one, is meant."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +194,14 @@ def find_version(name: str, beginning: str) -> str:
     """The blob whose sha256 begins like this; empty for the manifest's own version.
 
     Raises:
-        ModelUnknown: there is no such version here, or more than one.
+        ModelUnknown: there is no such model.
+        VersionUnknown: there is no such version here, or more than one.
     """
     if entry(name).sha256.startswith(beginning):
         return choice.SHIPPED
     found = blobs.find(root(), beginning)
     if len(found) != 1:
-        raise ModelUnknown(
+        raise VersionUnknown(
             f"{name}: {len(found) or 'no'} versions begin with {beginning!r}; name a file, or more of it"
         )
     return found[0]

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class SensoriumError(Exception):
-    """Root of every error a user may meet; its text is one line that says how to mend it."""
+    """Root of every error a user may meet; its text is one line that says how to mend it.
+
+    Attributes:
+        exit_code: how a command ends with it: 1 something failed, 2 the command line or the settings are wrong,
+            3 models are missing or damaged.
+    """
+
+    exit_code: ClassVar[int] = 1
 
 
 class FieldError(SensoriumError, ValueError):

@@ -29,6 +29,8 @@ class SettingsError(SensoriumError):
         key: path of the key, for example ``uplink.address`` or ``sources[2].kind``; empty for the file itself.
     """
 
+    exit_code = 2
+
     def __init__(self, where: str, key: str, reason: str) -> None:
         super().__init__(": ".join(part for part in (where, key, reason) if part))
         self.where = where

@@ -13,8 +13,9 @@ import pytest
 from agent.tiny_models import litert
 
 from sensorium_agent.__main__ import main
+from sensorium_agent._app.commands import options
 from sensorium_agent._app.models import bench as model_bench
-from sensorium_agent._app.models.bench import BenchFailed, Total
+from sensorium_agent._app.models.bench import Total
 from sensorium_models import store
 
 NAME = "gesture_classifier"  # comes with the code: nothing has to be fetched
@@ -157,8 +158,21 @@ def test_a_limit_that_nothing_could_reach_is_a_wrong_command_line(
     assert f"{limit[1]!r} is no" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["", "0", "1,", "two", "1,64"])
-def test_thread_counts_are_checked(text: str) -> None:
-    with pytest.raises(BenchFailed, match="write numbers from 1 to 16"):
-        model_bench.counts(text)
-    assert model_bench.counts("1, 2,1") == (1, 2)
+@pytest.mark.parametrize("text", ["", "0", "1,", "two", "1,64", "\u00b2"])
+def test_thread_counts_are_checked(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["models", "bench", "--threads", text])
+
+    assert left.value.code == 2
+    assert "write numbers from 1 to 16" in capsys.readouterr().err
+    assert options.threads("1, 2,1") == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "verb", [["list"], ["fetch"], ["verify"], ["versions"], ["bench"], ["use", "x"], ["canary", "x"]]
+)
+def test_a_model_nobody_knows_is_a_wrong_command_line_for_every_verb(
+    verb: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", verb[0], "nope", *verb[1:]]) == 2
+    assert capsys.readouterr().err.startswith("sensorium: no model 'nope'; there are: ")

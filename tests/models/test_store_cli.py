@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-
 import pytest
 from models.shelf import Shelf, sha256, taken
 
-from sensorium_models import cli, store
+from sensorium_models import store
+from sensorium_models.__main__ import main
 
 ONE = b"one"
 
 
 def run(*words: str) -> int:
-    parser = argparse.ArgumentParser()
-    cli.add_parser(parser.add_subparsers())
-    return cli.run(parser.parse_args(["models", *words]))
+    return main(words)
 
 
 @pytest.fixture
@@ -45,7 +42,7 @@ def test_damage_is_exit_code_1_and_named(one: Shelf, capsys: pytest.CaptureFixtu
 
 def test_an_unknown_name_is_exit_code_2_and_one_line(one: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("fetch", "two") == 2
-    assert capsys.readouterr().err == "no model 'two'; there are: one\n"
+    assert capsys.readouterr().err == "sensorium_models: no model 'two'; there are: one\n"
 
 
 def test_lists_size_origin_and_licence(one: Shelf, capsys: pytest.CaptureFixture[str]) -> None:

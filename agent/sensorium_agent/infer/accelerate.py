@@ -45,6 +45,8 @@ _MOST_THREADS: Final = 64
 class AcceleratorUnknown(SensoriumError):
     """A setting that names no accelerator."""
 
+    exit_code = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Accelerator:

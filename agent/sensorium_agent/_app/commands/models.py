@@ -58,7 +58,9 @@ def _add_bench(verbs: Any) -> None:
     about = "measure every model of the device: loading, memory, latency, float against int8"
     bench = verbs.add_parser("bench", help=about, description=about)
     bench.add_argument("names", nargs="*", metavar="NAME", help="which models (default: all of the device)")
-    bench.add_argument("--threads", default="1", metavar="N,N", help="with so many threads each (default: %(default)s)")
+    bench.add_argument(
+        "--threads", type=options.threads, default=(1,), metavar="N,N", help="with so many threads each (default: 1)"
+    )
     bench.add_argument("--accelerator", default="cpu", help="what runs them (default: %(default)s)")
     bench.add_argument("--json", action="store_true", help="print one JSON object")
     bench.set_defaults(run=_bench)
@@ -67,8 +69,7 @@ def _add_bench(verbs: Any) -> None:
 def _bench(args: argparse.Namespace) -> int:
     from sensorium_agent._app.models import bench as model_bench
 
-    threads = model_bench.counts(args.threads)
-    found = model_bench.measure(args.names, threads, args.accelerator, progress=sys.stderr.isatty())
+    found = model_bench.measure(args.names, args.threads, args.accelerator, progress=sys.stderr.isatty())
     if args.json:
         print(json.dumps(asdict(found), indent=2))
     else:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sensorium_agent._app.settings import Settings
 
 _CONFIGS = (Path("/etc/sensorium/agent.toml"),)
+_MOST_THREADS = 16
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +53,14 @@ def share(text: str) -> float:
     if not 0.0 <= value <= 1.0:
         raise argparse.ArgumentTypeError(f"{text!r} is no share: write 0 to 1")
     return value
+
+
+def threads(text: str) -> tuple[int, ...]:
+    """Counts of threads on the command line: ``1,2,4``."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and 1 <= int(part) <= _MOST_THREADS for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r}: write numbers from 1 to {_MOST_THREADS}, like 1,2")
+    return tuple(dict.fromkeys(map(int, parts)))
 
 
 def count(text: str) -> int:

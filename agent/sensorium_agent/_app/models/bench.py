@@ -21,7 +21,6 @@ _BARE: Final = "print(open('/proc/self/status').read().partition('VmRSS:')[2].sp
 _SAMPLES: Final = {"hand": "opencv-doc/handSrc.jpg", "speech": "pocketsphinx/cards/001.wav"}
 """What the cold start is measured with: the device's models of video and of audio, each to its first event."""
 _STARTS: Final = 3
-_MOST_THREADS: Final = 16
 _WIDTH: Final = 130
 
 
@@ -83,18 +82,6 @@ class Found:
     rows: tuple[Row, ...]
     total: Total | None
     lacking: tuple[str, ...]
-
-
-def counts(text: str) -> tuple[int, ...]:
-    """Thread counts out of ``1,2,4``.
-
-    Raises:
-        BenchFailed: it is no such list.
-    """
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() and 1 <= int(part) <= _MOST_THREADS for part in parts):
-        raise BenchFailed(f"--threads {text}: write numbers from 1 to {_MOST_THREADS}, like 1,2")
-    return tuple(dict.fromkeys(map(int, parts)))
 
 
 def measure(names: Sequence[str], threads: Sequence[int], accelerator: str, *, progress: bool = False) -> Found:

@@ -121,6 +121,7 @@ def compare(name: str, wanted: str, files: Sequence[Path], limits: Limits) -> Re
 
 
 def _listening(name: str) -> Modality:
+    store.entry(name)
     for modality, names in MODELS.items():
         if name in names:
             return modality
