@@ -26,7 +26,7 @@ from msgspec import Meta
 from sensorium.concepts import Vocabulary
 from sensorium.episode import Episode, Phase
 from sensorium.event import Modality
-from sensorium.settings import SettingsError, decode
+from sensorium.settings import SettingsError, decode, explained
 
 _REMEMBERED: Final = 256
 """Episodes a rule remembers having fired for; more are never open at once."""
@@ -105,8 +105,7 @@ def _decoded(text: str, where: str) -> Rules:
             try:
                 msgspec.convert(body, Rule)
             except msgspec.ValidationError as error:
-                what, _, key = str(error).partition(" - at `$")
-                raise SettingsError(where, f"rule.{name}{key.rstrip('`')}", what[:1].lower() + what[1:]) from error
+                raise explained(error, where, inside=f"rule.{name}") from error
         raise
 
 

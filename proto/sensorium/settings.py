@@ -18,6 +18,7 @@ import msgspec
 from sensorium.errors import SensoriumError
 
 T = TypeVar("T")
+_MISSING: Final = re.compile(r"^Object missing required field `(?P<key>.+)`$")
 _PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 
 
@@ -60,7 +61,18 @@ def decode(text: str, kind: type[T], *, where: str, overrides: Mapping[str, Any]
     try:
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as error:
-        raise _explained(error, where) from error
+        raise explained(error, where) from error
+
+
+def explained(error: msgspec.ValidationError, where: str, inside: str = "") -> SettingsError:
+    """What the decoder says, as a line of ours; ``inside`` is the path of the value that was decoded."""
+    match = _PATH.match(str(error))
+    assert match is not None
+    what = match["what"]
+    missing = _MISSING.match(what)
+    path = ".".join(part for part in (inside, match["path"], missing and missing["key"]) if part)
+    what = "is missing, and has no default" if missing else what[:1].lower() + what[1:].replace("`", "'")
+    return SettingsError(where, path, what)
 
 
 def schema(kind: type[Any]) -> dict[str, Any]:
@@ -138,10 +150,3 @@ def _item_type(kind: Any) -> Any:
     """What a list or table of ``kind`` holds; ``Any`` where that is not one type."""
     inner = [arg for option in _options(kind) for arg in get_args(option) if arg is not Ellipsis]
     return inner[-1] if inner else Any
-
-
-def _explained(error: msgspec.ValidationError, where: str) -> SettingsError:
-    match = _PATH.match(str(error))
-    assert match is not None
-    what = match["what"].replace("`", "'")
-    return SettingsError(where, match["path"] or "", what[:1].lower() + what[1:])

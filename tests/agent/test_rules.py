@@ -84,6 +84,8 @@ def test_what_a_rule_remembers_is_bounded() -> None:
         ('[rule.a]\nwhen = ["stop"]\nwebhook = { url = "ftp://x" }', "url"),
         ('[rule.a]\nwhen = ["stop"]\nwebhook = { url = "http://x/\u00fc" }', "url"),
         ('[rule.a]\nwhem = ["stop"]', "did you mean 'when'"),
+        ('[rule.a]\npublish = { topic = "t" }', "rule.a.when: is missing"),
+        ('[rule.a]\nwhen = ["stop"]\npublish = { payload = "x" }', "rule.a.publish.topic: is missing"),
         (
             '[rule.good]\nwhen = ["stop"]\npublish = { topic = "t" }\n[rule.bad]\nwhen = ["stop"]\nphase = "fin"',
             "rule.bad.phase",

@@ -68,7 +68,7 @@ def test_an_empty_file_is_an_agent_without_sensors(tmp_path: Path) -> None:
         ("[windows]\ngap_ms = 6000\n", "windows.gap_ms"),
         ('[camera]\n[windows]\nkind = "pair"\npivot = "haptic"\n', "windows.pivot"),
         ("[mqtt]\nhost = 'b'\nport = 70000\n", "mqtt.port"),
-        ("[cloud]\n", "target"),
+        ("[cloud]\n", "cloud.target: is missing"),
         ("[cloud]\ntarget = 'a:1'\npolicy = 'sometimes'\n", "cloud.policy"),
         ("[egress]\nvideo = 'all'\n", "egress"),
         ("not toml", "not TOML"),

@@ -96,7 +96,7 @@ def test_a_label_may_be_shared_by_concepts() -> None:
         ("", "vocabulary: concept: needs 1 to 255 concepts, has 0"),
         ("concept = 1", "vocabulary: concept: must hold tables: [concept.NAME]"),
         ("[concept]", "vocabulary: concept: needs 1 to 255 concepts, has 0"),
-        ("[concept.nod]", "vocabulary: concept.nod: object missing required field 'description'"),
+        ("[concept.nod]", "vocabulary: concept.nod.description: is missing, and has no default"),
         (ONE + "paraphrase = []", "concept.nod.paraphrase: unknown key; did you mean 'paraphrases'?"),
         (ONE.replace("0.8", "1.5"), "concept.nod.labels.gesture[...]: expected 'float' <= 1.0"),
         (ONE.replace("gesture", "gestures"), "concept.nod.labels.gestures: unknown key; did you mean 'gesture'?"),

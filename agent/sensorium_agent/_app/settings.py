@@ -192,7 +192,7 @@ class Mqtt(_Table, frozen=True, kw_only=True):
     username: Annotated[str, Meta(description="empty for none")] = ""
     password: Annotated[str, Meta(description="better in the environment: SENSORIUM_MQTT_PASSWORD")] = ""
     tls: Annotated[bool, Meta(description="speak TLS")] = False
-    discovery_prefix: Annotated[str, Meta(description="home Assistant's; empty for no discovery")] = "homeassistant"
+    discovery_prefix: Annotated[str, Meta(description="Home Assistant's; empty for no discovery")] = "homeassistant"
 
 
 class Models(_Table, frozen=True, kw_only=True):
