@@ -64,6 +64,7 @@ def test_slow_skin_with_times_in_seconds_stays_slow() -> None:
         ("rr_ms\n800\n-5\n", "not above 0"),
         ("t_s,rr_ms\n2,800\n1,800\n", "time goes back"),
         ("t_s,ppg,eda\n0,1,2\n1,2\n", "more columns"),
+        ("t_s,acc_x,acc_y\n0,1,2\n1,2,3\n", "none of the columns t_s, acc_x, acc_y is known"),
         ("t_s,ppg\n0,1\noops,2\n", "line 3"),
         ("t_s,ppg\n0,1\n", "one line of values"),
         ("t_s,ppg\n", "no values"),
@@ -72,6 +73,22 @@ def test_slow_skin_with_times_in_seconds_stays_slow() -> None:
 def test_a_damaged_file_is_refused_with_its_reason(text: str, reason: str) -> None:
     with pytest.raises(BadFile, match=reason):
         read_body(text)
+
+
+def test_what_is_unknown_beside_a_pulse_is_passed_over_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    (pulse,) = read_body("t_s,ppg,temperature,activity\n0.00,1,33,rest\n0.02,2,33,rest\n0.04,3,33,rest\n")
+
+    assert isinstance(pulse, Series)
+    assert pulse.values.tolist() == [1, 2, 3]
+    assert caplog.messages == ["body.passed_over columns=temperature,activity"]
+
+
+@pytest.mark.parametrize("name", ["ppg", "something", "IR"])
+def test_the_only_column_beside_the_time_is_a_pulse_whatever_it_is_called(name: str) -> None:
+    (pulse,) = read_body(f"t_s,{name}\n0.00,1\n0.02,2\n")
+
+    assert isinstance(pulse, Series)
+    assert pulse.signal is Signal.PULSE
 
 
 def test_there_has_to_be_a_pulse_where_one_is_asked_for() -> None:

@@ -31,6 +31,16 @@ def test_joints_too_large_for_a_float_are_no_joints(tmp_path: Path) -> None:
     assert np.isinf(read_landmarks(saved(tmp_path, x=np.full((1, 21, 3), 1e300))).joints).all()
 
 
+def test_joints_whose_squares_no_float_holds_are_no_joints(tmp_path: Path) -> None:
+    assert np.isinf(read_landmarks(saved(tmp_path, x=HANDS.astype(np.float64) * 1e25 + 1e25)).joints).all()
+
+
+def test_an_array_by_itself_is_the_joints(tmp_path: Path) -> None:
+    np.save(tmp_path / "hands.npy", HANDS)
+
+    assert len(read_landmarks(tmp_path / "hands.npy").joints) == len(HANDS)
+
+
 def test_flat_joints_get_no_depth_and_hands_without_a_side_none(tmp_path: Path) -> None:
     landmarks = read_landmarks(saved(tmp_path, x=HANDS[..., :2]))
 
@@ -49,6 +59,7 @@ def test_sides_are_probabilities(tmp_path: Path) -> None:
     [
         ({"y": HANDS}, "no array x"),
         ({"x": HANDS[0]}, r"shape \[21, 3\]"),
+        ({"x": HANDS[:0]}, "no hands in it"),
         ({"x": HANDS[:, :20]}, r"shape \[4, 20, 3\]"),
         ({"x": HANDS.astype(str)}, "no numbers"),
         ({"x": HANDS, "right": [1, 0]}, r"right has shape \[2\]"),

@@ -20,6 +20,7 @@ from sensorium.settings import SettingsError
 from sensorium_agent.capture.ahead import Ahead
 from sensorium_agent.capture.recording import PlayedSensor, Recording, RecordingError, open_recording
 from sensorium_agent.capture.tracks import TextTrack
+from sensorium_agent.capture.wav import read_header
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -178,24 +179,27 @@ def test_a_pulse_is_read_however_it_was_written(tmp_path: Path, text: str, rate_
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "content", "way_out"),
     [
-        ("a.jpg", b"not a picture"),
-        ("a.mp4", b"not a video"),
-        ("a.wav", b"RIFF\0\0\0\0WAVEfmt "),
-        ("a.wav", b"RIFF\0\0\0\0WAVEdata\4\0\0\0abcd"),
-        ("a.raw", b""),
-        ("a.txt", b"\xff\xfe\xfa"),
-        ("a.txt", b"\n\n"),
-        ("a.jsonl", b'{"t_s": 1}\n'),
-        ("a.csv", b"1\n2\n3\n"),
-        ("a.csv", b"t,v\n0.1,1\n0.0,2\n"),
-        ("a.csv", b"1,1\n2\n"),
-        ("a.xyz", b"?"),
-        ("noending", b"?"),
+        ("a.jpg", b"not a picture", ".jpg or .png"),
+        ("a.jpg", b"", ".jpg or .png"),
+        ("a.mp4", b"not a video", "out.mp4"),
+        ("a.wav", b"RIFF\0\0\0\0WAVEfmt ", "out.wav"),
+        ("a.wav", b"RIFF\0\0\0\0WAVEdata\4\0\0\0abcd", "out.wav"),
+        ("a.raw", b"", "out.wav"),
+        ("a.txt", b"\xff\xfe\xfa", "a line each"),
+        ("a.txt", b"\n\n", "a line each"),
+        ("a.jsonl", b'{"t_s": 1}\n', '"phase": "down"'),
+        ("a.csv", b"1\n2\n3\n", "t_s,ppg,eda_us"),
+        ("a.csv", b"t,v\n0.1,1\n0.0,2\n", "t_s,ppg,eda_us"),
+        ("a.csv", b"1,1\n2\n", "t_s,ppg,eda_us"),
+        ("a.xyz", b"?", "sound (.wav, .raw), text (.txt)"),
+        ("noending", b"?", "sound (.wav, .raw), text (.txt)"),
     ],
 )
-def test_a_bad_file_is_one_line_that_names_it_and_what_is_understood(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_bad_file_is_one_line_that_names_it_and_the_way_out_for_its_kind(
+    tmp_path: Path, name: str, content: bytes, way_out: str
+) -> None:
     (tmp_path / name).write_bytes(content)
 
     with pytest.raises(RecordingError) as refused:
@@ -203,8 +207,50 @@ def test_a_bad_file_is_one_line_that_names_it_and_what_is_understood(tmp_path: P
 
     text = str(refused.value)
     assert str(tmp_path / name) in text
-    assert ".wav" in text
+    assert way_out in text
+    assert ("(.wav" in text) == (name in {"a.xyz", "noending"})
     assert "\n" not in text
+
+
+def test_a_file_without_what_is_asked_for_says_what_to_give(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello\n")
+    (tmp_path / "a.mp3").write_bytes(b"ID3")
+
+    with pytest.raises(RecordingError, match=r"a\.txt: it has no sound; give sound \(\.wav, \.raw\), a session"):
+        open_recording(tmp_path / "a.txt", [Modality.AUDIO])
+    with pytest.raises(RecordingError, match=r"a\.mp3: \.mp3 is no kind .* known here; give sound \(\.wav, \.raw\), a"):
+        open_recording(tmp_path / "a.mp3", [Modality.AUDIO])
+
+
+def test_a_picture_may_be_of_any_depth_and_turned(tmp_path: Path) -> None:
+    scene = np.zeros((40, 60, 3), np.uint8)
+    scene[:, :30] = 200
+    cv2.imwrite(str(tmp_path / "deep.png"), scene.astype(np.uint16) * 257)
+    cv2.imwrite(str(tmp_path / "clear.png"), np.dstack([scene, np.full((40, 60), 255, np.uint8)]))
+    cv2.imwrite(str(tmp_path / "grey.png"), scene[:, :, 0])
+    _, upright = cv2.imencode(".jpg", np.ascontiguousarray(np.rot90(scene)))
+    held_on_its_side = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    exif = struct.pack(">HH", 0xFFE1, len(held_on_its_side) + 2) + held_on_its_side
+    (tmp_path / "turned.jpg").write_bytes(upright.tobytes()[:2] + exif + upright.tobytes()[2:])
+
+    for path in tmp_path.iterdir():
+        (sample,) = open_recording(path).samples()
+        assert isinstance(sample.data, Frame)
+        assert sample.data.pixels.dtype == np.uint8
+        assert np.abs(sample.data.pixels.astype(int) - scene).mean() < 5, path.name
+
+
+def test_telephones_companded_sound_is_read(tmp_path: Path) -> None:
+    # The loudest and softest codes of ITU-T G.711, and one between, of both signs.
+    mu, a = bytes([0x80, 0x00, 0xFF, 0x7F, 0xB7]), bytes([0xAA, 0x2A, 0xD5, 0x55, 0xE5])
+    for name, coding, data in (("mu.wav", 7, mu), ("a.wav", 6, a)):
+        head = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36, b"WAVE", b"fmt ", 16, coding, 1, 8000, 8000, 1, 8)
+        (tmp_path / name).write_bytes(head + struct.pack("<4sI", b"data", len(data)) + data)
+
+    (mu_law,), (a_law,) = (read_header(tmp_path / name).blocks(8) for name in ("mu.wav", "a.wav"))
+
+    assert mu_law.tolist() == [32124, -32124, 0, 0, 3004]
+    assert a_law.tolist() == [32256, -32256, 8, -8, 1056]
 
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:

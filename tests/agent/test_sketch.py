@@ -64,5 +64,7 @@ def test_says_when_there_is_nothing_to_draw_or_nowhere_to_keep_it(tmp_path: Path
 
     sheet = Sheet()
     sheet.add(GREY, [], "")
+    with pytest.raises(SketchError, match=r"\.txt is no kind of picture .*; name it \.png"):
+        sheet.save(tmp_path / "sheet.txt")
     with pytest.raises(SketchError, match="can be written"):
         sheet.save(tmp_path / "no" / "out.png")

@@ -70,7 +70,25 @@ def test_one_bad_file_takes_nothing_from_the_others(home: Path, capsys: pytest.C
 
     out, err = capsys.readouterr()
     assert out == "vee\t1 example\thaptic\tvee\n"
-    assert [line.split(": ")[0] for line in err.splitlines()] == [str(home / "bad.jsonl"), str(home / "none.jsonl")]
+    named = [line.split(": ")[:2] for line in err.splitlines()]
+    assert named == [["sensorium", str(home / "bad.jsonl")], ["sensorium", str(home / "none.jsonl")]]
+
+
+def test_a_drawing_that_cannot_be_learned_from_names_its_file(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    still = drawn(home / "still.jsonl", [(0.5, 0.5), (0.5, 0.5)])
+
+    assert main(["teach", "Vee!", "--from", str(drawn(home / "vee.jsonl", VEE)), str(still)]) == 1
+
+    assert all(line.startswith(f"sensorium: {home}") for line in capsys.readouterr().err.splitlines())
+
+
+def test_a_name_that_is_built_in_is_said_to_be(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vee = str(drawn(home / "vee.jsonl", VEE))
+
+    assert main(["teach", "swipe_left", "--from", vee]) == 0
+    assert "swipe_left: it is built in" in capsys.readouterr().err
+    assert main(["teach", "swipe_left", "--from", vee]) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,13 @@ def test_an_up_that_is_still_on_its_way_makes_a_tap() -> None:
     assert labels(pad.finish(0)) == ["tap"]
 
 
+def test_a_finger_that_was_never_seen_to_lift_did_not_tap() -> None:
+    pad = a_pad()
+    feel(pad, [(0, DOWN, 0.5, 0.5), (50, MOVE, 0.5, 0.5)])
+
+    assert pad.finish(100 * MS) == []
+
+
 def test_a_finger_that_moves_presses_nothing() -> None:
     pad = a_pad()
     feel(pad, [(0, DOWN, 0.5, 0.5), (100, MOVE, 0.6, 0.5)])

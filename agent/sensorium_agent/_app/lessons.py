@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from sensorium.concepts import Meaning
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality
 from sensorium_agent._app import compose
@@ -130,6 +131,8 @@ class Blackboard:
         """
         if not sources:
             raise TaughtError(f"{wish.name}: name the files to learn from, with --from FILE...")
+        if self._built_in(wish):
+            say(f"{wish.name}: it is built in; it keeps that meaning too, so give another sign another name")
         if wish.modality is Modality.HAPTIC:
             count, failed = self._teach_strokes(wish, sources, say)
             self._mean(wish, ()) if count else None
@@ -153,8 +156,16 @@ class Blackboard:
     def _usual(self, wish: Wish) -> str:
         """What a built-in label of this name stands for, or the concept of this name."""
         vocabulary = compose.untaught(self._settings)
-        meant = vocabulary.meanings(wish.modality, wish.name)
+        meant = self._meanings(wish)
         return vocabulary.concepts[max(meant, key=lambda m: m.strength).index].name if meant else wish.name
+
+    def _built_in(self, wish: Wish) -> bool:
+        """Whether the sense says this name by itself, and nobody has taught more of it yet."""
+        names = {name for name, modality, *_ in self.known() if modality == wish.modality}
+        return wish.name not in names and bool(self._meanings(wish))
+
+    def _meanings(self, wish: Wish) -> Sequence[Meaning]:
+        return compose.untaught(self._settings).meanings(wish.modality, wish.name)
 
     def _teach_strokes(self, wish: Wish, sources: Sequence[str], say: Say) -> tuple[int, bool]:
         from sensorium_agent.capture.recording import RecordingError, open_recording
@@ -171,7 +182,7 @@ class Blackboard:
                     self._strokes.teach(wish.name, paths)
                 count += len(found)
             except SensoriumError as error:
-                say(str(error))
+                say(_told(error, file))
                 failed = True
         return count, failed
 
@@ -183,7 +194,7 @@ class Blackboard:
                 found = self._live(wish, source, say) if source in _LIVE else self._in_file(wish, Path(source))
                 examples += map(example, found)
             except SensoriumError as error:
-                say(str(error))
+                say(_told(error, source))
                 failed = True
         return examples, failed
 
@@ -236,8 +247,14 @@ class Blackboard:
         else:
             count, like = hardly_told(self._taught, wish.name, compose.shelf(self._settings))
             advice = f"are not told from {like}; show it more clearly, or otherwise"
-        if count:
+        if count and like != wish.name:
             say(f"{wish.name}: {count} of its examples {advice}")
+
+
+def _told(error: SensoriumError, source: str) -> str:
+    """The error as a line that names its source."""
+    text = str(error)
+    return f"sensorium: {text if text.startswith(source) else f'{source}: {text}'}"
 
 
 async def _taken(examples: AsyncIterator[Numbers], most: int, say: Say) -> list[Numbers]:

@@ -5,9 +5,10 @@ The file's text in, runs out; every refusal says the line.
 
 from __future__ import annotations
 
+import logging
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from sensorium_agent.capture.files import BadFile
 
 Floats = npt.NDArray[np.float64]
+log = logging.getLogger(__name__)
 
 _RATE: Final = re.compile(r"rate(?:_hz)?\s*[:=]\s*([0-9.]+)", re.IGNORECASE)
 _SLOWEST_S: Final = 0.5
@@ -42,6 +44,7 @@ class Signal(StrEnum):
 
 
 _NAMES: Final[Mapping[str, Signal]] = {
+    **dict.fromkeys(("ppg", "bvp", "pulse", "pleth", "ir", "red", "green", "signal", "value"), Signal.PULSE),
     **dict.fromkeys(("t", "t_s", "t_ms", "time", "time_s", "time_ms", "timer", "timestamp", "datetime"), Signal.TIME),
     **dict.fromkeys(("rr", "rr_ms", "rr_s", "ibi", "ibi_ms", "ibi_s", "nn", "nn_ms", "rri"), Signal.RR),
     **dict.fromkeys(("eda", "eda_us", "gsr", "gsr_us", "sc", "sc_us", "scl", "scl_us", "skin", "skin_us"), Signal.SKIN),
@@ -70,21 +73,23 @@ def read_body(
 ) -> tuple[Series | BeatSeries, ...]:
     """What a file of comma, semicolon or tab separated columns holds: one series for each column but the time.
 
-    A first line of names says what they are (``t_s,ppg,eda_us``; ``rr_ms``; unknown names are pulses); without one a
-    single column, or the second of two, is ``signal``. Times are seconds, milliseconds (found by their step) or
+    A first line of names says what they are (``t_s,ppg,eda_us``; ``rr_ms``; where no name is known, the only column
+    beside the time is a pulse, and what is unknown beside what is known is passed over); without one a single column,
+    or the second of two, is ``signal``. Times are seconds, milliseconds (found by their step) or
     dates; uneven ones are brought to the median rate, or to ``rate_hz``, by straight lines.
 
     Raises:
         BadFile: a line is not numbers, times do not grow, or one column comes without a rate.
     """
-    rows = list(_rows(text))
+    columns = _columns(text, signal)
+    rows = list(_rows(text, columns))
     if len(rows) == 1:
         raise BadFile("there is one line of values in it; two are the least")
     if all(math.isnan(row[-1]) for row in rows):  # also of none
         raise BadFile("there are no values in it")
     if any(len(row) != len(rows[0]) for row in rows):
         raise BadFile("some lines have more columns than others")
-    signals = _signals(text, len(rows[0]), signal)
+    signals = [columns[n] for n in sorted(columns)] if columns else _unnamed(len(rows[0]), signal)
     table = _filled(np.array(rows))
     times = table[:, signals.index(Signal.TIME)] if Signal.TIME in signals else None
     rate = rate_hz or _stated_rate(text)
@@ -118,14 +123,26 @@ def in_microsiemens(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]
 # --- columns -----------------------------------------------------------------------------
 
 
-def _signals(text: str, columns: int, signal: Signal) -> list[Signal]:
-    """What each column is, by the names in the first line."""
-    first = next((line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
-    names = [name.strip().strip('"').lower() for name in re.split(r"[,;\t]", first)]
-    if len(names) == columns and _row(names) is None:
-        named = [_NAMES.get(name, Signal.PULSE) for name in names]
-        # Two columns were always time and value, whatever they are called.
-        return [Signal.TIME, named[1]] if columns == 2 and Signal.TIME not in named else named
+def _columns(text: str, signal: Signal) -> dict[int, Signal]:
+    """What the columns are by the names in the first line, by their place; none where it does not name them all."""
+    lines = (line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+    first, second = ([field.strip().strip('"').lower() for field in _fields(next(lines, ""))] for _ in range(2))
+    if second == [""] or len(first) != len(second) or _row(first) is not None:
+        return {}
+    known = {n: _NAMES[name] for n, name in enumerate(first) if name in _NAMES}
+    if len(first) == 2 and 0 not in known and Signal.TIME not in known.values():
+        known[0] = Signal.TIME  # two columns were always time and value, whatever they are called
+    rest = [n for n in range(len(first)) if n not in known]
+    if set(known.values()) <= {Signal.TIME}:
+        if len(rest) != 1:
+            raise BadFile(f"none of the columns {', '.join(first)} is known; name one ppg, rr_ms or eda_us")
+        return {**known, rest[0]: signal}
+    if rest:
+        log.warning("body.passed_over columns=%s", ",".join(first[n] for n in rest))
+    return known
+
+
+def _unnamed(columns: int, signal: Signal) -> list[Signal]:
     if columns > 2:
         raise BadFile("more than two columns need names in the first line, such as t_s,ppg,eda_us")
     return [signal] if columns == 1 else [Signal.TIME, signal]
@@ -192,18 +209,25 @@ def _stated_rate(text: str) -> float | None:
     return float(found[1]) or None if found else None
 
 
-def _rows(text: str) -> Iterator[tuple[float, ...]]:
-    """The numbers of each line; a first line that is no numbers is a header."""
+def _rows(text: str, columns: Collection[int]) -> Iterator[tuple[float, ...]]:
+    """The numbers of each line, of ``columns`` or of all; a first line that is no numbers is a header."""
     headed = False
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        row = _row(re.split(r"[,;\t]", line.strip()))
+        fields = _fields(line)
+        if columns and len(fields) <= max(columns):
+            raise BadFile(f"line {number}: some lines have more columns than others")
+        row = _row([fields[n] for n in sorted(columns)] if columns else fields)
         if row is not None:
             yield row
         elif headed:
             raise BadFile(f"line {number}: {line.strip()[:40]!r} is not 'value' or 'time,value'")
         headed = True
+
+
+def _fields(line: str) -> list[str]:
+    return re.split(r"[,;\t]", line.strip())
 
 
 def _row(fields: Sequence[str]) -> tuple[float, ...] | None:

@@ -1,7 +1,8 @@
 """Reads hands that someone else has measured: their joints, without the pictures.
 
 A ``.npz`` file of NumPy holds ``x`` [n, 21, 2] or [n, 21, 3], the joints in the order of `infer.gesture.landmark`: x
-right, y down, and away from the camera, in any unit; and ``right`` [n], if the sides are known, from 0 (left) to 1.
+right, y down, and away from the camera, in any unit; and ``right`` [n], if the sides are known, from 0 (left) to 1. A
+``.npy`` file holds ``x`` alone.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.npyio import NpzFile
 
 from sensorium_agent.capture.files import BadFile
 
-LANDMARK_KINDS: Final = frozenset({".npz"})
+LANDMARK_KINDS: Final = frozenset({".npz", ".npy"})
 _JOINTS: Final = 21
+_FARTHEST: Final = 1e15
+"""The square of what is farther off is no float32."""
 _SHAPES: Final = "x of shape [n, 21, 2] or [n, 21, 3]"
 
 Floats = npt.NDArray[np.float32]
@@ -35,15 +39,15 @@ class Landmarks:
 
 
 def read_landmarks(path: Path) -> Landmarks:
-    """The hands in a ``.npz`` file.
+    """The hands in a ``.npz`` or ``.npy`` file.
 
     Raises:
         BadFile: it is damaged, or has no such arrays of numbers.
         OSError: it cannot be read.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            found = {name: np.asarray(arrays[name]) for name in ("x", "right") if name in arrays}
+        with path.open("rb") as file:
+            found = _arrays(np.load(file, allow_pickle=False))
     except (ValueError, zipfile.BadZipFile, EOFError, AttributeError, KeyError, TypeError) as error:
         raise BadFile("it is damaged, or not an archive of plain NumPy arrays") from error
     if "x" not in found:
@@ -52,10 +56,20 @@ def read_landmarks(path: Path) -> Landmarks:
     return Landmarks(joints, _right(found.get("right"), len(joints)))
 
 
+def _arrays(loaded: NpzFile | npt.NDArray[np.generic]) -> dict[str, npt.NDArray[np.generic]]:
+    """The arrays of an archive; the only one of a ``.npy`` file is x."""
+    if isinstance(loaded, np.ndarray):
+        return {"x": loaded}
+    return {name: np.asarray(loaded[name]) for name in ("x", "right") if name in loaded}
+
+
 def _joints(x: npt.NDArray[np.generic]) -> Floats:
+    if len(x) == 0:
+        raise BadFile("there are no hands in it")
     if x.ndim != 3 or x.shape[1] != _JOINTS or x.shape[2] not in (2, 3):
         raise BadFile(f"its x has shape {list(x.shape)}: needed is {_SHAPES}")
     joints = _numbers("x", x)
+    joints[np.abs(joints) > _FARTHEST] = np.inf
     return joints if x.shape[2] == 3 else np.concatenate([joints, np.zeros_like(joints[..., :1])], axis=2)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,10 +33,33 @@ _AHEAD: Final = 8
 """Pictures decoded ahead: 7 MB at 640 x 480."""
 _LATE_NS: Final = 250_000_000
 """Pictures that could be given only later than this are dropped, as a live camera drops them."""
-_KINDS: Final = (
-    "pictures (.jpg .png .webp ...), videos (.mp4 .avi .mkv ...), sound (.wav, .raw), text (.txt), "
-    "touch (.jsonl), heart and skin (.csv), sessions (.mcap) and recording.toml"
-)
+_KINDS: Final[Mapping[Modality, str]] = {
+    Modality.VIDEO: "pictures (.jpg .png .webp ...), videos (.mp4 .avi .mkv ...)",
+    Modality.AUDIO: "sound (.wav, .raw)",
+    Modality.TEXT: "text (.txt)",
+    Modality.HAPTIC: "touches (.jsonl)",
+    Modality.BIOMETRIC: "heart and skin (.csv, a wristband's folder)",
+}
+_SHOWN: Final[Mapping[Modality, tuple[str, ...]]] = {
+    Modality.VIDEO: ("pictures",),
+    Modality.AUDIO: ("sound",),
+    Modality.TEXT: ("text",),
+    Modality.HAPTIC: ("touches",),
+    Modality.BIOMETRIC: ("heart", "skin"),
+}
+"""What a recording of a sense has in it."""
+_WAYS_OUT: Final[Mapping[str, str]] = {
+    **dict.fromkeys(scene.IMAGE_KINDS, "save it anew as .jpg or .png"),
+    **dict.fromkeys(scene.VIDEO_KINDS, "convert it, as in: ffmpeg -i FILE out.mp4"),
+    **dict.fromkeys(tracks.SOUND_KINDS, "convert it, as in: ffmpeg -i FILE out.wav"),
+    ".txt": "write what is said, a line each",
+    ".jsonl": 'a touch is {"t_s": 0.1, "pointer": 0, "phase": "down", "x": 0.5, "y": 0.5}',
+    ".csv": "a file begins with names, as t_s,ppg,eda_us or rr_ms, and has a line for each moment",
+}
+
+
+class UnknownKind(BadFile):
+    """The file's name does not say what is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +97,32 @@ class Recording:
         return [PlayedSensor(track, start_ns) for track in self.tracks]
 
 
-def open_recording(path: Path) -> Recording:
+def open_recording(path: Path, senses: Sequence[Modality] = ()) -> Recording:
     """The recording in ``path``: a file of a known kind, a ``recording.toml`` or a folder with one.
 
     Raises:
-        RecordingError: there is no such file, it is of no known kind, or damaged.
+        RecordingError: there is no such file, it is of no known kind, damaged, or has none of the ``senses`` asked for.
         SensoriumError: a ``recording.toml`` has a mistake, or names a sample that was not fetched.
     """
     try:
-        return _opened(told if (told := path / "recording.toml").is_file() else path)
+        recording = _opened(told if (told := path / "recording.toml").is_file() else path)
+    except UnknownKind as error:
+        raise RecordingError(f"{path}: {error}; give {_kinds(senses)}") from error
     except (BadFile, BadWav) as error:
-        raise RecordingError(f"{path}: {error}; understood are {_KINDS}") from error
+        way_out = None if path.is_dir() else _WAYS_OUT.get(path.suffix.lower())
+        raise RecordingError(f"{path}: {error}; {way_out or 'give a file, or a folder with one of these'}") from error
     except OSError as error:
         raise RecordingError(f"{path}: {error.strerror}; check the path") from error
+    if senses and not set(senses) & set(recording.modalities):
+        *first, last = [word for sense in senses for word in _SHOWN[sense]]
+        wanted = f"{', '.join(first)} or {last}" if first else last
+        raise RecordingError(f"{path}: it has no {wanted}; give {_kinds(senses)}")
+    return recording
+
+
+def _kinds(senses: Sequence[Modality]) -> str:
+    """The files in which there may be one of ``senses``, or any."""
+    return ", ".join([*(_KINDS[sense] for sense in senses or _KINDS), "a session (.mcap) or a recording.toml"])
 
 
 def open_landmarks(path: Path) -> Landmarks:
@@ -135,7 +171,7 @@ def _track(path: Path, kind: str) -> Track:
         return tracks.TouchTrack(read_touches(path.read_bytes()))
     if kind == ".csv":
         return tracks.PulseTrack(_body(path, read_text(path)))
-    raise BadFile(f"{kind or 'a name without an ending'} is no kind of file that is known here")
+    raise UnknownKind(f"{kind or 'a name without an ending'} is no kind of file that is known here")
 
 
 def _body(path: Path, text: str) -> list[tracks.PulseRun | tracks.BeatRun]:

@@ -1,7 +1,8 @@
 """Reads WAV files block by block: what the standard library's reader leaves out, too.
 
 Format: Multimedia Programming Interface and Data Specifications 1.0 (IBM and Microsoft, 1991), and
-Multiple Channel Audio Data and WAVE Files (Microsoft) for the extensible header.
+Multiple Channel Audio Data and WAVE Files (Microsoft) for the extensible header; ITU-T G.711
+(1988) for A-law and mu-law.
 """
 
 from __future__ import annotations
@@ -17,10 +18,31 @@ import numpy.typing as npt
 
 _PCM: Final = 1
 _FLOAT: Final = 3
+_A_LAW: Final = 6
+_MU_LAW: Final = 7
 _EXTENSIBLE: Final = 0xFFFE
+_BITS: Final = {_PCM: (8, 16, 24, 32), _FLOAT: (32, 64), _A_LAW: (8,), _MU_LAW: (8,)}
 _RAW_RATE_HZ: Final = 16_000
 _MOST_RATE_HZ: Final = 768_000
 _MOST_CHANNELS: Final = 64
+
+
+def _mu_law() -> npt.NDArray[np.float64]:
+    """What each of the 256 bytes means, in -1 to 1: G.711, table 2, written with its bits inverted."""
+    code = ~np.arange(256, dtype=np.uint8)
+    size = ((2.0 * (code & 15) + 33) * 2.0 ** (code >> 4 & 7) - 33) / 8192
+    return np.where(code & 128, -size, size)
+
+
+def _a_law() -> npt.NDArray[np.float64]:
+    """What each of the 256 bytes means, in -1 to 1: G.711, table 1, written with every other bit inverted."""
+    code = np.arange(256, dtype=np.uint8) ^ 0x55
+    exponent, step = code >> 4 & 7, 2.0 * (code & 15) + 1
+    size = np.where(exponent > 0, (step + 32) * 2.0 ** (exponent - 1.0), step) / 4096
+    return np.where(code & 128, size, -size)
+
+
+_COMPANDED: Final = {_A_LAW: _a_law(), _MU_LAW: _mu_law()}
 
 
 class BadWav(ValueError):
@@ -36,7 +58,7 @@ class Wav:
         rate_hz: frames a second.
         channels: samples a frame.
         bits: of one sample; 8 is unsigned.
-        floating: whether samples are IEEE floats and not integers.
+        coding: 1 for integers, 3 for IEEE floats, 6 for A-law, 7 for mu-law.
         begin: first byte of the samples.
         frames: how many there are.
     """
@@ -45,7 +67,7 @@ class Wav:
     rate_hz: int
     channels: int
     bits: int
-    floating: bool
+    coding: int
     begin: int
     frames: int
 
@@ -70,7 +92,9 @@ class Wav:
 
     def _full_scale(self, data: bytes) -> npt.NDArray[np.float64]:
         """Samples in -1 to 1."""
-        if self.floating:
+        if self.coding in _COMPANDED:
+            return _COMPANDED[self.coding][np.frombuffer(data, np.uint8)]
+        if self.coding == _FLOAT:
             values = np.frombuffer(data, f"<f{self.bits // 8}").astype(np.float64)
             return np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=-1.0)
         if self.bits == 8:
@@ -91,7 +115,7 @@ def read_sound(path: Path) -> Wav:
     """
     if path.suffix.lower() != ".raw":
         return read_header(path)
-    raw = Wav(path, _RAW_RATE_HZ, 1, 16, floating=False, begin=0, frames=path.stat().st_size // 2)
+    raw = Wav(path, _RAW_RATE_HZ, 1, 16, coding=_PCM, begin=0, frames=path.stat().st_size // 2)
     if raw.frames == 0:
         raise BadWav("it has no samples")
     return raw
@@ -101,7 +125,7 @@ def read_header(path: Path) -> Wav:
     """What kind of WAV ``path`` is.
 
     Raises:
-        BadWav: it is none, is cut off before its samples, or has a coding that is not PCM or float.
+        BadWav: it is none, is cut off before its samples, or has a coding that is not PCM, float, A-law or mu-law.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
@@ -140,12 +164,11 @@ def _wav(path: Path, form: tuple[int, int, int, int] | None, begin: int, length:
     if form is None:
         raise BadWav("its samples come before their format")
     coding, channels, rate_hz, bits = form
-    known = {_PCM: (8, 16, 24, 32), _FLOAT: (32, 64)}.get(coding, ())
-    if bits not in known:
-        raise BadWav(f"coding {coding} with {bits} bits; PCM of 8, 16, 24 or 32 bits and float are understood")
+    if bits not in _BITS.get(coding, ()):
+        raise BadWav(f"coding {coding} with {bits} bits is not PCM of 8, 16, 24 or 32 bits, float, A-law or mu-law")
     if not (1 <= channels <= _MOST_CHANNELS and 1000 <= rate_hz <= _MOST_RATE_HZ):
         raise BadWav(f"{channels} channels at {rate_hz} Hz")
     frames = length // (channels * bits // 8)
     if frames == 0:
         raise BadWav("it has no samples")
-    return Wav(path, rate_hz, channels, bits, coding == _FLOAT, begin, frames)
+    return Wav(path, rate_hz, channels, bits, coding, begin, frames)

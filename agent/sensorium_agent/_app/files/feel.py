@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, median
@@ -12,11 +12,11 @@ from typing import Final
 from sensorium.event import Event, EventStream, Modality
 from sensorium.lines import Line, event_line
 from sensorium_agent._app.files.each import each
-from sensorium_agent.capture.recording import Recording, RecordingError, open_recording
+from sensorium_agent.capture.recording import Recording, open_recording
 from sensorium_agent.infer import lanes
 from sensorium_agent.infer.biometric import Arousal, BiometricPerceiver
 
-_FELT: Final = frozenset({Modality.BIOMETRIC, Modality.HAPTIC})
+_FELT: Final = (Modality.BIOMETRIC, Modality.HAPTIC)
 _APART_NS: Final = 1_000_000_000
 """Between the rest and what is compared with it: no beat spans the two files."""
 
@@ -73,7 +73,7 @@ def feel_files(files: Sequence[Path], rest: Path | None, write: Callable[[Line],
     Raises:
         RecordingError: the rest cannot be read, or has neither heart nor skin.
     """
-    usual = None if rest is None else _felt(rest, {Modality.BIOMETRIC})
+    usual = None if rest is None else open_recording(rest, [Modality.BIOMETRIC])
 
     def tell(number: int, file: Path) -> None:
         found = feel(file, number, usual)
@@ -93,8 +93,8 @@ def feel(file: Path, number: int, rest: Recording | None = None) -> Feeling:
         RecordingError: it cannot be read, or has nothing to feel.
     """
     session = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{number}:{file.name}"))  # the same files, the same lines
-    recording = _felt(file, _FELT)
-    feeling = lanes.build(_FELT & set(recording.modalities), session)
+    recording = open_recording(file, _FELT)
+    feeling = lanes.build(set(_FELT) & set(recording.modalities), session)
     begin_ns = _learn(feeling, rest)
     events, judged = list[Event](), [_judgement(feeling)]
     for sample in recording.samples():
@@ -114,13 +114,6 @@ def _judgement(feeling: Sequence[lanes.Lane]) -> Arousal | None:
     """The newest one of whoever feels heart and skin; another object where it is another one."""
     bodies = (lane.perceiver for lane in feeling if isinstance(lane.perceiver, BiometricPerceiver))
     return next((body.arousal for body in bodies), None)
-
-
-def _felt(file: Path, senses: Iterable[Modality]) -> Recording:
-    recording = open_recording(file)
-    if not set(senses) & set(recording.modalities):
-        raise RecordingError(f"{file}: it has no heart, skin or touches; give .csv, .jsonl or a wristband's folder")
-    return recording
 
 
 def _learn(feeling: Sequence[lanes.Lane], rest: Recording | None) -> int:

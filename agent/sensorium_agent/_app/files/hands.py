@@ -16,7 +16,7 @@ from sensorium.errors import SensoriumError
 from sensorium.event import Event, EventStream, Modality, Sample
 from sensorium_agent.capture.camera import Camera
 from sensorium_agent.capture.landmarks import LANDMARK_KINDS
-from sensorium_agent.capture.recording import RecordingError, open_landmarks, open_recording
+from sensorium_agent.capture.recording import open_landmarks, open_recording
 from sensorium_agent.infer import lanes
 from sensorium_agent.infer.gesture.bout import Bout
 from sensorium_agent.infer.gesture.classify import (
@@ -63,9 +63,7 @@ def _measured(file: Path) -> list[Floats]:
 
 
 def _pictured(file: Path, models: Shelf) -> Iterator[Floats]:
-    recording = open_recording(file)
-    if Modality.VIDEO not in recording.modalities:
-        raise RecordingError(f"{file}: it has no pictures; give photos, videos, or joints as .npz")
+    recording = open_recording(file, [Modality.VIDEO])
     (lane,) = lanes.build({Modality.GESTURE}, "teach", models=models)
     for sample in recording.samples():
         if sample.modality is Modality.VIDEO:
@@ -79,9 +77,7 @@ def ways_in(file: Path, models: Shelf, most: int) -> list[Floats]:
         RecordingError: it cannot be read, or has no pictures.
         NoHands: no hand moves in it.
     """
-    recording = open_recording(file)
-    if Modality.VIDEO not in recording.modalities:
-        raise RecordingError(f"{file}: it has no pictures; give videos")
+    recording = open_recording(file, [Modality.VIDEO])
     found: list[Floats] = []
     perceiver = lanes.hands(EventStream("teach", Modality.GESTURE), models, watch=_into(found))
     for sample in recording.samples():

@@ -15,7 +15,7 @@ from sensorium.event import Event, EventStream, Modality, Sound
 from sensorium.lines import Line, event_line
 from sensorium_agent._app.files.each import each
 from sensorium_agent._app.files.sound_sheet import SoundSheet
-from sensorium_agent.capture.recording import RecordingError, open_recording
+from sensorium_agent.capture.recording import open_recording
 from sensorium_agent.infer import lanes
 from sensorium_agent.infer.keyword import Listening
 from sensorium_agent.infer.shelf import Shelf
@@ -64,9 +64,7 @@ def listen(
         SensoriumError: a model cannot be used.
     """
     session = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{number}:{file.name}"))  # the same files, the same lines
-    recording = open_recording(file)
-    if Modality.AUDIO not in recording.modalities:
-        raise RecordingError(f"{file}: it has no sound; give a WAV file")
+    recording = open_recording(file, [Modality.AUDIO])
     (lane,) = lanes.build({Modality.AUDIO}, session, models=models, listening=listening, taught=taught)
     runs, events, end_ns = [], [], 0
     for sample in recording.samples():

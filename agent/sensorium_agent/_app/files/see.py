@@ -15,7 +15,7 @@ from sensorium.lines import Line, encoded, event_line
 from sensorium_agent._app.files.each import each
 from sensorium_agent._app.files.sketch import Outline, Pixels, Points, Sheet
 from sensorium_agent.capture.landmarks import LANDMARK_KINDS
-from sensorium_agent.capture.recording import Recording, RecordingError, open_landmarks, open_recording
+from sensorium_agent.capture.recording import Recording, open_landmarks, open_recording
 from sensorium_agent.infer import lanes
 from sensorium_agent.infer.gesture.classify import GestureClassifier
 from sensorium_agent.infer.gesture.measured import read_hands
@@ -79,9 +79,7 @@ def look(file: Path, number: int, models: Shelf, taught: Taught | None = None) -
     if file.suffix.lower() in LANDMARK_KINDS:
         yield from _measured(file, EventStream(session, Modality.GESTURE), models, taught)
         return
-    recording = open_recording(file)
-    if Modality.VIDEO not in recording.modalities:
-        raise RecordingError(f"{file}: it has no pictures; give photos, videos, or joints as .npz")
+    recording = open_recording(file, [Modality.VIDEO])
     yield from _pictures(recording, session, models, taught)
 
 

@@ -32,10 +32,28 @@ _CELL_PX: Final = 240
 _ALONE_PX: Final = (480, 1600)
 _COLUMNS: Final = 6
 _MOST: Final = 48
+_KINDS: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 
 
 class SketchError(SensoriumError):
     """What was drawn could not be kept."""
+
+
+def keep(path: Path, picture: Pixels) -> None:
+    """Write a drawing (RGB) as the kind of picture that its name says.
+
+    Raises:
+        SketchError: the name is of no such kind, or the file cannot be written.
+    """
+    cv2 = opencv()
+    kind = path.suffix.lower() or ".png"
+    if kind not in _KINDS:
+        raise SketchError(f"{path}: {kind} is no kind of picture that can be drawn; name it .png or .jpg")
+    _, data = cv2.imencode(kind, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise SketchError(f"{path}: {error.strerror}; name a file that can be written") from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,20 +87,14 @@ class Sheet:
             self._every *= 2
 
     def save(self, path: Path) -> None:
-        """Write it as PNG.
+        """Write it.
 
         Raises:
             SketchError: nothing was drawn, or the file cannot be written.
         """
         if self._alone is None:
             raise SketchError(f"{path}: there is nothing to draw, no file could be read")
-        sheet = self._alone if self._offered == 1 else _sheet(self._cells)
-        cv2 = opencv()
-        _, png = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-        try:
-            path.write_bytes(png.tobytes())
-        except OSError as error:
-            raise SketchError(f"{path}: {error.strerror}; name a file that can be written") from error
+        keep(path, self._alone if self._offered == 1 else _sheet(self._cells))
 
 
 def _on_paper(outlines: Sequence[Outline]) -> tuple[Pixels, list[Outline]]:

@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sensorium.errors import SensoriumError
 from sensorium.event import Event
+from sensorium_agent._app.files.sketch import SketchError, keep
 from sensorium_agent.opencv import opencv
 
 Pixels = npt.NDArray[np.uint8]
@@ -32,10 +32,6 @@ _SPEECH: Final = (90, 160, 90)
 _WORD: Final = (215, 60, 50)
 
 
-class SheetError(SensoriumError):
-    """What was drawn could not be kept."""
-
-
 class SoundSheet:
     """Collects strips; the first 40 files are drawn."""
 
@@ -51,20 +47,11 @@ class SoundSheet:
         """Write all strips as one picture.
 
         Raises:
-            SheetError: nothing was drawn, or the file cannot be written.
+            SketchError: nothing was drawn, or the file cannot be written.
         """
         if not self._strips:
-            raise SheetError(f"{path}: nothing to draw: no file could be read")
-        cv2 = opencv()
-        try:
-            done, data = cv2.imencode(path.suffix.lower() or ".png", np.concatenate(self._strips)[:, :, ::-1])
-            if not done:
-                raise SheetError(f"{path}: the picture could not be made; name it .png")
-            path.write_bytes(data.tobytes())
-        except cv2.error:
-            raise SheetError(f"{path}: no kind of picture that is known; name it .png or .jpg") from None
-        except OSError as error:
-            raise SheetError(f"{path}: {error.strerror}; choose another --overlay") from error
+            raise SketchError(f"{path}: nothing to draw: no file could be read")
+        keep(path, np.concatenate(self._strips))
 
 
 def strip(name: str, pcm: Pcm, events: Sequence[Event]) -> Pixels:

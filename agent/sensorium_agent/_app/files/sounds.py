@@ -15,7 +15,7 @@ import numpy.typing as npt
 from sensorium.clock import Clock
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality, Sample, Sound
-from sensorium_agent.capture.recording import RecordingError, open_recording
+from sensorium_agent.capture.recording import open_recording
 from sensorium_agent.capture.resample import SPEECH_RATE_HZ, Resampler
 from sensorium_agent.infer import lanes
 from sensorium_agent.infer.model import Model
@@ -66,9 +66,7 @@ def sounds_in(file: Path, models: Shelf, most: int) -> list[Floats]:
 
 
 def _runs(file: Path) -> Iterator[Pcm]:
-    recording = open_recording(file)
-    if Modality.AUDIO not in recording.modalities:
-        raise RecordingError(f"{file}: it has no sound; give a WAV file")
+    recording = open_recording(file, [Modality.AUDIO])
     resampler: Resampler | None = None
     for sample in recording.samples():
         if not isinstance(sample.data, Sound):

@@ -86,7 +86,8 @@ class TouchPerceiver:
         return self._passed(now_ns - self._feel.late_ms * _MS)
 
     def finish(self, now_ns: int) -> Sequence[Event]:  # noqa: ARG002 - the samples' own time counts
-        """What was waited for; a finger still down is taken to have lifted where it was last felt."""
+        """What was waited for; a finger that still moves has drawn what it drew, one that rests did not tap yet."""
+        self._down = {pointer: s for pointer, s in self._down.items() if not s.rests(self._feel.slop)}
         events: list[Event] = []
         for pointer in list(self._down):
             events += self._lift(self._down.pop(pointer))
