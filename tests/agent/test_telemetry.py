@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import subprocess
 import sys
 import threading
@@ -15,43 +14,11 @@ from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
+from agent.told import a_symbol, an_episode
 from paho.mqtt.enums import CallbackAPIVersion
 from services import Broker, broker, free_port, until
 
-from sensorium.episode import Episode, Phase
-from sensorium.event import Modality
-from sensorium.symbol import Entropy, Hypothesis, Provenance, Revision, Share, Stage, Symbol
-from sensorium.window import Presence
-from sensorium_agent._app import mqtt_messages as messages
 from sensorium_agent._app.telemetry import Telemetry, temperature_c
-
-
-def a_symbol(number: int = 0, revision: Revision = Revision.EDGE) -> Symbol:
-    return Symbol(
-        id=f"s.{number}",
-        session_id="s",
-        revision=revision,
-        window_revision=0,
-        start_ns=0,
-        end_ns=500_000_000,
-        concept="greeting",
-        content="Somebody greets.",
-        abstained=None,
-        confidence=0.91,
-        alternatives=(Hypothesis("greeting", 0.91), Hypothesis("stop", 0.05)),
-        domains=("GESTURE",),
-        shares=(Share(Modality.GESTURE, Presence.PRESENT, "open_palm"),),
-        entropy=Entropy(0.4, 2.0, 0.0, 0.0, 40.0),
-        latency=(Stage("fuse", 0.2),),
-        timeline=(),
-        provenance=Provenance("device", "sensorium"),
-    )
-
-
-def an_episode() -> Episode:
-    return Episode(
-        "s.0", "s", Phase.NEW, "greeting", "Somebody greets.", 0.91, Revision.EDGE, (Modality.GESTURE,), 0, 400_000_000
-    )
 
 
 class Ear:
@@ -189,13 +156,24 @@ def test_health_is_what_the_agent_told_so_far(mosquitto: Broker) -> None:
     with an_ear(mosquitto.port) as ear, telling(mosquitto.port) as telemetry:
         telemetry.publish_health({"kind": "sensor", "name": "camera", "state": "down", "detail": "unplugged"})
         telemetry.publish_symbol(a_symbol())
-        telemetry.publish_health({"kind": "drops", "inlets": {"video": 3}})
-        until(lambda: any("inlets" in h for h in ear.of("sensorium/kitchen/health")))
+        telemetry.publish_health({"kind": "drops", "inlets": {"video": 3}, "sensors": {"camera": 7}})
+        until(lambda: any("drops" in h for h in ear.of("sensorium/kitchen/health")))
 
-    health = next(h for h in ear.of("sensorium/kitchen/health") if "inlets" in h)
+    health = next(h for h in ear.of("sensorium/kitchen/health") if "drops" in h)
     assert health["sensors"]["camera"] == {"state": "down", "detail": "unplugged"}
+    assert health["drops"] == {"inlets": {"video": 3}, "sensors": {"camera": 7}}
+    assert health["link"] == "down"
     assert health["windows"] == 1
     assert health["telemetry_dropped"] == 0
+
+
+def test_what_is_taught_while_it_runs_becomes_a_kind_of_event(mosquitto: Broker) -> None:
+    config = "homeassistant/device/sensorium_kitchen/config"
+    with an_ear(mosquitto.port) as ear, telling(mosquitto.port, concepts=["stop"]) as telemetry:
+        telemetry.publish_health({"kind": "taught", "signs": ["spock"], "concepts": ["greet", "stop"]})
+        until(lambda: len(ear.of(config)) > 1)
+
+    assert ear.of(config)[-1]["components"]["meant"]["event_types"] == ["stop", "greet"]
 
 
 # --- without one -------------------------------------------------------------------------
@@ -231,56 +209,7 @@ def test_the_right_password_is_let_in(tmp_path: Path, caplog: pytest.LogCaptureF
         until(lambda: "telemetry.up" in caplog.text)
 
 
-# --- what is said ------------------------------------------------------------------------
-
-
-def test_home_assistant_gets_all_it_needs_in_one_message() -> None:
-    message = messages.discovery("kitchen", "homeassistant", "1.2.3")
-    said = json.loads(message.payload)
-
-    assert message.topic == "homeassistant/device/sensorium_kitchen/config"
-    assert message.retain
-    assert said["device"]["identifiers"] == ["sensorium_kitchen"]
-    assert said["origin"]["name"] == "sensorium"
-    assert set(said["components"]) >= {"concept", "confidence", "windows", "link", "temperature"}
-    for part in said["components"].values():
-        assert part["platform"] in ("sensor", "binary_sensor")
-        assert part["state_topic"].startswith("sensorium/kitchen/")
-        assert part["availability_topic"] == "sensorium/kitchen/state"
-        assert re.fullmatch(r"\{\{.*\}\}", part["value_template"])
-    unique = [part["unique_id"] for part in said["components"].values()]
-    assert len(set(unique)) == len(unique)
-
-
-def test_home_assistant_hears_each_meaning_once_as_an_event() -> None:
-    said = json.loads(messages.discovery("kitchen", "homeassistant", "1.2.3", ["greeting", "stop"]).payload)
-    meant = said["components"]["meant"]
-
-    assert (meant["platform"], meant["event_types"]) == ("event", ["greeting", "stop"])
-    assert meant["state_topic"] == messages.episode("kitchen", an_episode()).topic
-    assert meant["value_template"].startswith("{% if value_json.phase == 'new' %}")
-
-
-def test_what_must_arrive_has_quality_1_and_what_is_replaced_has_0() -> None:
-    assert messages.symbol("kitchen", a_symbol()).qos == 1
-    assert messages.state("kitchen", messages.ONLINE).qos == 1
-    assert messages.health("kitchen", {}).qos == 0
-
-
-def test_no_media_and_no_features_are_ever_told() -> None:
-    said = json.loads(messages.symbol("kitchen", a_symbol()).payload)
-
-    assert {"media", "features", "timeline", "shares"}.isdisjoint(said)
-
-
-def test_a_refined_symbol_proves_the_link() -> None:
-    health = messages.after_symbol({"windows": 4, "link": "down"}, a_symbol(revision=Revision.CLOUD))
-
-    assert health == {"windows": 4, "refined": 1, "link": "up"}
-
-
-def test_the_link_is_told_by_its_own_status() -> None:
-    assert messages.after_status({}, {"kind": "link", "up": False}) == {"link": "down"}
+# --- beside ------------------------------------------------------------------------------
 
 
 def test_temperature_is_told_where_the_kernel_knows_it(tmp_path: Path) -> None:

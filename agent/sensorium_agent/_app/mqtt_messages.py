@@ -87,20 +87,20 @@ def health(device: str, health: Health) -> Message:
 
 
 def after_status(health: Health, status: Mapping[str, Any]) -> dict[str, Any]:
-    """Health after a status event: sensors and the link by their own entries, the rest by its keys.
+    """Health after a status event: sensors and the link by their own entries, any other under its kind.
 
     ``status`` has a ``kind``: ``sensor`` (``name``, ``state``, ``detail``), ``link`` (``up``, true or false), or
-    any other, whose further keys are taken over.
+    any other of the status lines.
     """
     told = {key: value for key, value in status.items() if key != "kind"}
-    match status.get("kind"):
+    match str(status.get("kind")):
         case "sensor":
             now = {"state": told.get("state"), "detail": told.get("detail", "")}
             return {**health, "sensors": {**health.get("sensors", {}), str(told.get("name")): now}}
         case "link":
             return {**health, "link": "up" if told.get("up") else "down"}
-        case _:
-            return {**health, **told}
+        case kind:
+            return {**health, kind: told}
 
 
 def after_symbol(health: Health, symbol: Symbol) -> dict[str, Any]:
@@ -128,12 +128,15 @@ def birth_topic(prefix: str) -> str:
     return f"{prefix}/status"
 
 
-def discovery(device: str, prefix: str, version: str, concepts: Sequence[str] = ()) -> Message:
+def discovery(device: str, prefix: str, version: str, concepts: Sequence[str] = (), *, linked: bool = True) -> Message:
     """Everything Home Assistant has to know about the device, in one retained message.
 
-    ``concepts`` are what its episodes may mean.
+    ``concepts`` are what its episodes may mean; ``linked`` is a device that has a cloud to ask.
     Source: home-assistant.io/integrations/mqtt, "Device discovery payload".
     """
+    components = _components(device, concepts)
+    if not linked:
+        del components["link"]
     said = {
         "device": {
             "identifiers": [f"sensorium_{device}"],
@@ -143,7 +146,7 @@ def discovery(device: str, prefix: str, version: str, concepts: Sequence[str] = 
             "sw_version": version,
         },
         "origin": {"name": "sensorium", "sw_version": version},
-        "components": {key: _component(device, key, part) for key, part in _components(device, concepts).items()},
+        "components": {key: _component(device, key, part) for key, part in components.items()},
     }
     return Message(f"{prefix}/device/sensorium_{device}/config", _encode(said), qos=1, retain=True)
 

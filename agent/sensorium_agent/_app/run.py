@@ -193,7 +193,8 @@ async def _following_changes(
         board = compose.learn(settings, parts, everyone)
         if link is not None:
             link.learn()
-        everyone.on_status("taught", signs=[sign.name for sign in board.signs])
+        concepts = sorted({sign.concept for sign in board.signs})
+        everyone.on_status("taught", signs=[sign.name for sign in board.signs], concepts=concepts)
 
     async with (
         watch_models(compose.shelf(settings), changed),
@@ -232,6 +233,7 @@ def _telemetry(settings: Settings, concepts: Sequence[str]) -> Telemetry | None:
         tls=m.tls,
         discovery_prefix=m.discovery_prefix,
         concepts=concepts,
+        linked=settings.cloud is not None and settings.cloud.policy != "never",
     )
 
 

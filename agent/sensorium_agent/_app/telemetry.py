@@ -46,7 +46,8 @@ class Telemetry:
         password: goes with it.
         tls: speak TLS, checked against the system's authorities.
         discovery_prefix: Home Assistant's; empty for no discovery.
-        concepts: what its episodes may mean, for Home Assistant.
+        concepts: what its episodes may mean, for Home Assistant; what is taught meanwhile is added.
+        linked: whether the device has a cloud to ask.
         health_every_s: health is told again so often.
         waiting: messages that may wait for the broker.
     """
@@ -62,6 +63,7 @@ class Telemetry:
         tls: bool = False,
         discovery_prefix: str = "homeassistant",
         concepts: Sequence[str] = (),
+        linked: bool = True,
         health_every_s: float = 30.0,
         waiting: int = _WAITING,
     ) -> None:
@@ -69,11 +71,12 @@ class Telemetry:
         self._address = (host, port)
         self._prefix = discovery_prefix
         self._concepts = tuple(concepts)
+        self._linked = linked
         self._health_every_s = health_every_s
         self._waiting: deque[Symbol | Episode | Message | Health] = deque()
         self._room = waiting
         self._dropped = 0
-        self._health: dict[str, Any] = {}
+        self._health: dict[str, Any] = {"link": "down"} if linked else {}
         self._standing = ""
         self._connected = False
         self._under_way: list[paho.MQTTMessageInfo] = []
@@ -169,6 +172,9 @@ class Telemetry:
         else:
             self._health = messages.after_status(self._health, what)
             self._publish(self._health_message())
+            if what.get("kind") == "taught":
+                self._concepts = tuple(dict.fromkeys([*self._concepts, *what["concepts"]]))
+                self._introduce()
 
     def _health_message(self) -> Message:
         return messages.health(
@@ -219,7 +225,9 @@ class Telemetry:
 
     def _introduce(self) -> None:
         if self._prefix:
-            self._publish(messages.discovery(self._device, self._prefix, _version(), self._concepts))
+            self._publish(
+                messages.discovery(self._device, self._prefix, _version(), self._concepts, linked=self._linked)
+            )
         self._publish(messages.state(self._device, messages.ONLINE))
 
     def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
