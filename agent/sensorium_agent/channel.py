@@ -29,7 +29,9 @@ OPTIONS: Final[tuple[tuple[str, int | str], ...]] = (
 
 
 class CredentialsError(SensoriumError):
-    """A key or certificate cannot be used."""
+    """A key or certificate that the settings name cannot be used."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sensorium_agent.__main__ import main
-from sensorium_agent._app import doctor
+from sensorium_agent._app.doctor import senses
 from sensorium_agent._app.settings import deciding, read
 from sensorium_agent.capture.recording import open_recording
 from sensorium_agent.infer.grammar import CommandEar, GrammarError, Recognizer, Sentence, jsgf, words_in
@@ -80,13 +80,13 @@ def test_settings_with_a_broken_grammar_are_wrong_settings(tmp_path: Path, capsy
 
 
 def test_the_doctor_tries_the_grammar() -> None:
-    found = doctor.grammar(["turn on the light", "turn it xyzzyq"])
+    found = senses.grammar(["turn on the light", "turn it xyzzyq"])
 
     assert (found.name, found.state) == ("Grammar", "fail")
     assert (found.detail, found.way_out) == (
         "[microphone] grammar: nobody knows how to say 'xyzzyq'", "use English words in small letters"
     )  # fmt: skip
-    assert doctor.grammar(["turn on the light"]).state == "ok"
+    assert senses.grammar(["turn on the light"]).state == "ok"
 
 
 @pytest.mark.needs_models

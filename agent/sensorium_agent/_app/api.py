@@ -51,6 +51,12 @@ class ApiError(SensoriumError):
     """The service for other devices cannot be offered."""
 
 
+class ApiMisset(ApiError):
+    """The settings ask for what cannot be, or should not."""
+
+    exit_code = 2
+
+
 class DeviceService:
     """The handlers of `sensorium.v1.DeviceService`.
 
@@ -176,7 +182,7 @@ async def serving(table: Table, companion: Companion, clock: Clock, *, software:
         ApiError: the address is taken or not this machine's, a key cannot be used, or anybody could come in.
     """
     if not table.token and not _is_loopback(table.listen):
-        raise ApiError(f"companion.listen: {table.listen} is open to the network: set SENSORIUM_COMPANION_TOKEN")
+        raise ApiMisset(f"companion.listen: {table.listen} is open to the network: set SENSORIUM_COMPANION_TOKEN")
     server = grpc.aio.server(options=_OPTIONS)
     address = _bind(server, table)
     service = DeviceService(companion, clock, token=table.token, software=software)
@@ -197,7 +203,7 @@ def _bind(server: grpc.aio.Server, table: Table) -> str:
     """The address, with the port that was found where 0 was asked for."""
     host, _, wanted = table.listen.rpartition(":")
     if int(wanted) > _LAST_PORT:  # gRPC would take its last 16 bits
-        raise ApiError(f"companion.listen: {table.listen}: ports end at {_LAST_PORT}")
+        raise ApiMisset(f"companion.listen: {table.listen}: ports end at {_LAST_PORT}")
     try:
         if table.certificate or table.key:
             port = server.add_secure_port(table.listen, _credentials(table))
@@ -213,15 +219,15 @@ def _bind(server: grpc.aio.Server, table: Table) -> str:
 def _credentials(table: Table) -> grpc.ServerCredentials:
     if not (table.certificate and table.key):
         missing = "key" if table.certificate else "certificate"
-        raise ApiError(f"companion.{missing} is missing: TLS needs both certificate and key")
+        raise ApiMisset(f"companion.{missing} is missing: TLS needs both certificate and key")
     read: dict[str, bytes] = {}
     for name, path in (("certificate", table.certificate), ("key", table.key)):
         try:
             read[name] = Path(path).read_bytes()
         except OSError as error:
-            raise ApiError(f"companion.{name}: {path}: {error.strerror}; name a PEM file that is there") from error
+            raise ApiMisset(f"companion.{name}: {path}: {error.strerror}; name a PEM file that is there") from error
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(table.certificate, table.key, password=lambda: b"")
     except ssl.SSLError as error:
-        raise ApiError(f"companion.key: {table.key}: not the key of {table.certificate}; both in PEM") from error
+        raise ApiMisset(f"companion.key: {table.key}: not the key of {table.certificate}; both in PEM") from error
     return grpc.ssl_server_credentials([(read["key"], read["certificate"])])

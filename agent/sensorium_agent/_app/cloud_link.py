@@ -23,6 +23,8 @@ from sensorium_agent.offload import Budget, redact
 from sensorium_agent.replicas import named
 
 if TYPE_CHECKING:
+    import grpc
+
     from sensorium_agent.uplink import Uplink
 
 log = logging.getLogger(__name__)
@@ -40,8 +42,6 @@ class CloudLink:
     def __init__(
         self, settings: Settings, cloud: Cloud, clock: Clock, listener: Listener, *, windows_boot_id: str = ""
     ) -> None:
-        from sensorium_agent.channel import read_credentials
-
         named(cloud.target)  # a wrong one is found at start
         self._settings = settings
         self._cloud = cloud
@@ -49,11 +49,7 @@ class CloudLink:
         self._listener = listener
         self._windows_boot_id = windows_boot_id
         self._egress = compose.egress(settings)
-        self._credentials = (
-            read_credentials(ca=_path(cloud.ca), certificate=_path(cloud.certificate), key=_path(cloud.key))
-            if cloud.tls
-            else None
-        )
+        self._credentials = credentials(cloud)
         limit = cloud.bytes_per_s
         self._budget = Budget.of(limit, burst_bytes=limit * _BURST_S, now_ns=clock.now_ns()) if limit else None
         self._waiting: asyncio.Queue[Window] = asyncio.Queue(_WAITING)
@@ -176,5 +172,15 @@ class CloudLink:
             self._listener.on_status("link", up=up)
 
 
-def _path(text: str) -> Path | None:
-    return Path(text) if text else None
+def credentials(cloud: Cloud) -> grpc.ChannelCredentials | None:
+    """What the link to the cloud is kept private with; None in the clear.
+
+    Raises:
+        CredentialsError: a key or a certificate cannot be used.
+    """
+    if not cloud.tls:
+        return None
+    from sensorium_agent.channel import read_credentials
+
+    ca, certificate, key = (Path(text) if text else None for text in (cloud.ca, cloud.certificate, cloud.key))
+    return read_credentials(ca=ca, certificate=certificate, key=key)

@@ -20,8 +20,9 @@ def add_parser(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings; gives 1 if something does not work."""
-    from sensorium_agent._app import doctor
+    from sensorium_agent._app.doctor.check import check
+    from sensorium_agent._app.doctor.result import render
 
-    results = doctor.check(options.settings(args, needed=True))
-    print(doctor.render(results))
+    results = check(options.settings(args, needed=True))
+    print(render(results))
     return 1 if any(result.state == "fail" for result in results) else 0
