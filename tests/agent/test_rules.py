@@ -192,6 +192,21 @@ def test_a_rehearsal_says_what_would_be_done(tmp_path: Path, capsys: pytest.Capt
     assert said.rstrip().endswith("halt: 1")
 
 
+def test_a_recorded_session_is_rehearsed_by_its_own_symbols(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (words := tmp_path / "words.txt").write_text("stop\n")
+    (file := tmp_path / "rules.toml").write_text('[rule.halt]\nwhen = ["stop"]\npublish = { topic = "home/stop" }\n')
+    main(["record", str(tmp_path / "evening.mcap"), "--play", str(words)])
+    capsys.readouterr()
+    assert main(["rules", str(file), "--play", str(words)]) == 0
+    played = capsys.readouterr().out
+    assert "halt: stop" in played
+
+    assert main(["rules", str(file), "--play", str(tmp_path / "evening.mcap")]) == 0
+    assert capsys.readouterr().out == played
+    assert main(["rules", str(file), "--play", str(tmp_path / "none.mcap")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_a_rule_that_publishes_needs_a_broker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "rules.toml").write_text('[rule.halt]\nwhen = ["stop"]\npublish = { topic = "home/stop" }\n')
     (config := tmp_path / "agent.toml").write_text(

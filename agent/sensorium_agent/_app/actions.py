@@ -10,8 +10,6 @@ import logging
 import queue
 import threading
 import urllib.request
-from collections import Counter
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Self
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -115,35 +113,3 @@ class Actor(Silent):
                 return None
         except (URLError, http.client.HTTPException, OSError, ValueError) as error:  # ValueError: what is no URL
             return f"host={urlsplit(hook.url).hostname}: {getattr(error, 'reason', error)}"
-
-
-class Rehearsal(Silent):
-    """Says what the rules would do, and does nothing."""
-
-    def __init__(self, rules: Rules, say: Callable[[str], None]) -> None:
-        self._rules = rules
-        self._book = Rulebook(rules)
-        self._say = say
-        self._fired: Counter[str] = Counter()
-
-    def on_status(self, kind: str, **what: object) -> None:  # noqa: ARG002
-        """A file has ended: the next one's episodes are others."""
-        if kind == "summary":
-            self._book = Rulebook(self._rules)
-
-    def on_episode(self, episode: Episode) -> None:
-        """One line for each thing that would be done."""
-        for fired in self._book.fire(episode):
-            self._fired[fired.rule] += 1
-            meant = f"{episode.concept} {episode.confidence:.2f}"
-            self._say(f"{episode.end_ns / 1e9:8.2f} s  {fired.rule}: {meant} -> {_in_words(fired)}")
-
-    def summary(self) -> str:
-        """How often each rule would have done something."""
-        return ", ".join(f"{name}: {self._fired[name]}" for name in self._rules.rule) or "no rules"
-
-
-def _in_words(fired: Fired) -> str:
-    if isinstance(fired.action, Webhook):
-        return f"POST to {urlsplit(fired.action.url).hostname}"
-    return f"publish {filled(fired.action.payload, fired.episode)!r} to {fired.action.topic}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from sensorium.event import Modality, Sample
 from sensorium_agent.capture.tracks import Track
 from sensorium_agent.record.reader import SessionLog
 from sensorium_agent.record.session import RecordError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,15 @@ def tracks(path: Path) -> tuple[tuple[Track, ...], float]:
     Raises:
         RecordError: it is no recorded session, or no samples are kept in it.
     """
-    log = SessionLog(path)
-    contents = log.contents()
-    duration_s = max(contents.end_ns - log.session.start_ns, 0) / 1e9
-    found = tuple(SessionTrack(log, s.name, s.modality, duration_s) for s in contents.sensors if s.playable)
+    recorded = SessionLog(path)
+    contents = recorded.contents()
+    duration_s = max(contents.end_ns - recorded.session.start_ns, 0) / 1e9
+    unkept = [s.name for s in contents.sensors if not s.playable]
+    found = tuple(SessionTrack(recorded, s.name, s.modality, duration_s) for s in contents.sensors if s.playable)
     if not found:
         raise RecordError(
             f"{path}: no samples are kept in it; record with --media, or take its events: sensorium replay"
         )
+    if unkept:
+        log.warning("session.unkept sensors=%s: recorded without --media; the rest plays", ",".join(unkept))
     return found, duration_s

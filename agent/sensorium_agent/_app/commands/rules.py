@@ -27,19 +27,14 @@ def add_parser(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check, or rehearse; gives the exit code."""
-    import asyncio
-
     from sensorium_agent import rules
     from sensorium_agent._app import compose
-    from sensorium_agent._app.actions import Rehearsal
-    from sensorium_agent._app.run import Output, play_files
+    from sensorium_agent._app.rehearsal import rehearse
 
     settings = options.settings(args, needed=False)
-    read = rules.read(args.file, compose.vocabulary(settings))
+    vocabulary = compose.vocabulary(settings)
+    read = rules.read(args.file, vocabulary)
     if not args.play:
         print(f"{args.file}: {len(read.rule)} rules, all good")
         return 0
-    rehearsal = Rehearsal(read, print)
-    failed = asyncio.run(play_files(settings, args.play, Output(), also=(rehearsal,)))
-    print(rehearsal.summary())
-    return 1 if failed else 0
+    return 1 if rehearse(read, args.play, settings, vocabulary, print) else 0
