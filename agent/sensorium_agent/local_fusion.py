@@ -1,15 +1,8 @@
-"""The device's own answer for a window: always there, well under a millisecond, no model needed.
+"""The device's own answer for a window: always there, and well under a millisecond.
 
-Every event is read through the vocabulary: its label by the concept table, its words by their
-likeness to known phrases. A modality's answer is the mean of its events' readings, believed as far as
-its signal and its age allow:
-
-    p_m = t_m mean(readings) + (1 - t_m) uniform        t_m = reliability x 2^(-age / half-life)
-
-and the answers are pooled log-linearly, log p = sum_m log p_m / T + const (Genest & Zidek 1986), over
-the concepts and "none of them". Who is heard follows the concepts' precedence: an event of a state
-(a heart rate) is silent where a command was given, and one that nobody understands is silent where
-something was understood. Stale events support what is said now; they never speak alone.
+What each sense says is read in `readings`; what they say together comes from a small network over these readings
+(`fusion_network`), or from rules (`pooling`) where it cannot be had. Stale events support what is said now; they never
+speak alone.
 """
 
 from __future__ import annotations
@@ -17,23 +10,20 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
 from sensorium import assemble
 from sensorium import symbol as formulas
-from sensorium.assemble import Answer, Thresholds, Voice
+from sensorium.assemble import Answer, Distribution, Thresholds, Voice
 from sensorium.concepts import Vocabulary
-from sensorium.event import Event, Modality
+from sensorium.event import Modality
 from sensorium.symbol import ModelRef, Provenance, Revision, Stage, Symbol
-from sensorium.window import Slot, Window
-from sensorium_agent import phrases
+from sensorium.window import Window
+from sensorium_agent.pooling import Pool, Pooled, by_rules
+from sensorium_agent.readings import Sense, senses
 
-_UNKNOWN_MASS: Final = 0.6
-"""What evidence that nobody understands says for "none of them"; the rest is spread evenly."""
-_SUREST: Final = 0.99
-"""No perceiver is believed beyond this: a wrong 1.0 could not be outvoted."""
 _NS_PER_MS: Final = 1e6
 
 
@@ -63,6 +53,7 @@ def fuse(
     software: str,
     models: Sequence[ModelRef] = (),
     settings: FusionSettings | None = None,
+    pool: Pool = by_rules,
 ) -> Symbol:
     """The device's symbol for ``window``.
 
@@ -72,15 +63,16 @@ def fuse(
         now_ns: when the fusion began, for the latency's stage ``wait`` (window closed -> now).
         device: name of this device.
         software: name and version of this software.
-        models: those that made the events.
+        models: those that made the events, and the answer.
         settings: how evidence is weighed.
+        pool: who says what the senses mean together.
     """
     settings = settings or FusionSettings()
     wait = Stage("wait", max(now_ns - window.closed_at_ns, 0) / _NS_PER_MS)
     return assemble.assemble(
         window,
         vocabulary,
-        answer(window, vocabulary, settings),
+        answer(window, vocabulary, settings, pool),
         revision=Revision.EDGE,
         thresholds=settings.thresholds,
         latency=(assemble.waited(window), wait),
@@ -88,92 +80,23 @@ def fuse(
     )
 
 
-def answer(window: Window, vocabulary: Vocabulary, settings: FusionSettings) -> Answer:
+def answer(window: Window, vocabulary: Vocabulary, settings: FusionSettings, pool: Pool = by_rules) -> Answer:
     """The posterior over the vocabulary and "none of them", and each modality's part in it."""
-    words = assemble.said_in(window)
-    readings = {slot.modality: _readings(slot, words, vocabulary) for slot in window.slots}
-    first = min((r.rank for s in window.slots if s.here for r in readings[s.modality]), default=None)
-    voices = {}
-    for slot in window.slots:
-        own = readings[slot.modality]
-        heard = [r for r in own if r.rank == first]
-        half_life_ns = settings.half_life_ns[slot.modality]
-        reliability, trust = assemble.trust([r.event for r in heard] or slot.events, window.end_ns, half_life_ns)
-        said = _said(heard, own, trust, len(vocabulary)) if trust > 0 else None
-        voices[slot.modality] = Voice(reliability, trust, said, label=assemble.label(slot, vocabulary))
-    return _pooled(voices, len(vocabulary), settings.temperature)
+    told = senses(window, vocabulary, settings.half_life_ns)
+    pooled = pool(told, len(vocabulary), settings.temperature)
+    best = max(range(len(pooled.together)), key=pooled.together.__getitem__)
+    return Answer(pooled.together, {sense.modality: _voice(sense, pooled, best) for sense in told})
 
 
-# --- reading events --------------------------------------------------------------------
+def _voice(sense: Sense, pooled: Pooled, best: int) -> Voice:
+    """A sense's part: what the best hypothesis owes it, and, as the device's attention, the bits it told."""
+    said = pooled.alone.get(sense.modality)
+    if said is None:
+        return Voice(sense.reliability, sense.trust, label=sense.label)
+    lacking = pooled.without[sense.modality][best]
+    contribution = math.log(pooled.together[best]) - math.log(max(lacking, sys.float_info.min))
+    return Voice(sense.reliability, sense.trust, said, contribution, _bits_told(said), sense.label)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What one event says: probability by concept index, and who it has to yield to."""
-
-    event: Event
-    says: Mapping[int, float]
-    rank: int
-
-
-def _readings(slot: Slot, words: frozenset[str], vocabulary: Vocabulary) -> list[_Reading]:
-    return [_read(event, vocabulary) for event in assemble.telling(slot.events, words) if _says_something(event)]
-
-
-def _says_something(event: Event) -> bool:
-    """A picture without a label is for the cloud to look at; here it neither speaks nor puzzles."""
-    wordless = event.label is None and event.text is None
-    return event.quality > 0 and not (event.modality is Modality.VIDEO and wordless)
-
-
-def _read(event: Event, vocabulary: Vocabulary) -> _Reading:
-    says = phrases.match(event.text, vocabulary) if event.text else {}
-    if not says:
-        score = min(assemble.unit(event.score), _SUREST)
-        says = {m.index: score * m.strength for m in vocabulary.meanings(event.modality, event.label)}
-    if not says:
-        return _Reading(event, {len(vocabulary): _UNKNOWN_MASS}, assemble.UNKNOWN_RANK)
-    best = max(says, key=says.__getitem__)
-    return _Reading(event, says, vocabulary.concepts[best].precedence.rank)
-
-
-# --- weighing and pooling --------------------------------------------------------------
-
-
-def _said(heard: Sequence[_Reading], own: Sequence[_Reading], trust: float, concepts: int) -> tuple[float, ...] | None:
-    """The mean of what is heard, believed as far as ``trust`` and the sense's other events allow; the rest is even."""
-    if not heard:
-        return None
-    strange = sum(r.rank == assemble.UNKNOWN_RANK for r in own)
-    backed = trust * (1.0 if heard[0].rank == assemble.UNKNOWN_RANK else assemble.support(len(heard), strange))
-    masses: dict[int, list[float]] = {}
-    for reading in heard:
-        for index, mass in reading.says.items():
-            masses.setdefault(index, []).append(mass)
-    said = {index: backed * math.fsum(some) / len(heard) for index, some in masses.items()}
-    even = (1.0 - math.fsum(said.values())) / (concepts + 1)
-    return tuple(said.get(index, 0.0) + even for index in range(concepts + 1))
-
-
-def _pooled(voices: Mapping[Modality, Voice], concepts: int, temperature: float) -> Answer:
-    """The voices' common answer, with what each contributed: the best hypothesis with it and without it."""
-    logs = {m: [math.log(p) for p in v.answer] for m, v in voices.items() if v.answer is not None}
-    pooled = [math.fsum(column) for column in zip(*logs.values(), strict=True)] or [0.0] * (concepts + 1)
-    posterior = formulas.softmax(pooled, temperature)
-    best = max(range(concepts + 1), key=posterior.__getitem__)
-    told = math.log(posterior[best])
-    without = {m: _without(pooled, own, temperature)[best] for m, own in logs.items()}
-    parts = {m: _credited(voices[m], told - math.log(max(p, sys.float_info.min))) for m, p in without.items()}
-    return Answer(posterior, {**voices, **parts})
-
-
-def _without(pooled: Sequence[float], own: Sequence[float], temperature: float) -> tuple[float, ...]:
-    """The posterior of all but one."""
-    return formulas.softmax([a - b for a, b in zip(pooled, own, strict=True)], temperature)
-
-
-def _credited(voice: Voice, contribution: float) -> Voice:
-    """The voice with its contribution and, as the device's attention, the bits of evidence it brought."""
-    assert voice.answer is not None
-    told = math.log2(len(voice.answer)) - formulas.entropy_bits(voice.answer)
-    return replace(voice, contribution=contribution, attention=max(told, 0.0))
+def _bits_told(said: Distribution) -> float:
+    return max(math.log2(len(said)) - formulas.entropy_bits(said), 0.0)
