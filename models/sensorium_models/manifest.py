@@ -42,12 +42,16 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """What goes in or comes out; a name in ``shape`` stands for a dimension that varies."""
+    """What goes in or comes out; a name in ``shape`` stands for a dimension that varies.
+
+    ``heeded`` is false for what comes out and nobody looks at.
+    """
 
     name: str
     dtype: str
     shape: tuple[int | str, ...]
     means: str
+    heeded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,20 @@ def test_what_never_came_up_is_listed() -> None:
     assert str(comparison.seen()).endswith("never came up: palm, output 2")
 
 
+def test_an_output_that_nobody_looks_at_may_differ_and_the_worst_of_the_others_is_named() -> None:
+    comparison = Comparison(Limits(warm_up=0), outputs=("joints", "presence", "metres"), unheeded={2})
+    joints, presence = np.full((1, 63), 80.0), np.array([[0.9]])
+    for metres in (0.01, 0.02):
+        old, new = np.full((1, 63), metres), np.full((1, 63), 3 * metres)
+        comparison.add([joints, presence, old], [joints + 1, presence - 0.05, new], 1.0, 1.0)
+    found = comparison.seen()
+
+    assert found.agreed == 2
+    assert (found.worst, found.worst_in) == (pytest.approx(0.05 / 0.9), "presence")
+    assert found.unused == ("joints", "presence")
+    assert "worst difference 0.056 (presence)," in str(found)
+
+
 def test_a_class_that_only_the_new_version_names_came_up() -> None:
     comparison = Comparison(Limits(warm_up=0))
     one, other = (np.eye(2, dtype=np.float32)[[k]] for k in (0, 1))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -70,7 +70,7 @@ class Limits:
 class Seen:
     """What a comparison has found: runs compared, those alike, the worst difference, median ms of a run of each.
 
-    ``unused`` are the outputs and classes of which it says nothing.
+    ``worst_in`` is the output that differs most, ``unused`` are the outputs and classes of which it says nothing.
     """
 
     runs: int
@@ -80,6 +80,7 @@ class Seen:
     worst: float
     old_ms: float
     new_ms: float
+    worst_in: str = field(default="", compare=False)
     unused: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -95,8 +96,9 @@ class Seen:
     def __str__(self) -> str:
         return (
             f"alike in {self.agreed} of {self.runs} runs ({self.agreement:.1%}) and in {self.telling_agreed} of "
-            f"{self.telling} telling ones, worst difference {self.worst:.3f}, "
-            f"{self.new_ms:.3f} ms against {self.old_ms:.3f} ({self.slowdown:.2f} times)"
+            f"{self.telling} telling ones, worst difference {self.worst:.3f}"
+            + (f" ({self.worst_in})" if self.worst_in else "")
+            + f", {self.new_ms:.3f} ms against {self.old_ms:.3f} ({self.slowdown:.2f} times)"
             + (f"; never came up: {', '.join(self.unused)}" if self.unused else "")
         )
 
@@ -120,10 +122,19 @@ def judge(seen: Seen, limits: Limits) -> Decision:
 
 @dataclass(slots=True)
 class Comparison:
-    """Counts how alike the answers of two versions are, and what they cost; ``labels`` name the classes."""
+    """Counts how alike the answers of two versions are, and what they cost.
+
+    Attributes:
+        limits: what the new one has to reach.
+        labels: the names of the classes.
+        outputs: what the outputs are called, in order.
+        unheeded: the numbers of outputs that nobody looks at; they may be as they like.
+    """
 
     limits: Limits
     labels: Sequence[str] = ()
+    outputs: Sequence[str] = ()
+    unheeded: Collection[int] = ()
     _used: list[set[int]] = field(default_factory=list)
     _moved: set[int] = field(default_factory=set)
     _skipped: int = 0
@@ -132,18 +143,22 @@ class Comparison:
     _telling_agreed: int = 0
     _rest: Sequence[Array] = ()
     _worst: float = 0.0
+    _worst_in: int | None = None
     _sizes: list[float] = field(default_factory=list)
     _old_ms: list[float] = field(default_factory=list)
     _new_ms: list[float] = field(default_factory=list)
 
     def add(self, old: Sequence[Array], new: Sequence[Array], old_ms: float, new_ms: float) -> None:
         """The answers of both to the same inputs, and the times they took."""
-        difference = self.difference(old, new)
+        differences = self._differences(old, new)
+        difference = max(differences.values(), default=0.0)
         if self._skipped < self.limits.warm_up and math.isfinite(difference):
             self._skipped += 1
             return
         self._count(old, new, alike=difference <= self.limits.tolerance)
-        self._worst = max(self._worst, difference)
+        if difference > self._worst:
+            self._worst = difference
+            self._worst_in = max(differences, key=differences.__getitem__)
         self._old_ms.append(old_ms)
         self._new_ms.append(new_ms)
 
@@ -174,32 +189,42 @@ class Comparison:
             if _is_shared_out(rest):
                 names = self.labels if len(self.labels) == rest.size else [f"class {k}" for k in range(rest.size)]
                 found += [name for k, name in enumerate(names) if k not in self._used[number]]
-            elif number not in self._moved:
-                found.append(f"output {number}")
+            elif number not in self._moved and number not in self.unheeded:
+                found.append(self._called(number))
         return tuple(found)
+
+    def _called(self, number: int) -> str:
+        return self.outputs[number] if number < len(self.outputs) else f"output {number}"
 
     def difference(self, old: Sequence[Array], new: Sequence[Array]) -> float:
         """Root mean square of what differs, by the largest root mean square the old one gave up to now.
 
-        The worst of all outputs; infinite where one is of another shape or no number. Probabilities are taken by
-        at least one half: 0.02 against 0.01 is no doubling.
+        The worst of all outputs that are heeded; infinite where one is of another shape or no number. Probabilities
+        are taken by at least one half: 0.02 against 0.01 is no doubling.
         """
+        return max(self._differences(old, new).values(), default=0.0)
+
+    def _differences(self, old: Sequence[Array], new: Sequence[Array]) -> dict[int, float]:
+        """The difference of each output that is heeded."""
         if [a.shape for a in old] != [b.shape for b in new]:
-            return math.inf
+            return {0: math.inf}
         self._sizes = self._sizes or [0.0] * len(old)
-        differences = []
+        differences = {}
         for number, (a, b) in enumerate(zip(old, new, strict=True)):
             self._sizes[number] = max(self._sizes[number], _size(a), _least(a))
+            if number in self.unheeded:
+                continue
             apart = _size(b.astype(np.float64) - a.astype(np.float64))
-            differences.append(apart / self._sizes[number] if self._sizes[number] else float(apart > 0))
-        worst = max(differences, default=0.0)
-        return worst if math.isfinite(worst) else math.inf
+            difference = apart / self._sizes[number] if self._sizes[number] else float(apart > 0)
+            differences[number] = difference if math.isfinite(difference) else math.inf
+        return differences
 
     def seen(self) -> Seen:
         """What was found up to now."""
         old_ms, new_ms = (statistics.median(ms) if ms else 0.0 for ms in (self._old_ms, self._new_ms))
         counts = (len(self._old_ms), self._agreed, self._telling, self._telling_agreed)
-        return Seen(*counts, self._worst, old_ms, new_ms, self._unused())
+        worst_in = "" if self._worst_in is None else self._called(self._worst_in)
+        return Seen(*counts, self._worst, old_ms, new_ms, worst_in, self._unused())
 
 
 def _size(values: Array) -> float:

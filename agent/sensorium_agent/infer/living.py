@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,10 +37,14 @@ class Outcome:
 
 
 class LivingModel:
-    """A model by its name, whichever version runs; used by one thread, but for `offer`, `replace` and `outcomes`."""
+    """A model by its name, whichever version runs; used by one thread, but for `offer`, `replace` and `outcomes`.
 
-    def __init__(self, name: str, version: Version) -> None:
+    ``comparison`` makes what versions of it are compared by.
+    """
+
+    def __init__(self, name: str, version: Version, comparison: Callable[[Limits], Comparison] = Comparison) -> None:
         self.name = name
+        self._comparison = comparison
         self.outcomes: deque[Outcome] = deque()
         """What happened since it was last looked; whoever reads takes them out."""
         self._version = version
@@ -69,7 +74,7 @@ class LivingModel:
 
     def offer(self, version: Version, limits: Limits) -> None:
         """Try ``version`` beside the one in use, from the next sample on."""
-        self._waiting.append(_Beside(self._version, version, Comparison(limits)))
+        self._waiting.append(_Beside(self._version, version, self._comparison(limits)))
 
     def replace(self, version: Version, limits: Limits) -> None:
         """Use ``version`` from the next sample on."""

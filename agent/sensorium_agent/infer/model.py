@@ -1,8 +1,8 @@
 """One call for every local model, whatever runs it.
 
 `load` takes the verified path of a ``.tflite`` or ``.onnx`` file; runtimes are imported only when a
-file of their kind is loaded, LiteRT first, tflite-runtime where only that exists. What should run on an
-accelerator and cannot runs on the processor, and one line says so.
+file of their kind is loaded, LiteRT first, tflite-runtime where only that exists; small ONNX networks need none
+(`small_onnx`). What should run on an accelerator and cannot runs on the processor, and one line says so.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium.errors import SensoriumError
-from sensorium_agent.infer.accelerate import CPU, Accelerator
+from sensorium_agent.infer import small_onnx
+from sensorium_agent.infer.accelerate import CPU, PROVIDERS, Accelerator
 
 Array = npt.NDArray[Any]
 
@@ -37,6 +38,14 @@ _told: set[tuple[str, str]] = set()
 
 class ModelError(SensoriumError):
     """A model file could not be run."""
+
+
+class Unloadable(ModelError):
+    """A file is no model that its runtime knows; ``why`` leaves out which."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path}: {why}; run: sensorium models fetch")
+        self.why = why
 
 
 class Model(Protocol):
@@ -121,7 +130,9 @@ def load_on(path: Path, threads: int, accelerator: Accelerator) -> LoadedModel:
     if path.suffix == ".tflite":
         return _LiteRt(path, threads, accelerator)
     if path.suffix == ".onnx":
-        return _Onnx(path, threads, accelerator)
+        # Who names an accelerator gets it; of a network this small the way there takes longer than the network.
+        small = None if accelerator.kind in PROVIDERS else _small(path)
+        return small or _Onnx(path, threads, accelerator)
     raise ModelError(f"{path}: neither .tflite nor .onnx")
 
 
@@ -219,7 +230,7 @@ class _LiteRt:
         except (ValueError, RuntimeError) as error:
             if delegates:
                 raise Unaccelerated(f"{accelerator.library}: refuses {path.name} ({_said(error)})") from error
-            raise ModelError(f"{path}: LiteRT cannot load it ({error}); run: sensorium models fetch") from error
+            raise Unloadable(path, f"LiteRT cannot load it ({error})") from error
         self._inputs = [(d["index"], d["dtype"]) for d in self._net.get_input_details()]
         self._outputs = [d["index"] for d in self._net.get_output_details()]
         self.runs_on = str(accelerator)
@@ -289,6 +300,34 @@ def _said(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
+class _Small:
+    """An ONNX network that needs no runtime."""
+
+    runs_on = "cpu"
+
+    def __init__(self, net: small_onnx.SmallNetwork) -> None:
+        self._net = net
+        self.inputs, self.outputs = (
+            tuple(Port(port.name, port.dtype, port.shape) for port in ports) for ports in (net.inputs, net.outputs)
+        )
+
+    def run(self, *inputs: Array) -> list[Array]:
+        try:
+            return self._net.run(*inputs)
+        except ValueError as error:
+            raise ModelError(f"wrong input: {error}") from error
+
+    def reset(self) -> None:
+        """Nothing to forget: the caller passes the state."""
+
+
+def _small(path: Path) -> _Small | None:
+    try:
+        return _Small(small_onnx.read(path))
+    except (small_onnx.NotSmallError, OSError):
+        return None  # ONNX Runtime takes it, or says what is wrong
+
+
 class _Onnx:
     def __init__(self, path: Path, threads: int, accelerator: Accelerator) -> None:
         try:
@@ -309,7 +348,7 @@ class _Onnx:
         except Exception as error:  # ONNX Runtime's own errors share no narrower base
             if wanted:
                 raise Unaccelerated(f"{wanted[0]} refuses {path.name} ({_said(error)})") from error
-            raise ModelError(f"{path}: ONNX Runtime cannot load it ({error}); run: sensorium models fetch") from error
+            raise Unloadable(path, f"ONNX Runtime cannot load it ({error})") from error
         if wanted and wanted[0] not in self._net.get_providers():
             raise Unaccelerated(f"{wanted[0]} does not start; sensorium doctor says more")
         self._names = [i.name for i in self._net.get_inputs()]

@@ -6,6 +6,7 @@ what the store says: it loads what is new, hands it over, and writes back what b
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from sensorium.errors import SensoriumError
 from sensorium_agent.infer import trial
 from sensorium_agent.infer.accelerate import CPU, Accelerator
-from sensorium_agent.infer.canary import Decision, Limits, Verdict
+from sensorium_agent.infer.canary import Comparison, Decision, Limits, Verdict
 from sensorium_agent.infer.living import LivingModel, Outcome, Version
 from sensorium_agent.infer.model import ModelError, load
 from sensorium_models import store
@@ -52,7 +53,7 @@ class Shelf:
             SensoriumError: not even the version of the manifest can be had.
         """
         if name not in self._models:
-            self._models[name] = LivingModel(name, self._first(name))
+            self._models[name] = LivingModel(name, self._first(name), functools.partial(comparison, name))
         return self._models[name]
 
     def turner(self, names: Iterable[str]) -> Callable[[], None]:
@@ -152,6 +153,13 @@ class Shelf:
         except SensoriumError as error:
             log.warning("model.choice_not_written name=%s reason=%r", name, str(error))
             return self._asked[name]  # so that it is not seen as new
+
+
+def comparison(name: str, limits: Limits) -> Comparison:
+    """What two versions of a model are compared by: its classes, and those of its outputs that somebody looks at."""
+    model = store.entry(name)
+    unheeded = frozenset(number for number, output in enumerate(model.outputs) if not output.heeded)
+    return Comparison(limits, model.labels, [output.means for output in model.outputs], unheeded)
 
 
 def short(blob: str) -> str:

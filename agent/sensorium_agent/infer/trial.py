@@ -20,7 +20,7 @@ import numpy as np
 from sensorium.errors import SensoriumError
 from sensorium_agent.infer.accelerate import CPU, Accelerator
 from sensorium_agent.infer.canary import Comparison, Limits, finite
-from sensorium_agent.infer.model import Array, LoadedModel, ModelError, Port, load_on
+from sensorium_agent.infer.model import Array, LoadedModel, ModelError, Port, Unloadable, load_on
 from sensorium_models import store
 
 _PATIENCE_S = 60.0
@@ -100,7 +100,7 @@ def main(file: str, threads: str, setting: str, shapes: str) -> int:
         net = load_on(path, int(threads), accelerator)
         _run(net, path, json.loads(shapes))
     except SensoriumError as error:
-        sys.stderr.write(f"\n{error}\n")
+        sys.stderr.write(f"\n{error.why if isinstance(error, Unloadable) else error}\n")
         return _TROUBLE
     sys.stdout.write(json.dumps({side: [asdict(port) for port in getattr(net, side)] for side in _SIDES}) + "\n")
     return 0

@@ -10,11 +10,11 @@ from sensorium.errors import SensoriumError
 from sensorium.event import Modality
 from sensorium_agent.capture.recording import Recording, open_recording
 from sensorium_agent.infer import lanes, trial
-from sensorium_agent.infer.canary import Comparison, Decision, Limits, Seen, judge
+from sensorium_agent.infer.canary import Decision, Limits, Seen, judge
 from sensorium_agent.infer.lanes import MODELS
 from sensorium_agent.infer.living import Version, difference_in_kind
 from sensorium_agent.infer.model import ModelError, load
-from sensorium_agent.infer.shelf import Shelf
+from sensorium_agent.infer.shelf import Shelf, comparison
 from sensorium_models import store
 from sensorium_models.choice import SHIPPED, Choice
 
@@ -106,14 +106,14 @@ def compare(name: str, wanted: str, files: Sequence[Path], limits: Limits) -> Re
     shelf, modality = Shelf(), _listening(name)
     if modality is not Modality.AUDIO:  # only networks that stream sound have to hear some of it first
         limits = replace(limits, warm_up=0)
-    comparison = Comparison(limits, store.entry(name).labels)
+    compared = comparison(name, limits)
     failed = []
     for file in files:
         try:
-            _play(open_recording(file), modality, shelf, lambda: shelf.model(name).compare(candidate, comparison))
+            _play(open_recording(file), modality, shelf, lambda: shelf.model(name).compare(candidate, compared))
         except SensoriumError as error:
             failed.append(str(error))
-    seen = comparison.seen()
+    seen = compared.seen()
     if not seen.runs:
         silent = f"{name}: nothing in these files reaches it; give some with {modality} that it knows"
         raise NotComparable("; ".join(failed) or silent)
