@@ -1,7 +1,8 @@
 """What happened in a session, for whoever comes later or follows along: an hour of it, never its media.
 
-`Recent` keeps it in this process; `redis_history.RedisHistory` has the same verbs and shares it between processes.
-Neither is on the way of an answer: `tell` returns at once, and what cannot be kept is dropped and counted.
+`Recent` keeps it in this process; with the same verbs `file_history.FileHistory` shares it between the workers of a
+machine, and `redis_history.RedisHistory` between machines. None is on the way of an answer: `tell` returns at once,
+and what cannot be kept is dropped and counted.
 """
 
 from __future__ import annotations
@@ -13,11 +14,25 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
+from sensorium.errors import SensoriumError
+
 START: Final = "0-0"
 """Before every entry."""
 SYMBOL: Final = "symbol"
 EPISODE: Final = "episode"
 """Stream types of what is not an event of one modality."""
+
+
+class HistoryError(SensoriumError):
+    """History cannot be kept, or asked, where it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What will seldom be read: kept as it is, made JSON by ``unpack`` when it is."""
+
+    raw: bytes
+    unpack: Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +43,28 @@ class Entry:
         stream_type: a modality for an event, `SYMBOL` or `EPISODE`.
         timestamp_ns: event time, on the clock of who sent it.
         sequence: the event's or window's number in its stream.
-        written: `data`, or what writes it, for what will seldom be read.
+        written: `data`, or what it can be made of.
         id: its place in the session's history, ``milliseconds-number``; grows; empty before it has one.
     """
 
     stream_type: str
     timestamp_ns: int
     sequence: int
-    written: bytes | Callable[[], bytes]
+    written: bytes | Packed
     id: str = ""
 
     @property
     def data(self) -> bytes:
         """JSON, without media."""
-        return self.written if isinstance(self.written, bytes) else self.written()
+        return self.written if isinstance(self.written, bytes) else self.written.unpack(self.written.raw)
 
 
 class History(Protocol):
     """Where it is kept."""
+
+    @property
+    def dropped(self) -> int:
+        """Entries that gave way, or could not be kept."""
 
     def tell(self, session_id: str, entries: Sequence[Entry]) -> None:
         """Keep ``entries``, soon; never blocks, never fails."""

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from sensorium.errors import SensoriumError
-from sensorium_cloud.history import START, Entry, placed
+from sensorium_cloud.history import START, Entry, HistoryError, placed
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -29,10 +28,6 @@ _RETRY_S: Final = (0.1, 5.0)
 _FOLLOW_MS: Final = 5_000
 _MAX_ENTRIES: Final = 20_000
 """Of a session: an hour at five a second; whoever sends more keeps less of it."""
-
-
-class HistoryError(SensoriumError):
-    """Redis cannot be asked."""
 
 
 def key(session_id: str) -> str:

@@ -23,7 +23,6 @@ from sensorium.window import Window
 _MS: Final = 1_000_000
 _QUIET_NS: Final = 6_000 * _MS
 """After so long without an event nothing is left to end: empty windows are not fused."""
-_FEEDERS: Final = 64
 _SOURCES: Final = 64
 """Sensors of one who feeds: each has a clock and a count that are kept."""
 _LATEST_MS: Final = 4e12
@@ -176,48 +175,18 @@ class Room:
 
     Args:
         session_id: the session.
-        sizes: numbers in a feature vector, by modality; others are refused.
     """
 
-    def __init__(self, session_id: str, sizes: Mapping[Modality, int]) -> None:
+    def __init__(self, session_id: str) -> None:
         self.session_id = session_id
-        self._sizes = sizes
         self._aligner = Aligner(session_id, tuple(Modality))
         self._heard_ns = 0
-        self._seats = 0
 
-    def seat(self, name: str) -> Seat:
-        """A place for one more who feeds the session.
-
-        Raises:
-            FieldError: there are as many as may be.
-        """
-        if self._seats >= _FEEDERS:
-            raise FieldError("session", f"{_FEEDERS} feed it already")
-        self._seats += 1
-        return Seat(self.session_id, name)
-
-    def leave(self) -> None:
-        """One seat is free again."""
-        self._seats -= 1
-
-    @property
-    def empty(self) -> bool:
-        """Whether nobody feeds it."""
-        return self._seats == 0
-
-    def hear(self, seat: Seat, said: Said, now_ns: int) -> Event:
-        """Take one event; gives it back as it is understood.
-
-        Raises:
-            FieldError: it cannot be taken; names the field.
-        """
-        check_size(said, self._sizes)
-        event = seat.event(said, now_ns)
+    def hear(self, event: Event, now_ns: int) -> None:
+        """Take one event."""
         self._aligner.start(event.at_ns)
         self._aligner.push(event, now_ns)
         self._heard_ns = now_ns
-        return event
 
     def windows(self, now_ns: int) -> Iterator[Window]:
         """The windows that close or are amended by ``now_ns``; empty ones only for a while after the last event."""

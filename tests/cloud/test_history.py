@@ -1,18 +1,20 @@
-"""History with the same verbs in this process and in a real Redis, also one that is killed or runs full."""
+"""History with the same verbs in this process, in a file and in a real Redis, also one that is killed or runs full."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 from services import RedisServer, redis_server
 
-from sensorium_cloud.history import START, Entry, History, Recent
-from sensorium_cloud.redis_history import Group, HistoryError, RedisHistory, connected, key
+from sensorium_cloud.file_history import FileHistory, prepare
+from sensorium_cloud.history import START, Entry, History, HistoryError, Packed, Recent, placed
+from sensorium_cloud.redis_history import Group, RedisHistory, connected, key
 
 
 def an_entry(number: int, stream_type: str = "gesture") -> Entry:
@@ -63,12 +65,18 @@ def redis(tmp_path: Path) -> RedisServer:
 Open = Callable[[], History]
 
 
-@pytest.fixture(params=["here", "redis"])
-def opened(request: pytest.FixtureRequest) -> Open:
+@pytest.fixture(params=["here", "file", "redis"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     if request.param == "here":
         return lambda: Recent(Wall())
+    if request.param == "file":
+        return lambda: in_a_file(tmp_path)
     server = request.getfixturevalue("redis")
     return lambda: RedisHistory(connected(server.url))
+
+
+def in_a_file(folder: Path, wall: Wall | None = None, **bounds: int) -> FileHistory:
+    return FileHistory(folder, wall or Wall(), bytes.upper, **bounds)
 
 
 async def test_what_was_told_is_read_in_order_and_from_where_one_was(opened: Open) -> None:
@@ -143,6 +151,107 @@ async def test_ids_grow_even_where_the_wall_clock_steps_back() -> None:
     history.tell("a", [an_entry(2)])
 
     assert numbers(await history.read("a")) == [1, 2]
+
+
+# --- in a file -------------------------------------------------------------------------
+
+
+async def test_what_one_process_wrote_another_reads_and_hears_as_it_comes(tmp_path: Path) -> None:
+    async with kept_by(in_a_file(tmp_path)) as one, kept_by(in_a_file(tmp_path)) as two:
+        heard = [two.follow("kitchen"), two.follow("kitchen")]
+        for number in range(3):
+            one.tell("kitchen", [an_entry(number)])
+            async with asyncio.timeout(10):
+                assert [(await anext(each)).sequence for each in heard] == [number, number]
+        two.tell("kitchen", [an_entry(3)])
+
+        assert numbers(await read_all(one, 4)) == [0, 1, 2, 3]
+
+
+async def test_a_file_outlives_its_process_and_nothing_that_was_told_is_lost_by_a_stop(tmp_path: Path) -> None:
+    async with kept_by(in_a_file(tmp_path)) as history:
+        await asyncio.sleep(0)  # it runs
+        history.tell("kitchen", [an_entry(n) for n in range(3000)])
+    async with kept_by(in_a_file(tmp_path)) as history:
+        assert numbers(await history.read("kitchen", limit=5000)) == list(range(3000))
+
+
+async def test_what_is_packed_is_unpacked_when_it_is_read(tmp_path: Path) -> None:
+    async with kept_by(in_a_file(tmp_path)) as history:
+        history.tell("kitchen", [Entry("symbol", 1, 1, Packed(b"small", bytes.upper))])
+
+        assert [entry.data for entry in await read_all(history, 1)] == [b"SMALL"]
+
+
+async def test_a_file_is_bounded_in_age_in_entries_of_a_session_and_in_bytes(tmp_path: Path) -> None:
+    wall = Wall()
+    async with kept_by(in_a_file(tmp_path, wall, retention_s=60, max_entries=50, max_bytes=1 << 20)) as history:
+        history.tell("loud", [an_entry(n) for n in range(1024)])
+        await read_all(history, 50, "loud")
+        async with asyncio.timeout(10):
+            while len(left := await history.read("loud")) > 50:
+                pass
+        assert numbers(left) == list(range(974, 1024))
+
+        for number in range(8):
+            history.tell(f"large-{number}", [Entry("symbol", n, n, bytes(4000)) for n in range(100)])
+            newest = (await read_all(history, 100, f"large-{number}"))[-1]
+        assert newest.sequence == 99
+        assert history.dropped > 974
+        assert len(await history.read("large-0")) < 100
+        assert (tmp_path / "sensorium-history.sqlite3").stat().st_size < 2 << 20
+
+        wall.ms += 61_000
+        assert await history.read("large-7") == []
+
+
+async def test_ids_of_a_file_grow_even_where_the_wall_clock_steps_back(tmp_path: Path) -> None:
+    wall = Wall()
+    async with kept_by(in_a_file(tmp_path, wall)) as history:
+        history.tell("kitchen", [an_entry(1)])
+        (first,) = await read_all(history, 1)
+        wall.ms -= 60_000
+        history.tell("kitchen", [an_entry(2)])
+        second = (await read_all(history, 2))[1]
+
+    assert placed(second.id) > placed(first.id)
+
+
+async def test_a_file_that_cannot_be_written_costs_history_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        async with kept_by(in_a_file(tmp_path)) as history:
+            with closing(sqlite3.connect(tmp_path / "sensorium-history.sqlite3", isolation_level=None)) as other:
+                other.execute("ALTER TABLE entries RENAME TO away")
+                history.tell("kitchen", [an_entry(1)])
+                async with asyncio.timeout(10):
+                    while "history.away" not in caplog.text:
+                        assert await history.read("kitchen") == []
+                other.execute("ALTER TABLE away RENAME TO entries")
+            assert numbers(await read_all(history, 1)) == [1]
+
+    assert caplog.text.count("history.away") == 1
+    assert caplog.text.count("history.back") == 1
+
+
+async def test_what_waits_for_a_file_is_bounded_and_the_oldest_give_way(tmp_path: Path) -> None:
+    history = in_a_file(tmp_path)
+    history.tell("kitchen", [an_entry(n) for n in range(10_050)])
+
+    assert history.dropped == 50
+    history.close()
+
+
+def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for wrong in (tmp_path / "file", tmp_path / "newer"):
+        if wrong.name == "newer":
+            prepare(wrong)
+            with closing(sqlite3.connect(wrong / "sensorium-history.sqlite3")) as other:
+                other.execute("PRAGMA user_version = 99")
+        with pytest.raises(HistoryError, match=r"give another folder with --state|move it away to start anew"):
+            in_a_file(wrong)
 
 
 # --- in Redis --------------------------------------------------------------------------

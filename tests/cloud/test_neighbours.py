@@ -214,7 +214,7 @@ async def test_workers_of_a_machine_meet_through_a_folder(tmp_path: Path) -> Non
 async def test_replicas_meet_through_redis_also_after_it_was_gone(tmp_path: Path) -> None:
     clock = ManualClock()
     with redis_server(tmp_path) as server:
-        async with two_processes(lambda _: RedisMesh(connected(server.url)), clock) as (one, two):
+        async with two_processes(lambda name: RedisMesh(connected(server.url), name), clock) as (one, two):
             await until_they_met(one, two, clock, "kitchen")
             server.kill()
             one.join("camera", replace(saw(PALM, 1), session_id="attic"), 0)
@@ -237,7 +237,7 @@ async def test_a_client_that_swallows_the_news_of_a_stop_keeps_nobody() -> None:
     redis = MagicMock(aclose=AsyncMock())
     redis.pipeline.return_value.__aenter__.return_value = MagicMock(execute=swallows)
     redis.pubsub.return_value.__aenter__.return_value = AsyncMock(get_message=hears_nothing)
-    mesh = RedisMesh(redis)
+    mesh = RedisMesh(redis, "one")
     mesh.send([b"x"])
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         running = group.create_task(mesh.run(lambda _: None))

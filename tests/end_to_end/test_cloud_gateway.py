@@ -1,8 +1,10 @@
-"""The gateway of several processes: one address, and metrics of all of them whoever is asked."""
+"""The gateway of several processes: one address, one room and one history of a session, and metrics of all of them."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
 import re
 import signal
@@ -11,12 +13,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx
 import pytest
 from end_to_end.test_cloud_workers import children
 from services import until
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 pytestmark = pytest.mark.needs_models
 
@@ -79,3 +83,50 @@ async def test_whichever_worker_is_asked_tells_the_metrics_of_all_also_of_one_th
 
         process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(process.wait, 30) == 0
+
+
+async def symbol(socket: ClientConnection) -> dict[str, Any]:
+    async with asyncio.timeout(30):
+        while (line := json.loads(await socket.recv()))["type"] != "symbol":
+            pass
+    return dict(line)
+
+
+async def alive(sockets: list[ClientConnection]) -> list[ClientConnection]:
+    """Those whose worker still runs."""
+    left = []
+    for socket in sockets:
+        with contextlib.suppress(ConnectionClosed):
+            await socket.ping()
+            left.append(socket)
+    return left
+
+
+async def lines(url: str) -> list[str]:
+    async with httpx.AsyncClient(timeout=20) as client:
+        told = (await client.get(f"{url}/api/sessions/kitchen/symbols")).json()["lines"]
+    return [line["id"] for line in told if line["type"] == "symbol"]
+
+
+async def test_people_of_a_session_are_together_in_all_workers_and_stay_so_when_one_is_killed(tmp_path: Path) -> None:
+    said = json.dumps({"type": "event", "modality": "gesture", "label": "thumb_up"})
+    with both(tmp_path / "log") as (process, url):
+        async with contextlib.AsyncExitStack() as stack:
+            address = f"{url.replace('http', 'ws')}/ws/multimodal/kitchen"
+            sockets = [await stack.enter_async_context(connect(address)) for _ in range(12)]
+            await sockets[0].send(said)
+            first = [(await symbol(socket))["id"] for socket in sockets]
+            assert len(set(first)) == 1
+
+            before = children(process.pid)
+            os.kill(max(before), signal.SIGKILL)
+            await asyncio.to_thread(until, lambda: len(children(process.pid) - before) == 1, within_s=30)
+            left = await alive(sockets)
+            assert 0 < len(left) < 12  # the kernel had spread them
+            await left[0].send(said)
+            answered = {(await symbol(socket))["id"] for socket in left}
+
+        async with asyncio.timeout(20):
+            while not {first[0], *answered} <= set(told := await lines(url)):
+                pass
+    assert told.count(first[0]) == 1

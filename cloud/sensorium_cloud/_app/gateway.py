@@ -6,10 +6,11 @@ come from, so that a message has one definition.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -23,7 +24,7 @@ from sensorium_cloud._app.batch_job import Batch
 from sensorium_cloud._app.parts import Parts
 from sensorium_cloud._app.visit import MAX_MESSAGE, Visit
 from sensorium_cloud.access import Access, Crowd, Crowded, Grant, Right
-from sensorium_cloud.history import EPISODE, START, SYMBOL, History, placed
+from sensorium_cloud.history import EPISODE, START, SYMBOL, Entry, History, placed
 from sensorium_cloud.room import Name
 
 _MAX_HISTORY: Final = 10_000
@@ -276,8 +277,15 @@ def _add_history(app: FastAPI, parts: Parts) -> None:
                 raise _RefusedError(429, "too many connections; try again later", retry_after_ms=_LATER_MS)
             return StreamingResponse(_live(parts.history, kept, after, crowd, grant.tenant), media_type=_EVENTS)
         found = await parts.history.read(kept, after, limit)
-        told = [json.loads(entry.data) for entry in found if entry.stream_type in _UNDERSTOOD]
-        return JSONResponse({"session_id": session_id, "lines": told, "next": found[-1].id if found else after})
+        # In a thread: ten thousand symbols would keep everybody else waiting for a second.
+        body = await asyncio.to_thread(_page, session_id, found, found[-1].id if found else after)
+        return Response(body, media_type="application/json")
+
+
+def _page(session_id: str, found: Sequence[Entry], onward: str) -> bytes:
+    """What was understood, of what was found; and where to go on."""
+    lines = [msgspec.Raw(entry.data) for entry in found if entry.stream_type in _UNDERSTOOD]
+    return msgspec.json.encode({"session_id": session_id, "lines": lines, "next": onward})
 
 
 async def _live(history: History, session_id: str, after: str, crowd: Crowd, tenant: str) -> AsyncIterator[bytes]:

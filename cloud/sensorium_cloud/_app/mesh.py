@@ -36,16 +36,86 @@ _SILENCE_S: Final = 5.0
 """Less than a client of Redis waits for an answer: nobody has to say anything."""
 
 Hear = Callable[[bytes], None]
+Lost = Callable[[str], None]
+
+
+def unheeded(_: str) -> None:
+    """For those to whom nobody in particular matters."""
 
 
 class Carrier(Protocol):
     """Takes messages to the others; may lose some."""
 
-    def send(self, messages: Sequence[bytes]) -> None:
-        """To everybody else, soon; never blocks, never fails."""
+    dropped: int
+    """Messages that had no room."""
 
-    async def run(self, hear: Hear) -> None:
-        """Give what the others send to ``hear``, until cancelled."""
+    def send(self, messages: Sequence[bytes], to: str = "") -> None:
+        """To the process that is called ``to``, or everybody else, soon; never blocks, never fails."""
+
+    async def run(self, hear: Hear, lost: Lost = unheeded) -> None:
+        """Give what the others send to ``hear``, until cancelled; and tell who is known to be gone."""
+
+
+class Nobody:
+    """For a process that is alone."""
+
+    dropped = 0
+
+    def send(self, messages: Sequence[bytes], to: str = "") -> None:
+        """There is nobody."""
+
+    async def run(self, hear: Hear, lost: Lost = unheeded) -> None:  # noqa: ARG002
+        """Nothing comes."""
+        await asyncio.Event().wait()
+
+
+class Mesh:
+    """One carrier for several conversations, each a carrier itself: a message's first byte says of which it is."""
+
+    def __init__(self, carrier: Carrier) -> None:
+        self._carrier = carrier
+        self._listening: dict[int, tuple[Hear, Lost]] = {}
+
+    @property
+    def dropped(self) -> int:
+        """Messages that had no room."""
+        return self._carrier.dropped
+
+    def conversation(self, topic: bytes) -> Conversation:
+        """That of ``topic``, which is one byte."""
+        return Conversation(self._carrier, topic, self._listening)
+
+    async def run(self) -> None:
+        """Carry until cancelled."""
+        await self._carrier.run(self._hear, self._lost)
+
+    def _hear(self, message: bytes) -> None:
+        if message and (found := self._listening.get(message[0])):
+            found[0](message[1:])
+
+    def _lost(self, name: str) -> None:
+        for _, lost in self._listening.values():
+            lost(name)
+
+
+class Conversation:
+    """One of the conversations of a `Mesh`; a `Carrier`."""
+
+    def __init__(self, carrier: Carrier, topic: bytes, listening: dict[int, tuple[Hear, Lost]]) -> None:
+        self._carrier, self._topic, self._listening = carrier, topic, listening
+        self.dropped = 0
+
+    def send(self, messages: Sequence[bytes], to: str = "") -> None:
+        """As `Carrier.send`."""
+        self._carrier.send([self._topic + message for message in messages], to)
+
+    async def run(self, hear: Hear, lost: Lost = unheeded) -> None:
+        """As `Carrier.run`, while the mesh runs."""
+        self._listening[self._topic[0]] = hear, lost
+        try:
+            await asyncio.Event().wait()
+        finally:
+            del self._listening[self._topic[0]]
 
 
 class SharedMeetings(Meetings):
@@ -101,12 +171,16 @@ class LocalMesh:
         """Their sockets, and what waits for room there."""
         self._later: asyncio.TimerHandle | None = None
         self._looked_s = float("-inf")
+        self._lost: Lost = unheeded
         self.dropped = 0
 
-    def send(self, messages: Sequence[bytes]) -> None:
-        """To every socket in the folder, as soon as it has room; what waits is bounded, the oldest gives way."""
+    def send(self, messages: Sequence[bytes], to: str = "") -> None:
+        """To sockets in the folder, as soon as they have room; what waits is bounded, the oldest gives way."""
         self._look(time.monotonic())
-        for waiting in self._others.values():
+        path = str(self._folder / to)
+        if to and path not in self._others:  # it came since we looked, or has left
+            self._others[path] = deque(maxlen=_WAITING)
+        for waiting in [self._others[path]] if to else self._others.values():
             self.dropped += max(len(waiting) + len(messages) - _WAITING, 0)
             waiting.extend(messages)
         self._flush()
@@ -140,17 +214,25 @@ class LocalMesh:
             self._looked_s = now_s
             with contextlib.suppress(OSError):  # somebody cleaned up: we still know whom we knew
                 found = [str(path) for path in self._folder.iterdir() if path != self._path]
+                gone = self._others.keys() - found
                 self._others = {other: self._others.get(other, deque(maxlen=_WAITING)) for other in found}
+                for other in gone:
+                    self._lose(other)
 
     def _forget(self, other: str) -> None:
         """A process that was killed leaves its socket behind."""
         del self._others[other]
         with contextlib.suppress(OSError):
             Path(other).unlink()
+        self._lose(other)
 
-    async def run(self, hear: Hear) -> None:
+    def _lose(self, other: str) -> None:
+        # Not at once: whoever sends a message is in the middle of something.
+        asyncio.get_running_loop().call_soon(self._lost, Path(other).name)
+
+    async def run(self, hear: Hear, lost: Lost = unheeded) -> None:
         """Read until cancelled."""
-        loop = asyncio.get_running_loop()
+        loop, self._lost = asyncio.get_running_loop(), lost
         loop.add_reader(self._socket.fileno(), self._read, hear)
         try:
             await asyncio.Event().wait()
@@ -175,22 +257,27 @@ class LocalMesh:
 
 
 class RedisMesh:
-    """A channel of Redis, for replicas on several machines; while it is away nobody hears of anybody."""
+    """Channels of Redis, for replicas on several machines; while it is away nobody hears of anybody.
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._waiting: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
+    Args:
+        redis: a client, see `redis_history.connected`.
+        name: of this process.
+    """
+
+    def __init__(self, redis: Redis, name: str) -> None:
+        self._redis, self._name = redis, name
+        self._waiting: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(_WAITING)
         self.dropped = 0
 
-    def send(self, messages: Sequence[bytes]) -> None:
+    def send(self, messages: Sequence[bytes], to: str = "") -> None:
         """Queue them; what has no room is dropped, and counted."""
         for message in messages:
             try:
-                self._waiting.put_nowait(message)
+                self._waiting.put_nowait((_channel(to), message))
             except asyncio.QueueFull:
                 self.dropped += 1
 
-    async def run(self, hear: Hear) -> None:
+    async def run(self, hear: Hear, lost: Lost = unheeded) -> None:  # noqa: ARG002 - Redis tells nobody who has left
         """Publish and hear until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
@@ -206,18 +293,22 @@ class RedisMesh:
             while not self._waiting.empty() and len(messages) < _AT_ONCE:
                 messages.append(self._waiting.get_nowait())
             async with self._redis.pipeline(transaction=False) as pipe:
-                for message in messages:
-                    pipe.publish(_CHANNEL, message)
+                for channel, message in messages:
+                    pipe.publish(channel, message)
                 await pipe.execute()
 
     async def _subscribe(self, hear: Hear) -> None:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
-            await pubsub.subscribe(_CHANNEL)
+            await pubsub.subscribe(_channel(""), _channel(self._name))
             while True:
                 heed_cancellation()
                 message = await pubsub.get_message(timeout=_SILENCE_S)
                 if message is not None:
                     hear(message["data"])
+
+
+def _channel(to: str) -> str:
+    return f"{_CHANNEL}:{to}" if to else _CHANNEL
 
 
 async def _again_and_again(work: Callable[[], Any]) -> None:

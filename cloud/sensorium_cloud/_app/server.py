@@ -22,16 +22,16 @@ from prometheus_client import CollectorRegistry
 from sensorium import clock
 from sensorium.errors import SensoriumError
 from sensorium_cloud._app import state
+from sensorium_cloud._app.chronicle import chronicle
 from sensorium_cloud._app.engines import identity, sizes, software, vocabulary
-from sensorium_cloud._app.hall import chronicle
+from sensorium_cloud._app.hall import Hall
 from sensorium_cloud._app.metrics import Metrics, exposition
 from sensorium_cloud._app.service import SERVICE, FusionService, Terms
 from sensorium_cloud._app.settings import Listen, Settings, Tls, pem
 from sensorium_cloud.access import Access, Grant
 from sensorium_cloud.answer import Desk, Memory
 from sensorium_cloud.history import History
-from sensorium_cloud.meeting import Meetings
-from sensorium_cloud.refine import Capacity, Engines, Refinery, Sink
+from sensorium_cloud.refine import Capacity, Engines, Refined, Refinery, Sink
 from sensorium_cloud.store import Remembers, Store
 
 log = logging.getLogger(__name__)
@@ -84,6 +84,18 @@ def _keep_collections_short() -> None:
     gc.set_threshold(10_000, 50, 100)
 
 
+@dataclass(slots=True)
+class People:
+    """Who listens over the gateway, once there is one."""
+
+    hall: Hall | None = None
+
+    def overhear(self, made: Sequence[Refined]) -> None:
+        """Symbols that were made together."""
+        if self.hall is not None:
+            self.hall.overhear(made)
+
+
 @dataclass(frozen=True, slots=True)
 class _Works:
     """What answers, behind the ports.
@@ -95,7 +107,8 @@ class _Works:
     engines: Engines
     refinery: Refinery
     memory: Remembers
-    meetings: Meetings
+    together: state.Together
+    people: People
     history: History
     metrics: Metrics
     forever: Sequence[Callable[[], Coroutine[Any, Any, None]]]
@@ -113,13 +126,15 @@ def _works(
     metrics, history = Metrics(registry), state.history(settings)
     local = Memory(store, wall_s=state.WallSeconds(clock.DeviceClock()))
     memory, *others = state.shared(settings, local, metrics)
-    meetings, *hearing = state.meetings(settings, beside)
-    sinks = (lambda made: metrics.fused(*(symbol for symbol, _ in made)), chronicle(history), *tracing)
+    together, people = state.together(settings, beside), People()
+    sinks = [lambda made: metrics.fused(*(symbol for symbol, _ in made)), people.overhear, *tracing]
+    if settings.gateway.enabled or settings.redis.url:  # else nobody could read it
+        sinks.append(chronicle(history))
     engines = state.sparing(settings, engines, metrics, partial(identity, settings))
     refinery = Refinery(engines, _capacity(settings), sinks=sinks)
-    lanes = (local.run, *(other.run for other in others), *(met.run for met in hearing), refinery.run, history.run)
+    lanes = (local.run, *(other.run for other in others), *together.forever, refinery.run, history.run)
     watching = partial(metrics.run, refinery.waiting)
-    return _Works(engines, refinery, memory, meetings, history, metrics, (*lanes, watching))
+    return _Works(engines, refinery, memory, together, people, history, metrics, (*lanes, watching))
 
 
 @asynccontextmanager
@@ -157,13 +172,13 @@ async def _answering(
             works.refinery,
             max_in_flight=settings.engine.max_waiting,
             count=works.metrics.answered,
-            meetings=works.meetings,
+            meetings=works.together.meetings,
         )
         service = FusionService(desk, _terms(settings, works.engines))
         server.add_generic_rpc_handlers([service.handlers()])
         gateway: AbstractAsyncContextManager[None] = nullcontext()
         if settings.gateway.enabled:
-            gateway = _gateway(settings, desk, works.history, answers, registry, shared=shared)
+            gateway = _gateway(settings, desk, works, answers, registry, shared=shared)
         async with _started(server, service, settings.listen), gateway:
             yield
 
@@ -186,7 +201,7 @@ def _as_one() -> Iterator[None]:
 async def _gateway(
     settings: Settings,
     desk: Desk,
-    history: History,
+    works: _Works,
     group: asyncio.TaskGroup,
     registry: CollectorRegistry,
     *,
@@ -195,18 +210,20 @@ async def _gateway(
     """WebSocket and HTTP beside gRPC, until the block is left."""
     from sensorium_cloud._app import gateway
     from sensorium_cloud._app.batch_job import Job
-    from sensorium_cloud._app.hall import Hall
     from sensorium_cloud._app.http import serving
     from sensorium_cloud._app.parts import Limits, Parts
 
     concepts, dims, device = vocabulary(settings), sizes(), clock.DeviceClock()
     patience_ns = round(settings.engine.patience_s * 1e9)
-    hall = Hall(group, desk, history, vocabulary=concepts, sizes=dims, clock=device, patience_ns=patience_ns)
+    rooms = works.together.rooms
+    hall = Hall(
+        group, desk, works.history, rooms, vocabulary=concepts, sizes=dims, clock=device, patience_ns=patience_ns
+    )
     stopping = asyncio.Event()
     parts = Parts(
         hall,
         Job(desk.refinery, concepts, dims, device, patience_ns),
-        history,
+        works.history,
         Access((t.sha256, Grant(t.tenant, t.sessions, frozenset(t.may))) for t in settings.gateway.tokens),
         device,
         ready=lambda: not stopping.is_set() and desk.refinery.fusion.backlog.age_ns(time.monotonic_ns()) < patience_ns,
@@ -216,11 +233,14 @@ async def _gateway(
     )
     async with serving(gateway.build(parts), settings.gateway, settings.gateway_tls, shared=shared) as address:
         log.warning("gateway.ready address=%s", address)
+        meeting = group.create_task(rooms.run(hall))
+        works.people.hall = hall
         try:
             yield
         finally:
             stopping.set()
             hall.close()
+            meeting.cancel()
 
 
 @asynccontextmanager

@@ -153,6 +153,9 @@ class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What happened in sessions, for who comes later or follows along."""
 
     retention_s: Annotated[Count, Meta(description="how long it is kept")] = 3600
+    max_bytes: Annotated[
+        int, Meta(ge=1 << 20, description="how large its file in state.folder may be; the oldest give way")
+    ] = 256 << 20
 
 
 class Redis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

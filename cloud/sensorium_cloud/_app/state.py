@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sensorium import clock
+from sensorium_cloud._app.chronicle import symbol_data
 from sensorium_cloud._app.metrics import Metrics
 from sensorium_cloud._app.settings import Settings, State, Trace
 from sensorium_cloud.answer import Memory
 from sensorium_cloud.history import History, Recent
+from sensorium_cloud.hosts import Hosts
 from sensorium_cloud.meeting import Meetings
 from sensorium_cloud.neighbours import Neighbours
 from sensorium_cloud.refine import Engines, Refined, Sink
 from sensorium_cloud.store import Remembers, Store
 
 if TYPE_CHECKING:
-    from sensorium_cloud._app.mesh import SharedMeetings
+    from sensorium_cloud._app.mesh import Mesh
+    from sensorium_cloud._app.shared_rooms import SharedRooms
     from sensorium_cloud.redis_store import RedisStore
 
 
@@ -30,6 +34,14 @@ def opened(state: State) -> Store:
     """The store of this machine."""
     folder = Path(state.folder) if state.folder else None
     return Store(folder, retention_s=state.retention_s, max_answers=state.max_answers)
+
+
+def prepare(state: State) -> None:
+    """Make all files of the state's folder, before several processes open them; raises as opening them does."""
+    from sensorium_cloud import file_history
+
+    opened(state).close()
+    file_history.prepare(Path(state.folder))
 
 
 def shared(settings: Settings, local: Memory, metrics: Metrics) -> tuple[Remembers, *tuple[RedisStore, ...]]:
@@ -45,31 +57,53 @@ def shared(settings: Settings, local: Memory, metrics: Metrics) -> tuple[Remembe
 
 
 def history(settings: Settings) -> History:
-    """What happened in sessions."""
-    retention_s = settings.history.retention_s
-    if not settings.redis.url:
-        wall_s = WallSeconds(clock.DeviceClock())
-        return Recent(lambda: 1000 * wall_s(), retention_s=retention_s)
-    from sensorium_cloud.redis_history import RedisHistory, connected
+    """What happened in sessions: one history for all who share a Redis or a folder."""
+    table = settings.history
+    if settings.redis.url:
+        from sensorium_cloud.redis_history import RedisHistory, connected
 
-    return RedisHistory(connected(settings.redis.url), retention_s=retention_s)
+        return RedisHistory(connected(settings.redis.url), retention_s=table.retention_s)
+    wall_s = WallSeconds(clock.DeviceClock())
+    if not settings.state.folder or not settings.gateway.enabled:
+        return Recent(lambda: 1000 * wall_s(), retention_s=table.retention_s)
+    from sensorium_cloud.file_history import FileHistory
+
+    limits = {"retention_s": table.retention_s, "max_bytes": table.max_bytes}
+    return FileHistory(Path(settings.state.folder), lambda: 1000 * wall_s(), symbol_data, **limits)
 
 
-def meetings(settings: Settings, beside: Path | None) -> tuple[Meetings, *tuple[SharedMeetings, ...]]:
-    """Where devices of a session meet, also those that other processes serve; and what has to run for that."""
-    if not settings.redis.url and beside is None:
-        return (Meetings(),)
-    from sensorium_cloud._app.mesh import LocalMesh, RedisMesh, SharedMeetings
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What the processes of a service have in common: where devices meet, and people's rooms.
 
-    origin = token_hex(4)
+    Attributes:
+        mesh: carries it to the others; None for a process that is alone.
+        forever: what has to run for that.
+    """
+
+    meetings: Meetings
+    rooms: SharedRooms
+    mesh: Mesh | None = None
+    forever: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
+
+
+def together(settings: Settings, beside: Path | None) -> Together:
+    """As the settings ask for it; workers of one machine find each other ``beside``."""
+    from sensorium_cloud._app.mesh import LocalMesh, Mesh, Nobody, RedisMesh, SharedMeetings
+    from sensorium_cloud._app.shared_rooms import SharedRooms
+
+    hosts, device = Hosts(token_hex(4)), clock.DeviceClock()
     if settings.redis.url:
         from sensorium_cloud.redis_history import connected
 
-        met = SharedMeetings(Neighbours(origin), RedisMesh(connected(settings.redis.url)))
+        mesh = Mesh(RedisMesh(connected(settings.redis.url), hosts.origin))
+    elif beside is not None:
+        mesh = Mesh(LocalMesh(beside, hosts.origin))
     else:
-        assert beside is not None
-        met = SharedMeetings(Neighbours(origin), LocalMesh(beside, origin))
-    return met, met
+        return Together(Meetings(), SharedRooms(hosts, Nobody(), device, device.boot_id))
+    met = SharedMeetings(Neighbours(hosts.origin), mesh.conversation(b"d"))
+    rooms = SharedRooms(hosts, mesh.conversation(b"p"), device, device.boot_id)
+    return Together(met, rooms, mesh, (mesh.run, met.run))
 
 
 def sparing(settings: Settings, engines: Engines, metrics: Metrics, identity: Callable[[], str]) -> Engines:

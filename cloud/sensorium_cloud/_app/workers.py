@@ -91,7 +91,7 @@ def serve_together(settings: Settings, ready: Ready, *, log_level: str) -> None:
     with contextlib.ExitStack() as stack:
         folder = settings.state.folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="sensorium-cloud-"))
         table = msgspec.structs.replace(settings.state, folder=folder)
-        state.opened(table).close()  # made once: a dozen workers would trip over each other
+        state.prepare(table)  # made once: a dozen workers would trip over each other
         listen, gateway = settings.listen, settings.gateway
         refused = AddressTaken(taken(f"{listen.host}:{listen.port}"))
         listen = msgspec.structs.replace(listen, port=stack.enter_context(_reserved(listen, refused)))
