@@ -49,17 +49,26 @@ def test_the_snr_is_that_of_the_speech_without_the_noise_in_it(snr_db: float) ->
     found = quality((speech + noise).astype(np.int16), 20 * np.log10(100 / 32768))
 
     assert found.snr_db == pytest.approx(snr_db, abs=0.5)
-    assert found.trust == pytest.approx(min(snr_db / 20, 1), abs=0.05)
 
 
-def test_clipped_samples_are_counted_and_halve_the_trust_at_one_in_a_hundred() -> None:
+def test_sound_is_trusted_more_the_farther_it_is_above_the_noise() -> None:
+    sound = white(3000, 40)
+
+    trusted = [quality(sound, noise_dbfs).trust for noise_dbfs in (-90, -40, -30, -25, -21)]
+
+    assert trusted == sorted(trusted, reverse=True)
+    assert trusted[0] > 0.9
+    assert trusted[-1] < trusted[0] - 0.1
+
+
+def test_clipped_samples_are_counted_and_lower_the_trust() -> None:
     sound = white(3000, 40)
     sound[::100] = 32767
 
     found = quality(sound, -90)
 
     assert found.clipped == pytest.approx(0.01, abs=0.001)
-    assert found.trust == pytest.approx(0.5, abs=0.03)
+    assert found.trust < quality(white(3000, 40), -90).trust
     assert found.metadata()["clipped"].startswith("0.01")
 
 

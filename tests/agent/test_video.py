@@ -5,10 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import numpy.typing as npt
-import pytest
 
 from sensorium.event import Event, EventStream, Frame, Modality, Sample
-from sensorium_agent.infer.video import Choice, KeyframePerceiver, difference, exposure, sharpness, thumbnail
+from sensorium_agent.infer.video import Choice, KeyframePerceiver, difference, sharpness, thumbnail
 
 Picture = npt.NDArray[np.uint8]
 S = 1_000_000_000
@@ -104,9 +103,9 @@ def test_quality_knows_blur_and_bad_exposure() -> None:
 
     of = [see([(0.0, p)])[0].quality for p in (sharp, blurred, washed)]
 
-    assert of[0] > 0.9
-    assert of[1] < 0.5
-    assert of[2] < 0.2
+    assert of[0] > 0.95
+    assert of[1] < of[0] - 0.05
+    assert of[2] < of[0] - 0.1
 
 
 def test_quality_does_not_ask_for_contrast() -> None:
@@ -115,11 +114,6 @@ def test_quality_does_not_ask_for_contrast() -> None:
 
     assert sharpness(pale) > 0.9
     assert sharpness(np.full((168, 224), 100, np.uint8)) == 0
-
-
-@pytest.mark.parametrize(("mean", "good"), [(0, 0.0), (20, 0.5), (128, 1.0), (235, 0.5), (255, 0.0)])
-def test_exposure_is_best_in_the_middle(mean: float, good: float) -> None:
-    assert exposure(mean) == good
 
 
 def test_thumbnails_of_any_size_are_alike() -> None:

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sensorium.event import Event, EventStream, Frame, Media, Sample
+from sensorium.event import Event, EventStream, Frame, Media, Modality, Sample
+from sensorium.reliability import reliability
 
 _NS: Final = 1_000_000_000
 _THUMB: Final = (32, 18)
@@ -71,9 +72,9 @@ def sharpness(grey: npt.NDArray[np.uint8]) -> float:
     return min(steepest / max(float(grey.std()), _LEAST_CONTRAST) / _SHARP, 1.0)
 
 
-def exposure(mean: float) -> float:
-    """1 for a mean level of 40 to 215, falling to 0 at black and at white."""
-    return min(max(min(mean / 40.0, (255.0 - mean) / 40.0), 0.0), 1.0)
+def measures(grey: npt.NDArray[np.uint8]) -> dict[str, float]:
+    """What a picture's reliability is learnt from (`sensorium.reliability`): sharpness, mean level and contrast."""
+    return {"sharpness": sharpness(grey), "light": float(grey.mean()) / 255, "contrast": float(grey.std()) / 255}
 
 
 class KeyframePerceiver:
@@ -130,6 +131,6 @@ class KeyframePerceiver:
         return self._stream.event(
             sample.at_ns,
             at_error_ns=sample.at_error_ns,
-            quality=sharpness(grey) * exposure(float(grey.mean())),
+            quality=reliability(Modality.VIDEO, measures(grey)),
             media=Media("image/jpeg", jpeg.tobytes()),
         )

@@ -32,8 +32,8 @@ from sensorium_agent.infer.gesture.own import OWN_FROM
 from sensorium_agent.infer.shelf import Shelf
 from sensorium_agent.infer.taught import Taught
 
-_CLEAR: Final = 0.4
-"""Quality of a hand that one can learn from."""
+_CLEAR: Final = 0.7
+"""Reliability of a hand that one can learn from: only the faintest and most blurred are less."""
 _APART_NS: Final = 600_000_000
 _PATIENCE_S: Final = 60.0
 

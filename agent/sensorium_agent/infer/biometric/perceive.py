@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sensorium.event import Conductance, Event, EventStream, Intervals, Pulse, Sample, Tensor
+from sensorium.event import Conductance, Event, EventStream, Intervals, Modality, Pulse, Sample, Tensor
+from sensorium.reliability import reliability
 from sensorium_agent.infer.biometric import pulse, rhythm
 from sensorium_agent.infer.biometric.arousal import Arousal, Baseline, log_scr, verdict
 from sensorium_agent.infer.biometric.contact import Contact, Grip, GripWatch
@@ -41,7 +42,7 @@ class Limits:
         bounds: of a normal rate.
         span_s: seconds of pulse that are looked at.
         every_s: how often they are.
-        least_quality: below it nothing is said.
+        least_quality: of the measures of a pulse, multiplied; below it nothing is said.
         sure: how probable arousal, or its absence, has to be to become an event.
     """
 
@@ -139,15 +140,21 @@ class BiometricPerceiver:
             return []
         recent = rhythm.rate_of(self._history.since(sample.at_ns / _NS - _RATE_S))
         believed = plausible(rate.bpm, recent.bpm if recent else None)
-        quality = found.periodic * found.alike * rate.share * (1 - grip.motion) * believed
-        if quality < self._limits.least_quality:
+        measures = {
+            "periodic": found.periodic,
+            "alike": found.alike,
+            "steady": rate.share,
+            "still": 1 - grip.motion,
+            "plausible": believed,
+        }
+        if math.prod(measures.values()) < self._limits.least_quality:
             return []
         self._grip.learn(newest)
         self._lost = False
         begin_s = sample.at_ns / _NS - len(self._curve) / self._rate_hz
         beats_s = begin_s + found.at / self._rate_hz
         self._history.beats(beats_s[beats_s < sample.at_ns / _NS - _SETTLE_S].tolist())
-        return [self._heart(sample, rate, found, quality)]
+        return [self._heart(sample, rate, found, measures)]
 
     def _let_go(self, sample: Sample) -> list[Event]:
         """No skin: what was felt before does not count any more."""
@@ -169,18 +176,21 @@ class BiometricPerceiver:
             return []
         self._looked_s = end_s
         self._sits = _SITS_WELL
-        return [self._heart(sample, rate, None, rate.share)]
+        return [self._heart(sample, rate, None, {"steady": rate.share})]
 
-    def _heart(self, sample: Sample, rate: rhythm.Rate, found: pulse.Beats | None, quality: float) -> Event:
+    def _heart(
+        self, sample: Sample, rate: rhythm.Rate, found: pulse.Beats | None, measures: Mapping[str, float]
+    ) -> Event:
         self._heart_s = sample.at_ns / _NS
         label, score = name(rate.bpm, rate.error_bpm, self._limits.bounds)
         self._bpm = f"{rate.bpm:.1f}"
-        told = {"bpm": self._bpm, **self._varies(self._heart_s)}
+        fits = math.prod(measures.values())
+        told = {"bpm": self._bpm, **{name: f"{value:.2f}" for name, value in measures.items()}}
+        told |= self._varies(self._heart_s)
         span_s = len(self._curve) / self._rate_hz - found.at[0] / self._rate_hz if found else float(rate.steady_s.sum())
-        numbers = features(rate, found, quality, self._body())
-        return self._event(
-            sample, label, score, quality=quality, span_ns=round(span_s * _NS), told=told, numbers=numbers
-        )
+        numbers = features(rate, found, fits, self._body())
+        trust = reliability(Modality.BIOMETRIC, measures)
+        return self._event(sample, label, score, quality=trust, span_ns=round(span_s * _NS), told=told, numbers=numbers)
 
     def _varies(self, now_s: float) -> dict[str, str]:
         found = rhythm.variability(self._history.since(now_s - _JUDGED_S))

@@ -53,6 +53,12 @@ class Hand:
         variance = float(deviation[0, 0]) ** 2
         return variance / (variance + _SHARP)
 
+    def measures(self) -> dict[str, float]:
+        """What its answer's reliability is learnt from (`sensorium.reliability`)."""
+        some = self.cut[::4, ::4, 1]
+        light, contrast = float(some.mean()) / 255.0, float(some.std()) / 255.0
+        return {"presence": self.presence, "sharpness": self.sharpness(), "light": light, "contrast": contrast}
+
     def next_crop(self) -> Region:
         """Where to look for this hand in the next picture."""
         points: list[list[float]] = self.joints.tolist()  # for so few, plain numbers are quicker than arrays

@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from sensorium.event import Event, EventStream, Frame, Sample, Tensor
+from sensorium.event import Event, EventStream, Frame, Modality, Sample, Tensor
+from sensorium.reliability import reliability
 from sensorium_agent.infer.gesture.classify import (
     HAND_FEATURES,
     KNOWN_FROM,
@@ -143,7 +144,7 @@ class GesturePerceiver:
             span_ns=motion.end_ns - motion.onset_ns,
             label=motion.label,
             score=motion.score,
-            quality=reading.track.hand.presence,
+            quality=reliability(Modality.GESTURE, {"presence": reading.track.hand.presence}),
             features=_features([reading]),
             metadata={"handedness": reading.side, "hand": str(number)},
         )
@@ -171,7 +172,7 @@ class GesturePerceiver:
             at_error_ns=sample.at_error_ns,
             label=label,
             score=score,
-            quality=hand.presence * (0.5 + 0.5 * hand.sharpness()),
+            quality=reliability(Modality.GESTURE, hand.measures()),
             features=_features(readings),
             metadata={
                 "handedness": surest.side,

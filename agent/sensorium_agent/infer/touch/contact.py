@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -99,6 +100,22 @@ def jitter(path: Points) -> float:
         return 0.0
     # White noise of deviation s gives second differences of deviation s sqrt 6, whose median size is 0.6745 of it.
     return float(np.median(np.abs(np.diff(path, 2, axis=0)))) / (0.6745 * math.sqrt(6))
+
+
+def measures(strokes: Sequence[Stroke]) -> dict[str, float]:
+    """How well the worst of ``strokes`` was felt: what an answer's reliability is learnt from.
+
+    Its samples; its noise, and its longest step, as parts of its size.
+    """
+    own = [_felt(stroke.path()) for stroke in strokes]
+    points, noise, leap = zip(*own, strict=True)
+    return {"points": min(points), "noise": max(noise), "leap": max(leap)}
+
+
+def _felt(path: Points) -> tuple[float, float, float]:
+    extent = max(float(np.ptp(path, axis=0).max()), 1e-6)
+    steps = np.hypot(*np.diff(path, axis=0).T) if len(path) > 1 else np.zeros(1)
+    return float(len(path)), jitter(path) / extent, float(steps.max()) / extent
 
 
 def smoothed(path: Points) -> Points:

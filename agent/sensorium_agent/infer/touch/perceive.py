@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from sensorium.event import NOTHING, DType, Event, EventStream, Modality, Sample, Tensor, Touch, TouchPhase
-from sensorium_agent.infer.touch.contact import Points, Stroke
+from sensorium.reliability import reliability
+from sensorium_agent.infer.touch.contact import Points, Stroke, measures
 from sensorium_agent.infer.touch.feel import USUAL, Answer, Feel
 from sensorium_agent.infer.touch.fingers import together
 from sensorium_agent.infer.touch.lines import circle_of, swipe_of
@@ -17,7 +18,6 @@ from sensorium_agent.infer.touch.taught import Strokes
 
 _MS: Final = 1_000_000
 _LOST_NS: Final = 10_000 * _MS
-_WELL_SAMPLED: Final = 8
 
 
 class TouchPerceiver:
@@ -141,12 +141,11 @@ class TouchPerceiver:
     def _drawn(self, stroke: Stroke) -> Event:
         drawn = [circle_of(stroke, self._feel), swipe_of(stroke, self._feel)]
         answer = self._known([stroke], max(drawn, key=lambda a: a.score))
-        return self._event(answer, [stroke], quality=min(len(stroke.points) / _WELL_SAMPLED, 1.0))
+        return self._event(answer, [stroke], quality=reliability(Modality.HAPTIC, measures([stroke])))
 
     def _together(self, strokes: Sequence[Stroke]) -> Event:
         answer = self._known(strokes, together(strokes, self._feel))
-        quality = min(min(len(s.points) for s in strokes) / _WELL_SAMPLED, 1.0)
-        return self._event(answer, strokes, quality=quality)
+        return self._event(answer, strokes, quality=reliability(Modality.HAPTIC, measures(strokes)))
 
     def _known(self, strokes: Sequence[Stroke], answer: Answer) -> Answer:
         """The taught stroke, where it is likelier than ``answer``."""
