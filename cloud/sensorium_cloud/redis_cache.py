@@ -14,6 +14,7 @@ from sensorium.errors import FieldError
 from sensorium.symbol import Symbol
 from sensorium.v1 import symbol_pb2
 from sensorium_cloud.circuit import Circuit
+from sensorium_cloud.redis_history import reason_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -45,6 +46,7 @@ class RedisCache:
         self._count, self._now_ns = count, now_ns
         self._circuit = Circuit()
         self._new: dict[bytes, Symbol] = {}
+        self._read_only = False
 
     def get(self, keys: Sequence[bytes]) -> list[Symbol | None]:
         """What is known of each; nothing while Redis is away."""
@@ -73,8 +75,20 @@ class RedisCache:
                 log.warning("redis.away: %s; windows are fused without it", error)
             return None
         self._circuit.worked()
-        self._count("full" if any(isinstance(one, Exception) for one in stored) else "done")
+        self._count(self._kept(stored))
         return None if isinstance(told, Exception) else told
+
+    def _kept(self, stored: Sequence[Any]) -> str:
+        """What became of what the last batch made; a replica that nobody may write to still tells what it has."""
+        from redis.exceptions import ReadOnlyError
+
+        refused = [one for one in stored if isinstance(one, Exception)]
+        if not any(isinstance(one, ReadOnlyError) for one in refused):
+            return "full" if refused else "done"
+        if not self._read_only:
+            log.warning("redis.read_only: %s; symbols are not shared", reason_of(refused[0]))
+        self._read_only = True
+        return "read_only"
 
     def _read(self, raw: bytes | None) -> Symbol | None:
         try:

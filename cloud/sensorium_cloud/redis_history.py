@@ -60,6 +60,15 @@ def heed_cancellation() -> None:
         raise asyncio.CancelledError
 
 
+def reason_of(error: Exception) -> str:
+    """What Redis said, with the way out where its own words have none."""
+    from redis.exceptions import ReadOnlyError
+
+    return (
+        "it is a read-only replica; give redis.url of the primary" if isinstance(error, ReadOnlyError) else str(error)
+    )
+
+
 class RedisHistory:
     """`sensorium_cloud.history.History` in Redis.
 
@@ -76,16 +85,21 @@ class RedisHistory:
         self._waiting: deque[tuple[str, Entry]] = deque()
         self._filled = asyncio.Event()
         self._up = True
-        self.dropped = 0
+        self._gave_way = 0
         self.refused = 0
         """Entries that Redis does not take: it is full, or has something else under the session's name."""
+
+    @property
+    def dropped(self) -> int:
+        """Entries that gave way to newer ones, or that Redis does not take."""
+        return self._gave_way + self.refused
 
     def tell(self, session_id: str, entries: Sequence[Entry]) -> None:
         """Queue ``entries``; the oldest that wait give way."""
         self._waiting.extend((session_id, entry) for entry in entries)
         while len(self._waiting) > _WAITING:
             self._waiting.popleft()
-            self.dropped += 1
+            self._gave_way += 1
         self._filled.set()
 
     async def run(self) -> NoReturn:
@@ -101,10 +115,10 @@ class RedisHistory:
             heed_cancellation()
             await self._filled.wait()
             batch = [self._waiting[i] for i in range(min(_BATCH, len(self._waiting)))]
-            dropped = self.dropped
+            before = self._gave_way
             if await self._wrote(batch):
                 wait_s = _RETRY_S[0]
-                for _ in range(len(batch) - (self.dropped - dropped)):  # some gave way meanwhile
+                for _ in range(len(batch) - (self._gave_way - before)):  # some gave way meanwhile
                     self._waiting.popleft()
                 if not self._waiting:
                     self._filled.clear()
@@ -145,9 +159,12 @@ class RedisHistory:
                 pipe.xtrim(key(session_id), minid=f"{self._newest_ms - self._retention_s * 1000}-0", approximate=True)
             pipe.expire(key(session_id), self._retention_s)
         told = await self._asked(partial(pipe.execute, raise_on_error=False))
-        if told is None:
+        if told is None or not self._heard(told[: len(batch)]):
             return False
-        return self._heard(told[: len(batch)])
+        if not self._up:  # only what is written shows that: a replica can be read, too
+            self._up = True
+            log.info("history.back waiting=%d dropped=%d", len(self._waiting), self.dropped)
+        return True
 
     def _heard(self, told: Sequence[Any]) -> bool:
         """Whether the entries are done with: written, or such that Redis would not take them the next time either."""
@@ -166,7 +183,7 @@ class RedisHistory:
         return True
 
     async def _asked(self, ask: Callable[[], Any]) -> Any:
-        """The answer, or None while Redis cannot be asked; told once."""
+        """The answer, or None where Redis cannot be asked; told once until it takes entries again."""
         from redis.exceptions import RedisError
 
         try:
@@ -174,15 +191,12 @@ class RedisHistory:
         except (RedisError, OSError) as error:
             self._away(error)
             return None
-        if not self._up:
-            self._up = True
-            log.info("history.back waiting=%d dropped=%d", len(self._waiting), self.dropped)
         return answer
 
     def _away(self, reason: Exception) -> None:
         if self._up:
             self._up = False
-            log.warning("history.away waiting=%d: %s; answers go on without it", len(self._waiting), reason)
+            log.warning("history.away waiting=%d: %s; answers go on without it", len(self._waiting), reason_of(reason))
 
 
 @dataclass(frozen=True, slots=True)

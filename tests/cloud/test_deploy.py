@@ -70,7 +70,7 @@ FOLDERS = sorted(path.parent.name for path in KUBERNETES.glob("*/kustomization.y
 @pytest.mark.parametrize("name", FOLDERS)
 def test_every_object_fits_its_schema(name: str) -> None:
     for one in rendered(KUBERNETES / name):
-        if one["apiVersion"].startswith(("keda.sh/", "ray.io/")):
+        if one["apiVersion"].startswith(("keda.sh/", "monitoring.coreos.com/", "ray.io/")):
             continue  # not Kubernetes' own; their fields are compared below
         kubernetes_validate.validate(one, VERSION, strict=True)
 
@@ -106,7 +106,7 @@ def test_the_service_takes_the_settings_it_is_given(tmp_path: Path) -> None:
     pod = the("Deployment", rendered(KUBERNETES / "base"))["spec"]["template"]["spec"]
     ports = {port["containerPort"] for container in pod["containers"] for port in container["ports"]}
 
-    assert {found.listen.port, found.gateway.port} == ports
+    assert {found.listen.port, found.gateway.port, found.metrics.port} == ports
     assert found.redis.url
     assert len(found.gateway.tokens) == 1
     assert "/etc/sensorium-gateway" in {m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
@@ -139,9 +139,42 @@ def test_probes_and_prometheus_ask_where_the_gateway_listens() -> None:
     policy = the("NetworkPolicy", rendered(KUBERNETES / "base"))["spec"]["ingress"][0]["ports"]
 
     assert asked == {"/healthz", "/readyz"}
-    assert template["metadata"]["annotations"]["prometheus.io/port"] == str(named["http"])
-    assert {port["targetPort"] for port in ways} == named.keys() == {port["port"] for port in policy}
+    assert template["metadata"]["annotations"]["prometheus.io/port"] == str(named["metrics"])
+    assert {port["targetPort"] for port in ways} == named.keys() == {port["port"] for port in policy} | {"metrics"}
     assert 80 in {port["port"] for port in ways}
+
+
+def test_nobody_but_prometheus_reaches_the_metrics() -> None:
+    objects = rendered(KUBERNETES / "base")
+    (rule,) = (
+        rule
+        for rule in the("NetworkPolicy", objects)["spec"]["ingress"]
+        if "metrics" in {port["port"] for port in rule["ports"]}
+    )
+    ways = [o for o in objects if o["kind"] == "Service" and "metrics" in {p["name"] for p in o["spec"]["ports"]}]
+
+    assert [way["spec"].get("clusterIP") for way in ways] == ["None"]
+    assert rule["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+
+
+def test_the_operators_prometheus_finds_the_port_of_the_metrics() -> None:
+    objects = rendered(KUBERNETES / "monitoring")
+    monitor = the("ServiceMonitor", objects)["spec"]
+    wanted = monitor["selector"]["matchLabels"].items()
+    (found,) = (o for o in objects if o["kind"] == "Service" and wanted <= o["metadata"].get("labels", {}).items())
+
+    assert {e["port"] for e in monitor["endpoints"]} <= {port["name"] for port in found["spec"]["ports"]}
+
+
+def test_spans_may_leave_where_they_are_sent() -> None:
+    objects = rendered(KUBERNETES / "tracing")
+    container = the("Deployment", objects)["spec"]["template"]["spec"]["containers"][0]
+    environment = {one["name"]: one["value"] for one in container["env"] if "value" in one}
+    endpoint = settings.load(None, environment).trace.endpoint
+    policy = next(o for o in objects if o["metadata"]["name"] == "tracing")["spec"]
+
+    assert endpoint.rpartition(":")[2] == str(policy["egress"][0]["ports"][0]["port"])
+    assert "REDIS_URL" in {one["name"] for one in container["env"]}
 
 
 def test_selectors_find_their_pods() -> None:

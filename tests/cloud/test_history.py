@@ -294,6 +294,24 @@ async def test_a_redis_that_is_killed_costs_history_and_nothing_else(
     assert "history.back" in caplog.text
 
 
+async def test_a_replica_that_nobody_may_write_to_is_said_once_and_what_was_told_waits(
+    redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        async with kept_by(RedisHistory(connected(redis.url))) as history, connected(redis.url) as client:
+            await client.replicaof("127.0.0.1", 9)
+            history.tell("kitchen", [an_entry(1)])
+            async with asyncio.timeout(10):
+                while "history.away" not in caplog.text:
+                    assert await history.read("kitchen") == []
+            assert await history.read("kitchen") == []
+            await client.replicaof("no", "one")
+            assert numbers(await read_all(history, 1)) == [1]
+
+    assert caplog.text.count("it is a read-only replica; give redis.url of the primary") == 1
+    assert caplog.text.count("history.away") == caplog.text.count("history.back") == 1
+
+
 async def test_a_name_that_is_taken_in_redis_holds_up_no_other_session(
     redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import grpc
+import httpx
 import msgspec
+import pytest
 from cloud.doubles import Client, FakeFusion, a_symbol, a_window, an_event, settings
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from sensorium.event import Modality
 from sensorium.symbol import Evidence, Stage
+from sensorium_cloud._app.http import PlaceTaken
 from sensorium_cloud._app.metrics import Metrics, exposition
 from sensorium_cloud._app.server import running
-from sensorium_cloud._app.settings import Limits
+from sensorium_cloud._app.settings import Gateway, Limits
+from sensorium_cloud._app.settings import Metrics as MetricsTable
 
 
 def values(text: bytes) -> dict[str, float]:
@@ -85,6 +90,7 @@ TOLD = """
 import sys
 from cloud.doubles import a_symbol, a_window
 from prometheus_client import CollectorRegistry
+from sensorium_cloud._app.http import PlaceTaken
 from sensorium_cloud._app.metrics import Metrics, exposition
 metrics = Metrics(registry := CollectorRegistry())
 metrics.fused(a_symbol(a_window()))
@@ -111,3 +117,48 @@ def test_no_label_grows_with_sessions_or_devices() -> None:
         before = before or len(values(exposition(registry)))
 
     assert len(values(exposition(registry))) == before
+
+
+async def test_the_metrics_have_a_port_of_their_own_where_asked(caplog: pytest.LogCaptureFixture) -> None:
+    tables = {"gateway": Gateway(enabled=True, port=0), "metrics": MetricsTable(enabled=True, port=0)}
+    async with (
+        running(msgspec.structs.replace(settings(), **tables), FakeFusion().engines()),
+        httpx.AsyncClient() as web,
+    ):
+        gateway, own = (
+            caplog.text.rpartition(f"{name}.ready address=")[2].split()[0] for name in ("gateway", "metrics")
+        )
+        told = await web.get(f"{own}/metrics")
+        elsewhere = [(await web.get(url)).status_code for url in (f"{gateway}/metrics", f"{own}/healthz")]
+        described = (await web.get(f"{gateway}/openapi.json")).json()["paths"]
+
+    assert "multimodal_memory_usage_bytes" in told.text
+    assert elsewhere == [404, 404]
+    assert "/metrics" not in described
+
+
+async def test_the_metrics_need_no_gateway(caplog: pytest.LogCaptureFixture) -> None:
+    alone = msgspec.structs.replace(settings(), metrics=MetricsTable(enabled=True, port=0))
+    async with running(alone, FakeFusion().engines()), httpx.AsyncClient() as web:
+        own = caplog.text.rpartition("metrics.ready address=")[2].split()[0]
+        assert (await web.get(f"{own}/metrics")).status_code == 200
+
+
+async def test_a_port_of_the_metrics_that_is_in_use_is_one_line() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        wrong = msgspec.structs.replace(settings(), metrics=MetricsTable(enabled=True, port=port))
+        with pytest.raises(PlaceTaken, match=f"metrics cannot be served on 127.0.0.1:{port}: .*metrics.port"):
+            async with running(wrong, FakeFusion().engines()):
+                pass
+
+
+def test_what_had_no_room_is_counted_by_where() -> None:
+    metrics = Metrics(registry := CollectorRegistry())
+    for totals in ({"history": 3, "mesh": 0}, {"history": 3, "mesh": 2}, {"history": 10, "mesh": 2}):
+        metrics.sample({}, totals)
+
+    told = [registry.get_sample_value("multimodal_dropped_total", {"where": where}) for where in ("history", "mesh")]
+    assert told == [10.0, 2.0]

@@ -18,7 +18,7 @@ from end_to_end.test_cloud_process import COMMAND, a_gesture, service, symbols
 from services import until
 
 from sensorium.delivery import Ack, Refusal, SequencedSymbol
-from sensorium_cloud._app.workers import how_many, restart_wait_s
+from sensorium_cloud._app.workers import restart_wait_s
 
 pytestmark = pytest.mark.needs_models
 
@@ -159,17 +159,3 @@ def test_who_dies_young_and_often_waits_longer() -> None:
     assert [round(restart_wait_s(1.0, deaths), 1) for deaths in range(4)] == [0.1, 0.2, 0.4, 0.8]
     assert restart_wait_s(1.0, 60) == 30.0
     assert restart_wait_s(31.0, 60) == 0.0
-
-
-def test_auto_is_one_for_each_processor(tmp_path: Path) -> None:
-    assert how_many(0, tmp_path / "none") == len(os.sched_getaffinity(0))
-    assert how_many(3) == 3
-
-
-@pytest.mark.parametrize(("said", "workers"), [("100000 100000", 1), ("150000 100000", 2), ("5000 100000", 1)])
-def test_a_container_has_as_many_workers_as_it_may_use_processors(tmp_path: Path, said: str, workers: int) -> None:
-    quota = tmp_path / "cpu.max"
-    quota.write_text(said + "\n")
-    assert how_many(0, quota) == min(workers, len(os.sched_getaffinity(0)))
-    quota.write_text("max 100000\n")
-    assert how_many(0, quota) == len(os.sched_getaffinity(0))

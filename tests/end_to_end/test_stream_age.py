@@ -42,6 +42,42 @@ async def test_streams_that_grow_old_lose_no_window_and_bother_nobody(tmp_path: 
     assert sorted(fusion.fused, key=lambda name: int(name.rpartition(".")[2])) == list(once(range(200)))
 
 
+async def test_connections_that_get_a_goaway_again_and_again_lose_no_window_and_no_window_is_fused_twice(
+    tmp_path: Path,
+) -> None:
+    """Streams that outlive the grace are cut off in the middle of whatever they do."""
+    fusion = FakeFusion()
+    listen = Listen(port=0, stop_grace_s=0.1, connection_age_s=0.05, connection_grace_s=0.02)
+    async with (
+        running(msgspec.structs.replace(settings(), listen=listen), fusion.engines()) as address,
+        a_device(tmp_path, address, backoff_s=(0.01, 0.02)) as device,
+    ):
+        offered = 0
+        while device.stats.delivery.reconnects < 5:
+            await device.offer(*range(offered, offered + 10))
+            offered += 10
+            await device.until(lambda until=offered: len(device.answered) == until)
+        await device.until(lambda: device.stats.spooled == 0)
+
+        assert device.answered == once(range(offered))
+    assert sorted(fusion.fused, key=lambda name: int(name.rpartition(".")[2])) == list(once(range(offered)))
+
+
+async def test_a_goaway_ends_a_connection_in_time_and_the_next_call_makes_another() -> None:
+    listen = Listen(port=0, stop_grace_s=0.1, connection_age_s=0.05, connection_grace_s=0.05)
+    async with (
+        running(msgspec.structs.replace(settings(), listen=listen), FakeFusion().engines()) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        client = Client(address, channel)
+        first = client.device()
+        await first.greet()
+        async with asyncio.timeout(20):
+            assert await first.call.code() is grpc.StatusCode.UNAVAILABLE
+        second = client.device()
+        await second.greet()
+
+
 async def test_who_comes_while_the_service_stops_is_not_listened_to() -> None:
     """Its Hello was on the way when the service was told to stop."""
     said: list[bytes] = []

@@ -22,6 +22,7 @@ from msgspec import Meta
 from sensorium.errors import FieldError
 from sensorium_cloud._app.batch_job import Batch
 from sensorium_cloud._app.parts import Parts
+from sensorium_cloud._app.scrape import MEDIA_TYPE
 from sensorium_cloud._app.visit import MAX_MESSAGE, Visit
 from sensorium_cloud.access import Access, Crowd, Crowded, Grant, Right
 from sensorium_cloud.history import EPISODE, START, SYMBOL, Entry, History, placed
@@ -152,9 +153,12 @@ def _add_health(app: FastAPI, parts: Parts) -> None:
         ready = parts.ready()
         return PlainTextResponse("ready\n" if ready else "not now\n", 200 if ready else 503)
 
+    if (metrics := parts.metrics) is None:
+        return
+
     @app.get("/metrics", summary="Metrics for Prometheus", tags=["health"], response_class=PlainTextResponse)
-    async def metrics() -> Response:
-        return Response(parts.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    async def told() -> Response:
+        return Response(metrics(), media_type=MEDIA_TYPE)
 
 
 # --- batches ---------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Runs the gateway's application in the service's own event loop, in the clear or over TLS."""
+"""Runs applications (the gateway, the metrics) in the service's own event loop, in the clear or over TLS."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from typing import Any, Final
 
 from sensorium.errors import SensoriumError
 from sensorium.settings import SettingsError
-from sensorium_cloud._app.settings import Gateway, Tls, pem
+from sensorium_cloud._app.settings import Gateway, Metrics, Tls, pem
 
 _GRACE_S: Final = 2
 _MESSAGE_BYTES: Final = 1 << 20
 
 
-class GatewayTaken(SensoriumError):
-    """The gateway cannot listen where it should."""
+class PlaceTaken(SensoriumError):
+    """The gateway or the metrics cannot listen where they should."""
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, gateway: Gateway, tls: Tls, *, shared: bool) -> AsyncIterator[str]:
+async def serving(app: Any, place: Gateway | Metrics, tls: Tls, *, shared: bool) -> AsyncIterator[str]:
     """``app``, reachable at the URL this gives, until the block is left.
 
     Raises:
-        GatewayTaken: the port is in use, or the address is not this machine's.
+        PlaceTaken: the port is in use, or the address is not this machine's.
         SettingsError: key and certificate are no pair.
     """
     import uvicorn
 
     context = _context(tls)
-    with _bound(gateway, shared=shared) as listening:
+    with _bound(place, shared=shared) as listening:
         host, port = listening.getsockname()[:2]
         config = uvicorn.Config(
             app,
@@ -59,9 +59,9 @@ async def serving(app: Any, gateway: Gateway, tls: Tls, *, shared: bool) -> Asyn
 
 
 @contextlib.contextmanager
-def _bound(gateway: Gateway, *, shared: bool) -> Iterator[socket.socket]:
+def _bound(place: Gateway | Metrics, *, shared: bool) -> Iterator[socket.socket]:
     try:
-        family, _, _, _, address = socket.getaddrinfo(gateway.host, gateway.port, type=socket.SOCK_STREAM)[0]
+        family, _, _, _, address = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as listening:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if shared:
@@ -71,14 +71,16 @@ def _bound(gateway: Gateway, *, shared: bool) -> Iterator[socket.socket]:
             listening.setblocking(False)
             yield listening
     except OSError as error:
-        raise not_free(gateway) from error
+        raise not_free(place) from error
 
 
-def not_free(gateway: Gateway) -> GatewayTaken:
-    """What to say when the gateway's address cannot be listened on."""
-    where = f"{gateway.host}:{gateway.port}"
+def not_free(place: Gateway | Metrics) -> PlaceTaken:
+    """What to say when an address cannot be listened on."""
+    where = f"{place.host}:{place.port}"
+    if isinstance(place, Metrics):
+        return PlaceTaken(f"metrics cannot be served on {where}: stop what uses it, or give another metrics.port")
     way_out = "stop what uses it, or give another --gateway (0 takes a free port)"
-    return GatewayTaken(f"the gateway cannot listen on {where}: {way_out}")
+    return PlaceTaken(f"the gateway cannot listen on {where}: {way_out}")
 
 
 def _context(tls: Tls) -> ssl.SSLContext | None:

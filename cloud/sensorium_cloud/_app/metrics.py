@@ -16,6 +16,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Final, NoReturn
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
@@ -33,8 +34,12 @@ _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.
 _SHARES: Final = tuple(n / 20 for n in range(1, 21))
 _BURN_S: Final = {"5m": 300.0, "1h": 3600.0, "6h": 21600.0}
 
+_NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
+
 Look = Callable[[], Mapping[str, Queued]]
 """What waits in each queue, by what it waits for."""
+Dropped = Callable[[], Mapping[str, int]]
+"""How much had no room so far, by where."""
 
 
 class _Histogram(Histogram):
@@ -67,9 +72,16 @@ class Metrics:
             ["cache", "outcome"], registry=registry,
         )  # fmt: skip
         self._redis = Count(
-            "multimodal_redis_operations", "What became of questions to Redis: done, slow, away, full, skipped",
-            ["outcome"], registry=registry,
+            "multimodal_redis_operations",
+            "What became of questions to Redis: done, slow, away, full, read_only, skipped", ["outcome"],
+            registry=registry,
         )  # fmt: skip
+        dropped = Count(
+            "multimodal_dropped", "What had no room, by where: history, mesh, outbox, clips", ["where"],
+            registry=registry,
+        )  # fmt: skip
+        self._of_dropped = cache(dropped.labels)
+        self._dropped: dict[str, int] = {}
 
     # Looking a label up takes twice as long as counting; there are few of them: the lookups are remembered.
 
@@ -147,12 +159,15 @@ class Metrics:
         for name, seconds in times.items():
             self._of_stage(name).observe_all(seconds)
 
-    def answered(self, outcome: str) -> None:
-        """A window was answered: ``fused``, ``remembered``, ``later`` or ``refused``."""
-        self._of_outcome(outcome).inc()
+    def answered(self, outcome: str, many: int = 1) -> None:
+        """Windows were answered: ``fused``, ``remembered``, ``later`` or ``refused``."""
+        self._of_outcome(outcome).inc(many)
 
-    def sample(self, queues: Mapping[str, Queued]) -> None:
-        """What can only be looked at now and then."""
+    def sample(self, queues: Mapping[str, Queued], dropped: Mapping[str, int] = _NOTHING) -> None:
+        """What can only be looked at now and then; ``dropped`` so far."""
+        for where, total in dropped.items():
+            self._of_dropped(where).inc(max(total - self._dropped.get(where, 0), 0))
+            self._dropped[where] = total
         self._memory.set(resident_bytes())
         for stream_type, queued in queues.items():
             self._queue.labels(stream_type).set(queued.size)
@@ -161,10 +176,10 @@ class Metrics:
             for objective, rate in self.budget.burn(over_s, self._now_s()).items():
                 self._burn.labels(objective, period).set(rate)
 
-    async def run(self, look: Look) -> NoReturn:
+    async def run(self, look: Look, dropped: Dropped) -> NoReturn:
         """Look once a second, until cancelled."""
         while True:
-            self.sample(look())
+            self.sample(look(), dropped())
             await asyncio.sleep(_EVERY_S)
 
 

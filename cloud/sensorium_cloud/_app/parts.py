@@ -38,7 +38,7 @@ class Parts:
         access: who may what.
         clock: of this machine.
         ready: whether new work is taken.
-        metrics: everything in Prometheus's text format.
+        metrics: everything in Prometheus's text format; None where they have a port of their own.
         software: name and version.
         limits: how much one client may ask for.
     """
@@ -49,6 +49,6 @@ class Parts:
     access: Access
     clock: Clock
     ready: Callable[[], bool]
-    metrics: Callable[[], bytes]
+    metrics: Callable[[], bytes] | None
     software: str
     limits: Limits

@@ -7,7 +7,7 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +41,10 @@ Ready = Callable[[str], None]
 
 _HARD_LIMIT: Final = 4
 """gRPC takes messages this much larger than we do, so that we can refuse them and keep the stream."""
+
+
+_MOST_MS: Final = (1 << 31) - 1
+"""gRPC's options are 32-bit numbers."""
 
 
 class AddressTaken(SensoriumError):
@@ -133,8 +137,18 @@ def _works(
     engines = state.sparing(settings, engines, metrics, partial(identity, settings))
     refinery = Refinery(engines, _capacity(settings), sinks=sinks)
     lanes = (local.run, *(other.run for other in others), *together.forever, refinery.run, history.run)
-    watching = partial(metrics.run, refinery.waiting)
+    watching = partial(metrics.run, refinery.waiting, partial(_dropped, history, together, people, refinery))
     return _Works(engines, refinery, memory, together, people, history, metrics, (*lanes, watching))
+
+
+def _dropped(history: History, together: state.Together, people: People, refinery: Refinery) -> Mapping[str, int]:
+    """What had no room so far, by where."""
+    return {
+        "history": history.dropped,
+        "mesh": together.dropped(),
+        "outbox": people.hall.dropped if people.hall else 0,
+        "clips": refinery.unheard,
+    }
 
 
 @asynccontextmanager
@@ -179,8 +193,23 @@ async def _answering(
         gateway: AbstractAsyncContextManager[None] = nullcontext()
         if settings.gateway.enabled:
             gateway = _gateway(settings, desk, works, answers, registry, shared=shared)
-        async with _started(server, service, settings.listen), gateway:
+        async with _started(server, service, settings.listen), gateway, _scraped(settings, registry, shared=shared):
             yield
+
+
+@asynccontextmanager
+async def _scraped(settings: Settings, registry: CollectorRegistry, *, shared: bool) -> AsyncIterator[None]:
+    """The metrics at their own port, if they have one, until the block is left."""
+    if not settings.metrics.enabled:
+        yield
+        return
+    from sensorium_cloud._app import scrape
+    from sensorium_cloud._app.http import serving
+
+    app = scrape.build(partial(exposition, registry))
+    async with serving(app, settings.metrics, Tls(), shared=shared) as address:
+        log.warning("metrics.ready address=%s", address)
+        yield
 
 
 @contextmanager
@@ -227,7 +256,7 @@ async def _gateway(
         Access((t.sha256, Grant(t.tenant, t.sessions, frozenset(t.may))) for t in settings.gateway.tokens),
         device,
         ready=lambda: not stopping.is_set() and desk.refinery.fusion.backlog.age_ns(time.monotonic_ns()) < patience_ns,
-        metrics=partial(exposition, registry),
+        metrics=None if settings.metrics.enabled else partial(exposition, registry),
         software=software(),
         limits=Limits.of(settings.limits),
     )
@@ -299,9 +328,21 @@ def _options(listen: Listen, *, shared: bool) -> Sequence[tuple[str, int]]:
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
+        *_ageing(listen),
         # Thousands of devices may come back at once after an outage.
         ("grpc.server.max_pending_requests", 20_000),
         ("grpc.server.max_pending_requests_hard_limit", 40_000),
+    )
+
+
+def _ageing(listen: Listen) -> Sequence[tuple[str, int]]:
+    """When connections get a GOAWAY: gRPC spreads it by a tenth, so that not all come back at once."""
+    if not listen.connection_age_s:
+        return ()
+    age_ms, grace_ms = round(1000 * listen.connection_age_s), round(1000 * listen.connection_grace_s)
+    return (
+        ("grpc.max_connection_age_ms", min(max(age_ms, 1), _MOST_MS)),
+        ("grpc.max_connection_age_grace_ms", min(max(grace_ms, 1), _MOST_MS)),
     )
 
 

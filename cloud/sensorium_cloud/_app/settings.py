@@ -22,6 +22,7 @@ _SECRETS: Final[Mapping[str, str]] = {
     "SENSORIUM_GATEWAY_TLS_CERTIFICATE": "gateway.tls.certificate",
     "SENSORIUM_GATEWAY_TLS_KEY": "gateway.tls.key",
     "REDIS_URL": "redis.url",
+    "SENSORIUM_TRACE_ENDPOINT": "trace.endpoint",
 }
 _PEM: Final = "-----BEGIN"
 _LEAST_STORE_BYTES: Final = 80 << 20
@@ -50,6 +51,12 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float,
         Meta(ge=0, le=_LONGEST_S, description="after so long a device is asked to choose a replica anew; 0 is never"),
     ] = 0.0
+    connection_age_s: Annotated[
+        float, Meta(ge=0, le=_LONGEST_S, description="after so long a connection gets a GOAWAY; 0 is never")
+    ] = 0.0
+    connection_grace_s: Annotated[
+        Seconds, Meta(description="how long streams of a connection that got a GOAWAY may finish")
+    ] = 10.0
 
 
 class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -149,6 +156,14 @@ class Tokens(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens: Annotated[tuple[Token, ...], Meta(min_length=1)]
 
 
+class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A port for Prometheus alone, which nobody else has to reach."""
+
+    enabled: Annotated[bool, Meta(description="whether there is one; if not, /metrics is at the gateway's")] = False
+    host: Annotated[str, Meta(description="address to listen on; in the clear, without tokens")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="TCP port; 0 takes a free one")] = 9464
+
+
 class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What happened in sessions, for who comes later or follows along."""
 
@@ -216,6 +231,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: State = State()
     fusion: Fusion = Fusion()
     gateway: Gateway = Gateway()
+    metrics: Metrics = Metrics()
     history: History = History()
     redis: Redis = Redis()
     cache: Cache = Cache()

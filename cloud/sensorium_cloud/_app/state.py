@@ -25,7 +25,6 @@ from sensorium_cloud.refine import Engines, Refined, Sink
 from sensorium_cloud.store import Remembers, Store
 
 if TYPE_CHECKING:
-    from sensorium_cloud._app.mesh import Mesh
     from sensorium_cloud._app.shared_rooms import SharedRooms
     from sensorium_cloud.redis_store import RedisStore
 
@@ -77,14 +76,14 @@ class Together:
     """What the processes of a service have in common: where devices meet, and people's rooms.
 
     Attributes:
-        mesh: carries it to the others; None for a process that is alone.
         forever: what has to run for that.
+        dropped: how many messages between them had no room, or are of no version that is known here.
     """
 
     meetings: Meetings
     rooms: SharedRooms
-    mesh: Mesh | None = None
     forever: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
+    dropped: Callable[[], int] = int
 
 
 def together(settings: Settings, beside: Path | None) -> Together:
@@ -103,7 +102,7 @@ def together(settings: Settings, beside: Path | None) -> Together:
         return Together(Meetings(), SharedRooms(hosts, Nobody(), device, device.boot_id))
     met = SharedMeetings(Neighbours(hosts.origin), mesh.conversation(b"d"))
     rooms = SharedRooms(hosts, mesh.conversation(b"p"), device, device.boot_id)
-    return Together(met, rooms, mesh, (mesh.run, met.run))
+    return Together(met, rooms, (mesh.run, met.run), lambda: mesh.dropped + met.refused + rooms.refused)
 
 
 def sparing(settings: Settings, engines: Engines, metrics: Metrics, identity: Callable[[], str]) -> Engines:

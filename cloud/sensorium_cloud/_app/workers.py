@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import tempfile
 import threading
 import time
@@ -32,6 +31,7 @@ from sensorium_cloud._app import state
 from sensorium_cloud._app.engines import check_files
 from sensorium_cloud._app.http import not_free
 from sensorium_cloud._app.metrics import MULTIPROCESS
+from sensorium_cloud._app.quota import processors
 from sensorium_cloud._app.server import (
     AddressTaken,
     Ready,
@@ -39,7 +39,7 @@ from sensorium_cloud._app.server import (
     serve,
     taken,
 )
-from sensorium_cloud._app.settings import Gateway, Listen, Settings
+from sensorium_cloud._app.settings import Gateway, Listen, Metrics, Settings
 from sensorium_cloud._app.work import load_engines
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,6 @@ log = logging.getLogger(__name__)
 _STEADY_S: Final = 30.0
 """A worker that lived so long is started again at once."""
 _MOST_WAIT_S: Final = 30.0
-_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 _GRACE_S: Final = 5.0
 """Beside the streams' own: models are let go, the last answers are stored."""
 
@@ -56,21 +55,9 @@ class WorkerFailed(SensoriumError):
     """A worker could not start."""
 
 
-def how_many(workers: int, quota: Path = _QUOTA) -> int:
-    """How many processes ``workers`` asks for; 0 is one for each processor this process may use.
-
-    A container sees all processors of its machine; what it may spend of them its control group says in ``quota``.
-    """
-    return workers or min(len(os.sched_getaffinity(0)), _allowed(quota))
-
-
-def _allowed(quota: Path) -> int:
-    """Processors' worth of time, rounded up: "200000 100000" is two, "max 100000" as many as there are."""
-    try:
-        spend, period = map(int, quota.read_text().split())
-    except (OSError, ValueError):
-        return sys.maxsize
-    return max(-(-spend // period), 1)
+def how_many(workers: int) -> int:
+    """How many processes ``workers`` asks for; 0 is one for each processor this process may use."""
+    return workers or processors()
 
 
 def restart_wait_s(lived_s: float, deaths: int) -> float:
@@ -97,7 +84,10 @@ def serve_together(settings: Settings, ready: Ready, *, log_level: str) -> None:
         listen = msgspec.structs.replace(listen, port=stack.enter_context(_reserved(listen, refused)))
         if gateway.enabled:
             gateway = msgspec.structs.replace(gateway, port=stack.enter_context(_reserved(gateway, not_free(gateway))))
-        shared = msgspec.structs.replace(settings, state=table, listen=listen, gateway=gateway)
+        metrics = settings.metrics
+        if metrics.enabled:
+            metrics = msgspec.structs.replace(metrics, port=stack.enter_context(_reserved(metrics, not_free(metrics))))
+        shared = msgspec.structs.replace(settings, state=table, listen=listen, gateway=gateway, metrics=metrics)
         beside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sensorium-mesh-")))
         crew = _Crew(shared, log_level, metrics=Path(stack.enter_context(_metrics_folder())), beside=beside)
         stack.callback(crew.stop)
@@ -216,7 +206,7 @@ def _said(says: Connection) -> tuple[bool, str] | None:
 
 
 @contextlib.contextmanager
-def _reserved(place: Listen | Gateway, refused: SensoriumError) -> Iterator[int]:
+def _reserved(place: Listen | Gateway | Metrics, refused: SensoriumError) -> Iterator[int]:
     """A port that the workers can share, and nobody else takes meanwhile; raises ``refused`` if there is none."""
     try:
         family, _, _, _, address = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)[0]
