@@ -158,6 +158,11 @@ def test_a_limit_that_nothing_could_reach_is_a_wrong_command_line(
     assert f"{limit[1]!r} is no" in capsys.readouterr().err
 
 
+def test_limits_are_for_files_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "canary", "alexa", "shipped", "--runs", "5"]) == 2
+    assert "--runs: goes with --on" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["", "0", "1,", "two", "1,64", "\u00b2"])
 def test_thread_counts_are_checked(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:

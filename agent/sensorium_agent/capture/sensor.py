@@ -98,11 +98,21 @@ class _Supervision:
         self._base = 0
         self._next = 0
 
-    def begin(self) -> None:
-        """The sensor starts to count from 0 again; its samples go on where the last life ended."""
+    async def live(self, clock: Clock, emit: Callable[[Sample], None]) -> bool:
+        """One life of the sensor, which counts from 0 again; whether it ended by itself, and did not fail."""
         self._base = self._next
+        try:
+            async with aclosing(self._sensor.samples(clock)) as samples:
+                async for sample in samples:
+                    self._tell(Health.UP)
+                    emit(self._number(sample))
+        except SensorFailed as failure:
+            self._tell(Health.DOWN, str(failure))
+            return False
+        self._tell(Health.ENDED)
+        return True
 
-    def number(self, sample: Sample) -> Sample:
+    def _number(self, sample: Sample) -> Sample:
         """The sample with its number over all lives; a gap in the sensor's own numbers is a loss."""
         number = self._base + sample.sequence
         if number > self._next:
@@ -110,7 +120,7 @@ class _Supervision:
         self._next = number + 1
         return sample if self._base == 0 else replace(sample, sequence=number)
 
-    def tell(self, health: Health, reason: str = "") -> None:
+    def _tell(self, health: Health, reason: str = "") -> None:
         """One log line and one call a change."""
         if health is self._health:
             return
@@ -147,21 +157,12 @@ async def supervise(
     """
     supervision = _Supervision(sensor, on_state, on_loss)
     failures = 0
-    while True:
-        supervision.begin()
-        began_ns = clock.now_ns()
-        try:
-            async with aclosing(sensor.samples(clock)) as samples:
-                async for sample in samples:
-                    supervision.tell(Health.UP)
-                    emit(supervision.number(sample))
-        except SensorFailed as failure:
-            supervision.tell(Health.DOWN, str(failure))
-        else:
-            return supervision.tell(Health.ENDED)
+    began_ns = clock.now_ns()
+    while not await supervision.live(clock, emit):
         lived = clock.now_ns() - began_ns >= backoff.most_s * 1e9
         failures = 1 if lived else failures + 1
         await sleep(backoff.wait_s(failures))
+        began_ns = clock.now_ns()
 
 
 # --- from a thread to the loop -----------------------------------------------------------

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sensorium_agent._app.commands import options
 from sensorium_models import cli
@@ -15,6 +16,15 @@ from sensorium_models import cli
 if TYPE_CHECKING:
     from sensorium_agent._app.commands import Commands
     from sensorium_agent._app.models.versions import Report
+
+_LIMITS: Final[Mapping[str, tuple[Callable[[str], float], float, str]]] = {
+    "runs": (options.count, 200, "runs that have to be compared"),
+    "telling": (options.count, 20, "of them, in which something was said"),
+    "agreement": (options.share, 0.97, "least share that agree"),
+    "tolerance": (float, 0.1, "what still is agreement"),
+    "slowdown": (float, 1.5, "how much slower it may be"),
+}
+"""What a comparison over files has to reach, as `infer.canary.Limits` has it: its type, its default and what it is."""
 
 
 def add_parser(commands: Commands) -> None:
@@ -31,17 +41,8 @@ def add_parser(commands: Commands) -> None:
         metavar="FILE",
         help="over these files, here; without, a running agent does it live",
     )
-    canary.add_argument(
-        "--runs", type=options.count, default=200, help="runs that have to be compared (default: %(default)s)"
-    )
-    canary.add_argument(
-        "--telling", type=options.count, default=20, help="of them, in which something was said (default: %(default)s)"
-    )
-    canary.add_argument(
-        "--agreement", type=options.share, default=0.97, help="least share that agree (default: %(default)s)"
-    )
-    canary.add_argument("--tolerance", type=float, default=0.1, help="what still is agreement (default: %(default)s)")
-    canary.add_argument("--slowdown", type=float, default=1.5, help="how much slower it may be (default: %(default)s)")
+    for flag, (kind, usual, about) in _LIMITS.items():
+        canary.add_argument(f"--{flag}", type=kind, help=f"with --on: {about} (default: {usual})")
     canary.add_argument("--json", action="store_true", help="print one JSON object")
     canary.set_defaults(run=_canary)
 
@@ -87,16 +88,21 @@ def _use(args: argparse.Namespace) -> int:
 
 
 def _canary(args: argparse.Namespace) -> int:
+    from sensorium.settings import SettingsError
     from sensorium_agent._app.models import versions as model_versions
     from sensorium_agent.infer.canary import Limits
 
     if not args.on:
+        if given := [flag for flag in _LIMITS if getattr(args, flag) is not None]:
+            raise SettingsError(
+                "models canary", f"--{given[0]}", "goes with --on; a running agent has limits of its own"
+            )
         choice = model_versions.offer(args.name, args.version, again=args.again)
         print(
             f"{args.name}: version {choice.candidate[:12]} is tried by a running agent; see: sensorium models versions"
         )
         return 0
-    limits = Limits(args.runs, args.telling, agreement=args.agreement, tolerance=args.tolerance, slowdown=args.slowdown)
+    limits = Limits(**{flag: value for flag in _LIMITS if (value := getattr(args, flag)) is not None})
     report = model_versions.compare(args.name, args.version, args.on, limits)
     _show(report, as_json=args.json)
     return 0 if report.decision.verdict == "promote" and not report.failed else 1
