@@ -12,9 +12,10 @@ from typing import Final, TypeVar, cast
 from sensorium.delivery import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Hello, Refusal, SequencedWindow
 from sensorium.errors import FieldError, SensoriumError
 from sensorium.wire import content_hash
-from sensorium_cloud.batch import Lane, Overloaded, WorkFailed
+from sensorium_cloud.batch import Lane, Outcome, Overloaded, WorkFailed
+from sensorium_cloud.encode import EncodedWindow
 from sensorium_cloud.meeting import Meetings
-from sensorium_cloud.refine import Arrival, Refinery, apart
+from sensorium_cloud.refine import Arrival, Refined, Refinery, apart, numeric, unencoded
 from sensorium_cloud.store import Operation, Place, Remembers, Store, run_together
 from sensorium_cloud.tempo import Tempo
 
@@ -27,7 +28,7 @@ _MAX_OPERATIONS: Final = 1 << 16
 """Never reached: at most two for each window in flight and one for each stream."""
 _STORE_RETRY_MS: Final = 5_000
 _TOGETHER: Final = 32
-"""Windows that are looked up and stored together: the first of more would wait for the last."""
+"""Windows that are looked up together: the first of more would wait for the last."""
 
 
 class Memory:
@@ -44,18 +45,22 @@ class Memory:
         """How far the device's spool has come; like all of these, raises `Overloaded` while the store fails."""
         return await self._do(lambda store: store.resume_after(hello.device_id, hello.spool_id))
 
-    async def advance(self, hello: Hello, through: int) -> None:
-        """The device's spool has come so far."""
+    async def advance_all(self, progress: Sequence[tuple[Hello, int]]) -> None:
+        """How far the devices' spools have come."""
+        spools = [(hello.device_id, hello.spool_id, through) for hello, through in progress]
         now_s = self._wall_s()
-        await self._do(lambda store: store.advance(hello.device_id, hello.spool_id, through, now_s=now_s))
+        await self._do(lambda store: store.advance_all(spools, now_s=now_s))
+
+    def new(self, place: Place) -> bool:
+        """Whether a window was not answered here, nor in another process before its device greeted this one.
+
+        What two processes answer at the same time, both fuse; what is saved first holds.
+        """
+        return self._store.new(place)
 
     async def find_all(self, places: Sequence[Place]) -> list[bytes | None]:
-        """The symbols that windows got before, here, or in another process before their device greeted this one.
-
-        Nearly all windows are new, and that costs no turn in the lane. What two processes answer at the same time,
-        both fuse; what is saved first holds.
-        """
-        if all(map(self._store.new, places)):
+        """The symbols that windows got before; where all are new, that costs no turn in the lane."""
+        if all(map(self.new, places)):
             return [None] * len(places)
         return await self._do(lambda store: [store.find(place) for place in places])
 
@@ -75,7 +80,7 @@ class Memory:
             raise Overloaded("store", "the state cannot be read or written", _STORE_RETRY_MS) from error
 
 
-def uncounted(_: str) -> None:
+def uncounted(_outcome: str, _many: int = 1) -> None:
     """For services that nobody watches."""
 
 
@@ -97,11 +102,21 @@ class _Question:
     tell: list[Callable[[Answer], None]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """How far a spool has come, and whom to tell when that is remembered, or why it cannot be."""
+
+    hello: Hello
+    through: int
+    tell: Callable[[SensoriumError | None], None]
+
+
 class Desk:
     """Answers windows, none of them twice at a time.
 
-    What is asked in one turn of the event loop is answered together, as far as it may wait for each other. An answer
-    in the making outlives the stream that asked for it: the device will come back for it.
+    A window that is new and lacks nothing but its fusion is queued for that at once. What is fused together is stored
+    and told together: a task and some futures for each window would cost more than storing it. An answer in the making
+    outlives the stream that asked for it: the device will come back for it.
 
     Args:
         group: owns the answers in the making.
@@ -109,7 +124,7 @@ class Desk:
         refinery: what makes answers.
         max_in_flight: how many may be in the making.
         now_ns: monotonic clock, that of deadlines.
-        count: told of answers whether they were ``fused``, ``remembered``, put off for ``later`` or ``refused``.
+        count: told how many answers were ``fused``, ``remembered``, put off for ``later`` or ``refused``.
         meetings: where devices of a session meet; by default those of this desk.
     """
 
@@ -121,7 +136,7 @@ class Desk:
         *,
         max_in_flight: int,
         now_ns: Callable[[], int] = time.monotonic_ns,
-        count: Callable[[str], None] = uncounted,
+        count: Callable[[str, int], None] = uncounted,
         meetings: Meetings | None = None,
     ) -> None:
         self.memory = memory
@@ -133,7 +148,10 @@ class Desk:
         self._meetings = Meetings() if meetings is None else meetings
         self._count = count
         self._asked: list[_Question] = []
+        self._advancing: list[_Progress] = []
         self._making: dict[tuple[str, str], _Question] = {}
+
+    # --- a window's way ------------------------------------------------------------------
 
     def answer(self, sent: Sent, then: Callable[[Answer], None]) -> None:
         """Call ``then`` with the window's answer, from the event loop, when it is stored."""
@@ -147,64 +165,106 @@ class Desk:
         except Overloaded as error:
             then(self._refused(error))
             return
-        self._ask(_Question(place, self._met(sent), [then]))
-
-    def _ask(self, question: _Question) -> None:
-        self._making[question.place.device, question.place.content] = question
+        question = self._making[place.device, place.content] = _Question(place, self._met(sent), [then])
         self._tempo.asked(self._now_ns(), len(self._making))
+        if numeric(question.arrival.window) and self.memory.new(place):
+            self._fuse(question, unencoded(question.arrival))
+        else:
+            self._prepare(question)
+
+    def _prepare(self, question: _Question) -> None:
+        """Look a window up, and have it encoded, with whatever else is asked in this turn of the event loop."""
         if len(self._asked) % _TOGETHER == 0:
-            self._group.create_task(self._answer_next())  # begins in the loop's next turn
+            self._group.create_task(self._prepare_next())  # begins in the loop's next turn
         self._asked.append(question)
 
-    async def _answer_next(self) -> None:
+    async def _prepare_next(self) -> None:
         asked, self._asked = self._asked[:_TOGETHER], self._asked[_TOGETHER:]
         try:
             found = await self.memory.find_all([question.place for question in asked])
         except SensoriumError as error:
             self._refuse(asked, error)
             return
-        for question, symbol in zip(asked, found, strict=True):
-            if symbol is not None:
-                self._count("remembered")
-                self._settle(question, symbol)
+        known = [(question, symbol) for question, symbol in zip(asked, found, strict=True) if symbol is not None]
+        self._settle("remembered", known)
         new = [question for question, symbol in zip(asked, found, strict=True) if symbol is None]
         for party in apart([question.arrival for question in new]):
-            self._group.create_task(self._make([new[n] for n in party]))
+            self._group.create_task(self._encode([new[n] for n in party]))
 
-    async def _make(self, party: Sequence[_Question]) -> None:
-        outcomes = await self.refinery.refine_all([question.arrival for question in party])
-        made: list[tuple[_Question, bytes]] = []
-        for question, outcome in zip(party, outcomes, strict=True):
+    async def _encode(self, party: Sequence[_Question]) -> None:
+        encoded = await self.refinery.encode_all([question.arrival for question in party])
+        for question, outcome in zip(party, encoded, strict=True):
             if isinstance(outcome, SensoriumError):
                 self._refuse([question], outcome)
             else:
-                made.append((question, outcome[1]))
-        if not made:
-            return
+                self._fuse(question, outcome)
+
+    def _fuse(self, question: _Question, encoded: EncodedWindow) -> None:
         try:
-            held = await self.memory.save_all([question.place for question, _ in made], [own for _, own in made])
+            self.refinery.fuse(question.arrival, encoded, question, self._fused)
+        except Overloaded as error:
+            self._refuse([question], error)
+
+    def _fused(self, told: Sequence[tuple[_Question, Outcome[Refined]]]) -> None:
+        made: list[tuple[_Question, Refined]] = []
+        for question, outcome in told:
+            if isinstance(outcome, SensoriumError):
+                self._refuse([question], outcome)
+            else:
+                made.append((question, outcome.value))
+        if made:
+            self.refinery.announce([refined for _, refined in made])
+            self._group.create_task(self._keep(made))
+
+    async def _keep(self, made: Sequence[tuple[_Question, Refined]]) -> None:
+        questions = [question for question, _ in made]
+        try:
+            held = await self.memory.save_all([q.place for q in questions], [symbol for _, (_, symbol) in made])
         except SensoriumError as error:
-            self._refuse([question for question, _ in made], error)
+            self._refuse(questions, error)
+        else:
+            self._settle("fused", list(zip(questions, held, strict=True)))
+
+    def _settle(self, outcome: str, answers: Sequence[tuple[_Question, Answer]]) -> None:
+        """Tell whoever asked."""
+        if not answers:
             return
-        for (question, _), symbol in zip(made, held, strict=True):
-            self._count("fused")
-            self._settle(question, symbol)
+        self._count(outcome, len(answers))
+        for question, answer in answers:
+            del self._making[question.place.device, question.place.content]
+            for then in question.tell:
+                then(answer)
+        self._tempo.answered(self._now_ns(), len(self._making), len(answers))
 
     def _refuse(self, questions: Sequence[_Question], error: SensoriumError) -> None:
-        for question in questions:
-            self._settle(question, self._refused(error))
-
-    def _settle(self, question: _Question, answer: Answer) -> None:
-        del self._making[question.place.device, question.place.content]
-        self._tempo.answered(self._now_ns(), len(self._making))
-        for then in question.tell:
-            then(answer)
+        refusal = _refusal(error)
+        self._settle(_outcome(refusal), [(question, refusal) for question in questions])
 
     def _met(self, sent: Sent) -> Arrival:
         """The arrival with what other devices of the session saw; what is remembered stays what was sent."""
         arrival = sent.arrival
         window = self._meetings.join(sent.hello.device_id, arrival.window, arrival.received_ns)
         return arrival if window is arrival.window else replace(arrival, window=window)
+
+    # --- how far spools have come --------------------------------------------------------
+
+    def advance(self, hello: Hello, through: int, tell: Callable[[SensoriumError | None], None]) -> None:
+        """Remember that the device's spool has come so far, with all that come on in this turn of the event loop."""
+        if not self._advancing:
+            self._group.create_task(self._advance())
+        self._advancing.append(_Progress(hello, through, tell))
+
+    async def _advance(self) -> None:
+        progress, self._advancing = self._advancing, []
+        failed: SensoriumError | None = None
+        try:
+            await self.memory.advance_all([(each.hello, each.through) for each in progress])
+        except SensoriumError as error:
+            failed = error
+        for each in progress:
+            each.tell(failed)
+
+    # --- too much ------------------------------------------------------------------------
 
     def shed(self, deadline_ns: int) -> Refusal | None:
         """Why nothing more can be taken now, if so: to be asked before a window is looked into."""
@@ -216,7 +276,7 @@ class Desk:
 
     def counted(self, refusal: Refusal) -> Refusal:
         """Count a window that was refused before it was asked."""
-        self._count("refused" if refusal.final else "later")
+        self._count(_outcome(refusal), 1)
         return refusal
 
     def _check_room(self, deadline_ns: int | None) -> None:
@@ -227,6 +287,10 @@ class Desk:
 
     def _refused(self, error: SensoriumError) -> Refusal:
         return self.counted(_refusal(error))
+
+
+def _outcome(refusal: Refusal) -> str:
+    return "refused" if refusal.final else "later"
 
 
 def _place(sent: Sent) -> Place:

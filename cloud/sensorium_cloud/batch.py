@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Final, Generic, NoReturn, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from sensorium.errors import SensoriumError
 
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 A = TypeVar("A")
 B = TypeVar("B")
+W = TypeVar("W")
 
 _LEARNING: Final = 0.2
 """How much the newest batch counts in the expected cost of an item."""
@@ -158,27 +159,27 @@ Outcome = Done[B] | SensoriumError
 
 @dataclass(slots=True, eq=False)
 class _Party(Generic[B]):
-    """Items that somebody waits for together."""
+    """Items that somebody waits for together, by their places."""
 
     outcomes: list[Outcome[B] | None]
     left: int
     complete: asyncio.Future[None]
 
-    def tell(self, place: int, outcome: Outcome[B]) -> None:
-        self.outcomes[place] = outcome
-        self.left -= 1
+    def tell(self, told: Sequence[tuple[int, Outcome[B]]]) -> None:
+        for place, outcome in told:
+            self.outcomes[place] = outcome
+        self.left -= len(told)
         if self.left == 0 and not self.complete.done():  # whoever asked may have been cancelled
             self.complete.set_result(None)
 
 
 @dataclass(slots=True, eq=False)
 class _Order(Generic[A, B]):
-    item: A
-    party: _Party[B]
-    place: int
+    """An item, whose it is, and how to tell them what became of it."""
 
-    def tell(self, outcome: Outcome[B]) -> None:
-        self.party.tell(self.place, outcome)
+    item: A
+    whose: Any
+    tell: Callable[[Sequence[tuple[Any, Outcome[B]]]], None]
 
 
 class Lane(Generic[A, B]):
@@ -221,22 +222,34 @@ class Lane(Generic[A, B]):
         return outcome
 
     async def do_all(self, items: Sequence[A], deadlines_ns: Sequence[int | None] = ()) -> list[Outcome[B]]:
-        """What became of each of ``items``, when all of them are done: a future a window costs more than its store.
+        """What became of each of ``items``, when all of them are done.
 
         Nothing is raised: an error stands in the place of its item.
         """
         if not items:
             return []
         party = _Party[B]([None] * len(items), len(items), asyncio.get_running_loop().create_future())
-        now_ns = self._now_ns()
         for place, (item, deadline_ns) in enumerate(zip_longest(items, deadlines_ns)):
             try:
-                self.backlog.offer(_Order(item, party, place), now_ns, deadline_ns)
+                self.put(item, place, party.tell, deadline_ns=deadline_ns)
             except Overloaded as error:
-                party.tell(place, error)
-        self._filled.set()
+                party.tell([(place, error)])
         await party.complete
         return [outcome for outcome in party.outcomes if outcome is not None]
+
+    def put(
+        self, item: A, whose: W, tell: Callable[[Sequence[tuple[W, Outcome[B]]]], None], *, deadline_ns: int | None
+    ) -> None:
+        """Queue ``item``; ``tell`` is called on the event loop, once for all of its items that were in one batch.
+
+        It is told ``whose`` each was. That is one call for many windows, where a future for each costs more than
+        storing them.
+
+        Raises:
+            Overloaded: the queue is full, or the item would be done too late.
+        """
+        self.backlog.offer(_Order(item, whose, tell), self._now_ns(), deadline_ns)
+        self._filled.set()
 
     async def run(self) -> None:
         """Work off the backlog until cancelled; the batches that are running are waited for."""
@@ -258,7 +271,7 @@ class Lane(Generic[A, B]):
         if not self.backlog:
             self._filled.clear()
         for late in batch.expired:
-            late.item.tell(self.backlog.overloaded("its deadline passed before its turn"))
+            late.item.tell([(late.item.whose, self.backlog.overloaded("its deadline passed before its turn"))])
         if batch.ready:
             await self._run(batch.ready)
 
@@ -269,11 +282,12 @@ class Lane(Generic[A, B]):
         results = await loop.run_in_executor(self._threads, self._attempt, items)
         ran_ns = self._now_ns() - started_ns
         self.backlog.ran(len(ready), ran_ns)
+        told: dict[Any, list[tuple[Any, Outcome[B]]]] = {}
         for waiting, result in zip(ready, results, strict=True):
-            if isinstance(result, SensoriumError):
-                waiting.item.tell(result)
-            else:
-                waiting.item.tell(Done(result, started_ns - waiting.since_ns, ran_ns, len(ready)))
+            outcome = _outcome(result, started_ns - waiting.since_ns, ran_ns, len(ready))
+            told.setdefault(waiting.item.tell, []).append((waiting.item.whose, outcome))
+        for tell, outcomes in told.items():
+            tell(outcomes)
 
     def _attempt(self, items: Sequence[A]) -> Sequence[B | SensoriumError]:
         """Results, or for each item alone where the batch fails: one bad window must not take others with it."""
@@ -289,3 +303,7 @@ class Lane(Generic[A, B]):
     def _failure(self, error: Exception) -> WorkFailed:
         log.error("lane.failed name=%s", self.backlog.name, exc_info=error)
         return WorkFailed(f"{self.backlog.name}: {type(error).__name__} inside the service; its log says more")
+
+
+def _outcome(result: B | SensoriumError, waited_ns: int, ran_ns: int, together: int) -> Outcome[B]:
+    return result if isinstance(result, SensoriumError) else Done(result, waited_ns, ran_ns, together)

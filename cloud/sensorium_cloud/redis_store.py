@@ -189,11 +189,14 @@ class SharedMemory:
         )
         return max(here, there or 0)
 
-    async def advance(self, hello: Hello, through: int) -> None:
-        """The device's spool has come so far."""
-        await asyncio.gather(
-            self._local.advance(hello, through), self._shared.advance(hello.device_id, hello.spool_id, through)
-        )
+    async def advance_all(self, progress: Sequence[tuple[Hello, int]]) -> None:
+        """How far the devices' spools have come."""
+        there = (self._shared.advance(hello.device_id, hello.spool_id, through) for hello, through in progress)
+        await asyncio.gather(self._local.advance_all(progress), *there)
+
+    def new(self, place: Place) -> bool:  # noqa: ARG002
+        """Another replica may have answered any window: each has to be looked up."""
+        return False
 
     async def find_all(self, places: Sequence[Place]) -> list[bytes | None]:
         """The symbols that windows got before."""

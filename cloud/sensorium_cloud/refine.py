@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from sensorium.concepts import Concept, Vocabulary
 from sensorium.errors import SensoriumError
@@ -15,7 +15,7 @@ from sensorium.symbol import ModelRef, Symbol
 from sensorium.window import Window
 from sensorium_cloud import publish
 from sensorium_cloud.accept import Check
-from sensorium_cloud.batch import Done, Lane, Overloaded, WorkFailed
+from sensorium_cloud.batch import Lane, Outcome, Overloaded, WorkFailed
 from sensorium_cloud.encode import EncodedWindow, clips_in, pictures_in, words_in
 
 Encode = Callable[[Sequence[EncodedWindow]], Sequence[EncodedWindow]]
@@ -25,6 +25,9 @@ Refined = tuple[Symbol, bytes]
 """A symbol, and how it is stored."""
 Sink = Callable[[Sequence[Refined]], None]
 """Told of symbols that were made together."""
+
+W = TypeVar("W")
+"""Whose a window is, as who asks for it says."""
 
 _FOR_CLIPS: Final = 0.8
 """Of the time a window has, what may be spent on its clips."""
@@ -84,6 +87,10 @@ class Capacity:
     max_batch: int = 32
 
 
+Prepared = tuple[Arrival, EncodedWindow]
+"""A window that lacks nothing but its fusion."""
+
+
 class Refinery:
     """Lanes for pictures, for clips, for words and for fusion.
 
@@ -110,6 +117,7 @@ class Refinery:
         self.unheard = 0
         self._sinks = tuple(sinks)
         self._now_ns = now_ns
+        self._engine = engines.fuse
         wide, narrow, batch = capacity.max_waiting, capacity.max_waiting_pictures, capacity.max_batch
         # An encoder runs its items one at a time: a batch would only make the first wait for the last.
         made = partial(Lane[EncodedWindow, EncodedWindow], at_once=engines.at_once, now_ns=now_ns)
@@ -117,9 +125,29 @@ class Refinery:
         self.clips = made("clips", engines.add_heard or list, max_waiting=narrow, max_batch=1)
         self._listens = engines.add_heard is not None
         self.words = made("words", engines.add_words, max_waiting=wide, max_batch=batch)
-        self.fusion: Lane[EncodedWindow, Symbol] = Lane(
-            "fusion", engines.fuse, max_waiting=wide, max_batch=batch, at_once=engines.at_once, now_ns=now_ns
+        self.fusion: Lane[Prepared, Refined] = Lane(
+            "fusion", self._refine, max_waiting=wide, max_batch=batch, at_once=engines.at_once, now_ns=now_ns
         )
+
+    # --- asking --------------------------------------------------------------------------
+
+    def fuse(
+        self,
+        arrival: Arrival,
+        encoded: EncodedWindow,
+        whose: W,
+        tell: Callable[[Sequence[tuple[W, Outcome[Refined]]]], None],
+    ) -> None:
+        """Have a window fused that lacks nothing else; ``tell`` is called as `Lane.put` says, and raises as that does.
+
+        Who is told passes on to `announce` what was made.
+        """
+        self.fusion.put((arrival, encoded), whose, tell, deadline_ns=arrival.deadline_ns)
+
+    def announce(self, made: Sequence[Refined]) -> None:
+        """Tell all sinks of symbols that were made together."""
+        for sink in self._sinks if made else ():
+            sink(made)
 
     async def refine_all(self, arrivals: Sequence[Arrival]) -> list[Refined | SensoriumError]:
         """What became of each window, when all of them are done.
@@ -127,45 +155,62 @@ class Refinery:
         Nothing is raised: in the place of a window stands `Overloaded` if too much is waiting or its deadline passed,
         `WorkFailed` if an engine could not do it, or whatever an engine refused it with.
         """
-        windows = [EncodedWindow(a.window, None, None, 0.0, vocabulary=a.vocabulary) for a in arrivals]
-        outcomes: dict[int, Refined | SensoriumError] = {}
-        going = dict(enumerate(zip(arrivals, windows, strict=True)))
-        await _encode(self.pictures, pictures_in, going, outcomes)
-        if self._listens:
-            await self._listen(going)
-        await _encode(self.words, words_in, going, outcomes)
-        fused = await self.fusion.do_all([e for _, e in going.values()], [a.deadline_ns for a, _ in going.values()])
-        made: list[Refined] = []
-        for (n, (arrival, encoded)), done in zip(going.items(), fused, strict=True):
-            if isinstance(done, SensoriumError):
-                outcomes[n] = done
-            else:
-                outcomes[n] = refined = self._published(arrival, encoded, done)
-                made.append(refined)
-        for sink in self._sinks if made else ():
-            sink(made)
-        return [outcomes[n] for n in range(len(arrivals))]
+        encoded = await self.encode_all(arrivals)
+        going = [(a, e) for a, e in zip(arrivals, encoded, strict=True) if not isinstance(e, SensoriumError)]
+        fused = iter(await self.fusion.do_all(going, [arrival.deadline_ns for arrival, _ in going]))
+        told = [e if isinstance(e, SensoriumError) else next(fused) for e in encoded]
+        outcomes = [each if isinstance(each, SensoriumError) else each.value for each in told]
+        self.announce([each for each in outcomes if not isinstance(each, SensoriumError)])
+        return outcomes
 
-    async def _listen(self, going: dict[int, tuple[Arrival, EncodedWindow]]) -> None:
+    async def encode_all(self, arrivals: Sequence[Arrival]) -> list[EncodedWindow | SensoriumError]:
+        """Windows with the vectors of their pictures, clips and words; in a window's place, why it can go no further.
+
+        Errors are those of `refine_all`.
+        """
+        outcomes: dict[int, EncodedWindow | SensoriumError] = dict(enumerate(map(unencoded, arrivals)))
+        await self._encode(self.pictures, pictures_in, arrivals, outcomes)
+        if self._listens:
+            await self._listen(arrivals, outcomes)
+        await self._encode(self.words, words_in, arrivals, outcomes)
+        return list(outcomes.values())
+
+    async def _encode(
+        self,
+        lane: Lane[EncodedWindow, EncodedWindow],
+        wanted: Callable[[Window, int], Sequence[int]],
+        arrivals: Sequence[Arrival],
+        outcomes: dict[int, EncodedWindow | SensoriumError],
+    ) -> None:
+        """Have those encoded that have what ``lane`` encodes."""
+        going = {n: e for n, e in outcomes.items() if not isinstance(e, SensoriumError) and wanted(e.window, 1)}
+        done = await lane.do_all(list(going.values()), [arrivals[n].deadline_ns for n in going])
+        for n, outcome in zip(going, done, strict=True):
+            outcomes[n] = outcome if isinstance(outcome, SensoriumError) else outcome.value
+
+    async def _listen(self, arrivals: Sequence[Arrival], outcomes: dict[int, EncodedWindow | SensoriumError]) -> None:
         """Have clips heard. What cannot be heard in time is left unheard: the rest of the window is worth an answer."""
-        for n, (arrival, encoded) in going.items():
-            if not clips_in(arrival.window, 1):
+        for n, encoded in outcomes.items():
+            if isinstance(encoded, SensoriumError) or not clips_in(encoded.window, 1):
                 continue
-            until_ns = _listen_until(self._now_ns(), arrival.deadline_ns)
+            until_ns = _listen_until(self._now_ns(), arrivals[n].deadline_ns)
             try:
                 async with asyncio.timeout(None if until_ns is None else (until_ns - self._now_ns()) * 1e-9):
-                    done = await self.clips.do(encoded, deadline_ns=until_ns)
+                    outcomes[n] = (await self.clips.do(encoded, deadline_ns=until_ns)).value
             except (TimeoutError, Overloaded, WorkFailed):
                 self.unheard += 1
-            else:
-                going[n] = (arrival, done.value)
 
-    def _published(self, arrival: Arrival, encoded: EncodedWindow, fused: Done[Symbol]) -> Refined:
-        timing = publish.Timing(
-            arrival.received_ns, arrival.accepted_ns, self._now_ns(), encoded.encode_ms, fused.ran_ns * 1e-6
-        )
-        symbol = publish.timed(_heard(fused.value, encoded.heard_by), timing)
-        return symbol, publish.symbol_bytes(symbol)
+    # --- in the fusion's thread ----------------------------------------------------------
+
+    def _refine(self, prepared: Sequence[Prepared]) -> list[Refined]:
+        """The symbols of windows, timed, and as they are stored."""
+        began_ns = self._now_ns()
+        symbols = self._engine([encoded for _, encoded in prepared])
+        finished_ns = self._now_ns()
+        fuse_ms = (finished_ns - began_ns) * 1e-6
+        return [_published(*each, symbol, finished_ns, fuse_ms) for each, symbol in zip(prepared, symbols, strict=True)]
+
+    # --- the lanes -----------------------------------------------------------------------
 
     def waiting(self) -> dict[str, Queued]:
         """How many windows wait, by what for, and how long the oldest has."""
@@ -184,23 +229,20 @@ class Refinery:
                 group.create_task(lane.run())
 
 
-async def _encode(
-    lane: Lane[EncodedWindow, EncodedWindow],
-    wanted: Callable[[Window, int], Sequence[int]],
-    going: dict[int, tuple[Arrival, EncodedWindow]],
-    outcomes: dict[int, Refined | SensoriumError],
-) -> None:
-    """Have those of the windows ``going`` encoded that have what ``lane`` encodes; who fails goes no further."""
-    chosen = {n: pair for n, pair in going.items() if wanted(pair[1].window, 1)}
-    if not chosen:
-        return
-    encoded = await lane.do_all([e for _, e in chosen.values()], [a.deadline_ns for a, _ in chosen.values()])
-    for n, done in zip(chosen, encoded, strict=True):
-        if isinstance(done, SensoriumError):
-            outcomes[n] = done
-            del going[n]
-        else:
-            going[n] = (going[n][0], done.value)
+def unencoded(arrival: Arrival) -> EncodedWindow:
+    """The window as it came."""
+    return EncodedWindow(arrival.window, None, None, 0.0, vocabulary=arrival.vocabulary)
+
+
+def _published(arrival: Arrival, encoded: EncodedWindow, symbol: Symbol, finished_ns: int, fuse_ms: float) -> Refined:
+    timing = publish.Timing(arrival.received_ns, arrival.accepted_ns, finished_ns, encoded.encode_ms, fuse_ms)
+    symbol = publish.timed(_heard(symbol, encoded.heard_by), timing)
+    return symbol, publish.symbol_bytes(symbol)
+
+
+def numeric(window: Window) -> bool:
+    """Whether nothing of a window has to be encoded."""
+    return not (pictures_in(window, 1) or clips_in(window, 1) or words_in(window, 1))
 
 
 def apart(arrivals: Sequence[Arrival]) -> list[list[int]]:

@@ -7,7 +7,7 @@ operations, and what has queued up is one transaction.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,8 +87,11 @@ class Remembers(Protocol):
     async def resume_after(self, hello: Hello) -> int:
         """How far the device's spool has come."""
 
-    async def advance(self, hello: Hello, through: int) -> None:
-        """The device's spool has come so far."""
+    async def advance_all(self, progress: Sequence[tuple[Hello, int]]) -> None:
+        """How far the devices' spools have come."""
+
+    def new(self, place: Place) -> bool:
+        """Whether a window is known to be new without being looked up."""
 
     async def find_all(self, places: Sequence[Place]) -> list[bytes | None]:
         """The symbols that windows got before."""
@@ -143,10 +146,14 @@ class Store:
 
     def advance(self, device: str, spool: str, through: int, *, now_s: int) -> None:
         """Every window of the spool up to ``through`` is answered; never moves back."""
-        self._db.execute(
+        self.advance_all([(device, spool, through)], now_s=now_s)
+
+    def advance_all(self, spools: Iterable[tuple[str, str, int]], *, now_s: int) -> None:
+        """The same for many, each a device, its spool and how far that has come."""
+        self._db.executemany(
             "INSERT INTO spools VALUES (?, ?, ?, ?) ON CONFLICT (device, spool) "
             "DO UPDATE SET through = max(through, excluded.through), at_s = excluded.at_s",
-            (device, spool, min(through, _MAX_SEQUENCE), now_s),
+            ((device, spool, min(through, _MAX_SEQUENCE), now_s) for device, spool, through in spools),
         )
 
     def new(self, place: Place) -> bool:

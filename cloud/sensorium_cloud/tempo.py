@@ -36,12 +36,12 @@ class Tempo:
         if making >= self._loaded and self._since_ns is None:
             self._since_ns = now_ns
 
-    def answered(self, now_ns: int, making: int) -> None:
-        """An answer was made; ``making`` are left."""
+    def answered(self, now_ns: int, making: int, many: int = 1) -> None:
+        """That ``many`` answers were made; ``making`` are left."""
         if self._since_ns is None:
             return
         self._busy_ns += now_ns - self._since_ns
-        self._answers += 1
+        self._answers += many
         self._since_ns = now_ns if making >= self._loaded else None
         if self._answers >= _REMEMBERED:
             self._busy_ns, self._answers = self._busy_ns / 2, self._answers / 2

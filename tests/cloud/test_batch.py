@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from sensorium.errors import FieldError
-from sensorium_cloud.batch import Backlog, Done, Lane, Overloaded, WorkFailed
+from sensorium_cloud.batch import Backlog, Done, Lane, Outcome, Overloaded, WorkFailed
 
 
 def backlog(*items: str, max_waiting: int = 10, max_batch: int = 3) -> Backlog[str]:
@@ -253,3 +253,21 @@ async def test_a_party_larger_than_the_room_left_is_taken_in_part() -> None:
 async def test_nothing_is_waited_for_where_nothing_is_asked() -> None:
     async with running(Engine()) as lane:
         assert await lane.do_all([]) == []
+
+
+async def test_what_somebody_has_in_a_batch_is_told_them_at_once() -> None:
+    engine, told = Engine(), asyncio.Queue[list[tuple[str, int | str]]]()
+
+    def tell(outcomes: Sequence[tuple[str, Outcome[int]]]) -> None:
+        told.put_nowait([(whose, o.value if isinstance(o, Done) else str(o)) for whose, o in outcomes])
+
+    async with running(engine) as lane:
+        lane.put(2, "a", tell, deadline_ns=None)
+        lane.put(3, "b", tell, deadline_ns=None)
+        other = await lane.do(4)
+
+        assert await told.get() == [("a", 4), ("b", 6)]
+        assert other.value == 8
+
+    assert engine.batches == [[2, 3, 4]]
+    assert told.empty()

@@ -6,6 +6,7 @@ import asyncio
 import math
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import grpc
@@ -40,7 +41,8 @@ from sensorium.delivery import (
 from sensorium.v1 import event_pb2, fusion_pb2
 from sensorium_cloud._app.server import AddressTaken
 from sensorium_cloud._app.settings import Listen, State
-from sensorium_cloud.store import Store
+from sensorium_cloud.answer import Memory
+from sensorium_cloud.store import Place, Store
 
 SCORE = "windows[0].window.slots[3].events[0].score"
 
@@ -415,6 +417,39 @@ async def test_what_cannot_be_stored_is_not_called_safe(
     assert isinstance(answer, SequencedSymbol)
     assert ack == Ack(1)
     assert "disk is full" in caplog.text
+
+
+async def test_what_is_fused_together_is_stored_together_and_so_is_how_far_its_spools_have_come(
+    connect: Connect, fusion: FakeFusion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[int] = []
+    advanced: list[int] = []
+    save_all, advance_all = Memory.save_all, Memory.advance_all
+
+    async def saved(memory: Memory, places: Sequence[Place], symbols: Sequence[bytes]) -> list[bytes]:
+        stored.append(len(places))
+        return await save_all(memory, places, symbols)
+
+    async def come(memory: Memory, progress: Sequence[tuple[Hello, int]]) -> None:
+        advanced.append(len(progress))
+        await advance_all(memory, progress)
+
+    monkeypatch.setattr(Memory, "save_all", saved)
+    monkeypatch.setattr(Memory, "advance_all", come)
+    async with connect() as client:
+        devices = [client.device() for _ in range(5)]
+        for number, device in enumerate(devices):
+            await device.greet(device=f"device-{number}")
+        fusion.go.clear()
+        for number, device in enumerate(devices):
+            await device.send(a_window(2 * number), a_window(2 * number + 1))
+        fusion.go.set()
+        heard = [await device.leave() for device in devices]
+
+    assert [answers[-1] for answers in heard] == [Ack(2)] * 5
+    assert sum(stored) == 10
+    assert len(stored) <= 3
+    assert len(advanced) <= len(stored) + 1
 
 
 # --- too much ------------------------------------------------------------------------------

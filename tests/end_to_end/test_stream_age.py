@@ -17,8 +17,9 @@ from cloud.doubles import Client, FakeFusion, a_window, settings
 from sensorium import wire
 from sensorium.delivery import Hello, SequencedSymbol
 from sensorium_cloud._app.server import running
-from sensorium_cloud._app.service import Context, FusionService, Terms
+from sensorium_cloud._app.service import FusionService
 from sensorium_cloud._app.settings import Listen
+from sensorium_cloud._app.stream import Context, Terms
 from sensorium_cloud.answer import Desk, Memory
 from sensorium_cloud.refine import Capacity, Refinery
 from sensorium_cloud.store import Store

@@ -26,8 +26,9 @@ from sensorium_cloud._app.chronicle import chronicle
 from sensorium_cloud._app.engines import identity, sizes, software, vocabulary
 from sensorium_cloud._app.hall import Hall
 from sensorium_cloud._app.metrics import Metrics, exposition
-from sensorium_cloud._app.service import SERVICE, FusionService, Terms
+from sensorium_cloud._app.service import SERVICE, FusionService
 from sensorium_cloud._app.settings import Listen, Settings, Tls, pem
+from sensorium_cloud._app.stream import Terms
 from sensorium_cloud.access import Access, Grant
 from sensorium_cloud.answer import Desk, Memory
 from sensorium_cloud.history import History
