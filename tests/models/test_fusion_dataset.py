@@ -10,11 +10,11 @@ import pytest
 from models.build.fusion import dataset as datasets
 from models.build.fusion import exam, leaks
 from models.build.fusion.__main__ import main
-from models.build.fusion.answers import Answers
+from models.build.fusion.answers import Answers, ModelError
 from models.build.fusion.dataset import DatasetError
 from models.build.fusion.figures import fit_temperature
 from models.build.fusion.guess import kind_of
-from models.build.fusion.teach import Space, choose
+from models.build.fusion.teach import Space, choose, prototypes
 from models.clips import a_file, some_clips
 
 
@@ -236,15 +236,55 @@ def test_a_sense_that_is_sure_of_another_class_conflicts_and_an_unsure_one_does_
 def test_a_taught_class_is_found_and_old_ones_keep_their_answer() -> None:
     rng = np.random.default_rng(0)
     centres = rng.normal(0, 5, (4, 8))
-    features = np.repeat(centres, 20, axis=0) + rng.normal(size=(80, 8))
+    features = (np.repeat(centres, 20, axis=0) + rng.normal(size=(80, 8))).reshape(80, 2, 4)
     y = np.repeat(np.arange(4), 20)
     known = y < 3
-    space = Space.of(features[known], y[known], 3)
+    there = np.ones((80, 2), bool)
+    space = Space.of(features[known], there[known], y[known], 3)
     log_pool = np.where(np.arange(3) == np.minimum(y, 2)[:, None], -0.1, -3.0).astype(np.float32)
     none = np.zeros((80, 1), np.float32)
-    answers = Answers(log_pool, none[:, :, None], none, none, none[:, 0], features.astype(np.float32), none)
-    taught = space.place(features[60:65]).mean(axis=0, keepdims=True)
+    one = np.ones((80, 1), np.float32)
+    answers = Answers(log_pool, none[:, :, None], one, one, none[:, 0], features.astype(np.float32), none)
+    taught = prototypes(space.place(features), there, [np.arange(60, 65)])
 
     chosen = choose(answers, space, taught, examples=5)
 
     assert (chosen == y).mean() > 0.97
+
+
+def test_a_view_that_a_clip_or_a_class_lacks_says_nothing_of_it() -> None:
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(40, 2, 3)) + np.repeat([0.0, 8.0], 20)[:, None, None]
+    there = np.ones((40, 2), bool)
+    there[:20, 1] = False
+    space = Space.of(features, there, np.repeat([0, 1], 20), 2)
+    white = space.place(features)
+
+    strange = space.strange(white, there, space.means)
+
+    assert np.isnan(space.means[1, 0]).all()
+    assert np.isfinite(strange).all()
+    assert (strange.argmin(axis=1) == np.repeat([0, 1], 20)).all()
+    assert np.isnan(prototypes(white, there, [np.arange(3)])[1]).all()
+
+
+def test_one_sense_that_lies_does_not_rule_a_class_out() -> None:
+    rng = np.random.default_rng(2)
+    features = rng.normal(size=(40, 3, 4)) + np.repeat([0.0, 6.0], 20)[:, None, None]
+    there = np.ones((40, 3), bool)
+    space = Space.of(features, there, np.repeat([0, 1], 20), 2)
+    lying = features[:20].copy()
+    lying[:, 2] += 1000
+
+    strange = space.strange(space.place(lying), there[:20], space.means)
+
+    assert (strange.argmin(axis=1) == 0).all()
+
+
+def test_a_space_of_another_version_is_one_line(tmp_path: Path) -> None:
+    np.savez(tmp_path / "space.npz", means=np.ones((3, 8)), center=np.ones(8), whiten=np.eye(8), usual=1.0)
+
+    with pytest.raises(ModelError, match="older version; train it again"):
+        Space.load(tmp_path)
+    with pytest.raises(ModelError, match="train it again"):
+        Space.load(tmp_path / "nowhere")

@@ -12,9 +12,10 @@ from models.clips import a_file, some_clips
 pytest.importorskip("torch", reason="needs the extra `train`")
 
 from models.build.fusion import dataset as datasets
-from models.build.fusion import export, jobs, study
+from models.build.fusion import exam, export, jobs, study
 from models.build.fusion.__main__ import main
 from models.build.fusion.answers import Exported
+from models.build.fusion.learn import Recipe, learn
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's exporter warns about itself
 
@@ -77,8 +78,6 @@ def test_absent_broken_and_endless_clips_give_answers_that_are_numbers(folder: P
 
 
 def test_the_same_seed_trains_the_same_network(folder: Path) -> None:
-    from models.build.fusion.learn import Recipe, learn
-
     clips = datasets.read(folder / "clips.npz")
     anchors = np.eye(4, 384, dtype=np.float32)
     first, again = (learn(clips, anchors, Recipe(epochs=1), 3, lambda _: None).state_dict() for _ in range(2))
@@ -87,14 +86,15 @@ def test_the_same_seed_trains_the_same_network(folder: Path) -> None:
 
 
 def test_an_interrupted_study_goes_on_where_it_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All networks are kept, so the same command trains none of them again."""
-    few = ("--seeds", "2", "--folds", "2", "--epochs", "8", "--processes", "1", "--novel", "rest")
-    before = json.loads((folder / "out" / "model.json").read_text())["figures"]
+    """All networks are kept, so the same study trains none of them again."""
+    before = json.loads((folder / "out" / "model.json").read_text())
+    clips = datasets.read(folder / "clips.npz").only(before["names"])
+    plan = study.Plan(seeds=2, folds=2, processes=1, recipe=Recipe(epochs=8))
     monkeypatch.setattr(jobs, "learn", lambda *_: pytest.fail("trained again"))
 
-    assert main(["train", "--data", str(folder / "clips.npz"), "--out", str(folder / "out"), *few]) == 0
+    found = study.study(clips, plan, folder / "out" / "networks")
 
-    assert json.loads((folder / "out" / "model.json").read_text())["figures"] == before
+    assert {title: exam.as_dicts(rows) for title, rows in found.tables.items()} == before["figures"]
 
 
 def test_the_file_does_not_tell_where_it_was_made(folder: Path) -> None:

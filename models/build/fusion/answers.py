@@ -32,7 +32,7 @@ class Answers:
         reliability: [n, M], how likely each modality alone is right; 0 where it is absent.
         weights: [n, M], where the answer looked.
         paired: [n], probability that all modalities saw the same thing.
-        features: [n, F], where prototypes live.
+        features: [n, 1 + M, F], where prototypes live: of the joint answer, then of each sense by itself.
         embedding: [n, P], unit length, in the space of the sentences.
     """
 
@@ -92,7 +92,7 @@ def joined(parts: Sequence[Answers]) -> Answers:
 def pooled(members: Sequence[Answers]) -> Answers:
     """What several networks say together: the geometric mean of their probabilities (Genest and Zidek 1986)."""
     mean = {f.name: np.mean([getattr(m, f.name) for m in members], axis=0) for f in fields(Answers)}
-    features = np.concatenate([m.features for m in members], axis=1)
+    features = np.concatenate([m.features for m in members], axis=2)
     length = np.linalg.norm(mean["embedding"], axis=1, keepdims=True)
     return replace(Answers(**mean), features=features, embedding=mean["embedding"] / np.maximum(length, 1e-12))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from models.build.fusion import dataset as datasets
 from models.build.fusion import exam, report
 from models.build.fusion.answers import Exported, ModelError
 from models.build.fusion.dataset import Dataset, DatasetError
-from models.build.fusion.teach import Space, few_shot, unknown_auroc
+from models.build.fusion.teach import Lessons, Space
 
 if TYPE_CHECKING:
     from models.build.fusion.study import Plan
@@ -157,22 +157,16 @@ def _teach(dataset: Dataset, exported: Exported, shots: Sequence[int]) -> dict[s
     new = [name for name in dataset.names if name not in exported.names]
     if not new:
         raise DatasetError(f"{dataset.source}: has no class the model does not know; name some with --novel")
-    with np.load(exported.folder / "space.npz") as kept:
-        space = Space(kept["means"], kept["center"], kept["whiten"], float(kept["usual"]))
-    answers = exported.run(dataset)
-    auroc = unknown_auroc(answers, dataset, space, exported.names, exported.card["temperature"])
+    lessons = Lessons.of(exported.run(dataset), dataset, Space.load(exported.folder), exported.names)
     print(f"{len(new)} new classes: {', '.join(new)}")
-    print(f"  told from the known before any teaching, AUROC {auroc:.3f}")
-    taught = [few_shot(answers, dataset, space, exported.names, count) for count in shots]
+    told: dict[str, Any] = {"new": new}
+    if not lessons.strangers.all():
+        auroc, low, high = told["unknown_auroc"] = lessons.unknown(exported.card["temperature"])
+        print(f"  told from the known before any teaching, AUROC {auroc:.3f} [{low:.3f}, {high:.3f}]")
+    taught = [lessons.few_shot(count) for count in shots]
     for count, found in zip(shots, taught, strict=True):
         print(f"  {found.line()}" if found else f"  {count:>2} examples: a new class has no more clips than that")
-    return {"new": new, "unknown_auroc": auroc, "shots": [_asdict(t) for t in taught if t]}
-
-
-def _asdict(taught: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(taught)
+    return told | {"shots": [asdict(t) for t in taught if t]}
 
 
 def _compare(tested: Sequence[exam.Row], validated: Sequence[exam.Row]) -> None:

@@ -7,6 +7,8 @@ exported network needs to be told nothing.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -38,7 +40,7 @@ def front(kind: str, size: int) -> Front:
     return Body(size, AXES[kind]) if kind in AXES else Plain(size)
 
 
-class Front(nn.Module):
+class Front(nn.Module, ABC):
     """A view: [n, steps, D] in the units of its kind to [n, steps, channels], each channel of deviation about 1.
 
     Attributes:
@@ -68,9 +70,9 @@ class Front(nn.Module):
         seen: Tensor = ((self.view(x) - self.center) / self.scale).clamp(-10, 10)
         return seen
 
+    @abstractmethod
     def view(self, x: Tensor) -> Tensor:
         """What is seen of ``x``, in its own units."""
-        raise NotImplementedError
 
 
 class Plain(Front):

@@ -39,7 +39,7 @@ class Answer(NamedTuple):
         reliability: [n, M], the learnt chance that the sense alone is right; 0 where it is absent.
         weights: [n, M], where the answer looked; sums to 1 where any sense is there.
         paired: [n], logit that all senses saw the same thing.
-        features: [n, width], where prototypes live.
+        features: [n, 1 + M, width], where prototypes live: of the joint answer, and of each sense by itself.
         embedding: [n, phrase], unit length.
     """
 
@@ -169,6 +169,19 @@ class _Norm(nn.Module):
         return normed
 
 
+class _Alone(nn.Module):
+    """What a sense says by itself: its features [n, width], normed, and logits [n, K]."""
+
+    def __init__(self, width: int, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.norm, self.drop = nn.LayerNorm(width), nn.Dropout(dropout)
+        self.say = nn.Linear(width, classes)
+
+    def forward(self, gist: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.norm(gist)
+        return features, self.say(self.drop(features))
+
+
 class ClipNet(nn.Module):
     """Cross-modal attention over clips; see the module.
 
@@ -188,10 +201,7 @@ class ClipNet(nn.Module):
         )
         self.kind = nn.Parameter(torch.randn(count, 1, width) * 0.02)
         self.gathers = nn.ModuleList(Gather(width) for _ in range(count))
-        self.alone = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(width), nn.Dropout(shape.dropout), nn.Linear(width, shape.classes))
-            for _ in range(count)
-        )
+        self.alone = nn.ModuleList(_Alone(width, shape.classes, shape.dropout) for _ in range(count))
         self.trust = nn.ModuleList(
             nn.Sequential(nn.LayerNorm(width + FACTS), nn.Linear(width + FACTS, 32), nn.GELU(), nn.Linear(32, 1))
             for _ in range(count)
@@ -230,16 +240,16 @@ class ClipNet(nn.Module):
         """The answer to clips that are averaged already (training bends them in between)."""
         tokens = [stem(a, f) for stem, a, f in zip(self.stems, averaged, facts, strict=True)]
         gists = [gather(t, torch.zeros_like(t[..., 0]))[0] for gather, t in zip(self.gathers, tokens, strict=True)]
-        alone = torch.stack([head(gist) for head, gist in zip(self.alone, gists, strict=True)], 1)
+        said = [head(gist) for head, gist in zip(self.alone, gists, strict=True)]
+        own, alone = (torch.stack(parts, 1) for parts in zip(*said, strict=True))
         doubts = [torch.cat([g.detach(), f], -1) for g, f in zip(gists, facts, strict=True)]
         reliability = torch.cat([head(d) for head, d in zip(self.trust, doubts, strict=True)], -1).sigmoid()
         reliability = reliability * present.to(reliability.dtype)
         bias = torch.where(present, log_trust(reliability), torch.full_like(reliability, MASKED))
-        return self._met(
-            torch.cat([t + k for t, k in zip(tokens, self.kind, strict=True)], 1), bias, alone, reliability
-        )
+        marked = torch.cat([t + k for t, k in zip(tokens, self.kind, strict=True)], 1)
+        return self._met(marked, bias, own, alone, reliability)
 
-    def _met(self, tokens: Tensor, bias: Tensor, alone: Tensor, reliability: Tensor) -> Answer:
+    def _met(self, tokens: Tensor, bias: Tensor, own: Tensor, alone: Tensor, reliability: Tensor) -> Answer:
         trusted = bias.repeat_interleave(_TOKENS, 1)
         for layer in self.layers:
             tokens = layer(tokens, trusted)
@@ -256,7 +266,7 @@ class ClipNet(nn.Module):
             reliability,
             weights,
             self.paired(features).squeeze(-1),
-            features,
+            torch.cat([features[:, None], own], 1),
             embedding,
         )
 

@@ -13,16 +13,20 @@ import numpy as np
 import torch
 from models.build.fusion import exam, leaks, report, words
 from models.build.fusion.answers import Answers, pooled
-from models.build.fusion.dataset import Bools, Dataset, DatasetError, Floats, fingerprint, folds, random_folds
+from models.build.fusion.dataset import Bools, Dataset, DatasetError, fingerprint, folds, random_folds
 from models.build.fusion.exam import Row, Sitting
 from models.build.fusion.export import Pool, answers, member_answers, write
 from models.build.fusion.figures import fit_temperature
 from models.build.fusion.jobs import Job, Lesson, train_all
 from models.build.fusion.learn import Recipe
-from models.build.fusion.network import ClipNet
-from models.build.fusion.teach import Space
+from models.build.fusion.network import ClipNet, Shape
+from models.build.fusion.teach import Space, views
 
 MODEL_FILES: Final = ("model.onnx", "model.json", "space.npz")
+_ABOUT: Final = (
+    "modalities", "kinds", "clips", "people", "seeds", "split", "parameters", "temperature", "anchors",
+)  # fmt: skip
+"""What the card for people begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ def study(dataset: Dataset, plan: Plan, kept: Path) -> Study:
     temperature = _fitted(together)
     pool = Pool(nets[plan.seeds * count :]).eval()
     seen = answers(pool, dataset)
-    space = Space.of(seen.features.astype(np.float64), dataset.y, len(dataset.names))
+    space = Space.of(seen.features.astype(np.float64), views(seen), dataset.y, len(dataset.names))
     what = "people" if plan.by_people else "clips"
     tables = {
         f"One network, {what} it did not see ({plan.seeds} seeds)": exam.table(single),
@@ -134,19 +138,25 @@ def _fitted(sitting: Sitting) -> float:
 def save(found: Study, dataset: Dataset, plan: Plan, out: Path) -> float:
     """Write weights, ONNX, figures, card and pictures to ``out``; how far ONNX is from torch."""
     out.mkdir(parents=True, exist_ok=True)
-    widths = {name: sense.x.shape[2] for name, sense in dataset.senses.items()}
-    kinds = {name: sense.kind for name, sense in dataset.senses.items()}
-    anchors = found.pool.state_dict()["members.0.anchors"]
-    torch.save(
-        {"members": [m.state_dict() for m in found.pool.members], "widths": widths, "kinds": kinds,
-         "recipe": asdict(plan.recipe), "anchors": anchors},
-        out / "model.pt",
-    )  # fmt: skip
-    np.savez(out / "space.npz", means=found.space.means, center=found.space.center, whiten=found.space.whiten,
-             usual=found.space.usual)  # fmt: skip
-    card = {
-        "modalities": widths,
-        "kinds": kinds,
+    _save_weights(found.pool, dataset, plan, out)
+    found.space.save(out)
+    card = _card(found, dataset, plan)
+    (out / "model.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    _show(found, card, out)
+    return write(found.pool, dataset, out / "model.onnx")
+
+
+def _save_weights(pool: Pool, dataset: Dataset, plan: Plan, out: Path) -> None:
+    states = [member.state_dict() for member in pool.members]
+    kept = {"members": states, "recipe": asdict(plan.recipe), "anchors": states[0]["anchors"]}
+    torch.save(kept | {"widths": _widths(dataset), "kinds": _kinds(dataset)}, out / "model.pt")
+
+
+def _card(found: Study, dataset: Dataset, plan: Plan) -> dict[str, Any]:
+    """What model.json says."""
+    return {
+        "modalities": _widths(dataset),
+        "kinds": _kinds(dataset),
         "names": dataset.names,
         "descriptions": dataset.descriptions,
         "temperature": found.temperature,
@@ -162,26 +172,29 @@ def save(found: Study, dataset: Dataset, plan: Plan, out: Path) -> float:
         "figures": {title: exam.as_dicts(rows) for title, rows in found.tables.items()},
         "warnings": found.notes,
     }
-    (out / "model.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    sure = found.sitting.calibrated().max(axis=1)
-    report.reliability_picture(
-        out / "reliability.png", sure, found.sitting.right("all senses"), "people not trained on"
-    )
-    rows = list(found.tables.values())[-1]
-    report.robustness_picture(out / "robustness.png", rows, "people not trained on")
-    shown = {
-        name: card[name]
-        for name in ("modalities", "kinds", "clips", "people", "seeds", "split", "parameters", "temperature", "anchors")
-    }
-    report.write_card(out, shown | {"classes": len(dataset.names)}, found.tables, found.notes)
-    return write(found.pool, dataset, out / "model.onnx")
+
+
+def _show(found: Study, card: Mapping[str, Any], out: Path) -> None:
+    """The card for people, and its pictures."""
+    what, rows = "people not trained on", list(found.tables.values())[-1]
+    sure, right = found.sitting.calibrated().max(axis=1), found.sitting.right("all senses")
+    report.reliability_picture(out / "reliability.png", sure, right, what)
+    report.robustness_picture(out / "robustness.png", rows, what)
+    about = {name: card[name] for name in _ABOUT} | {"classes": len(card["names"])}
+    report.write_card(out, about, found.tables, found.notes)
+
+
+def _widths(dataset: Dataset) -> dict[str, int]:
+    return {name: sense.x.shape[2] for name, sense in dataset.senses.items()}
+
+
+def _kinds(dataset: Dataset) -> dict[str, str]:
+    return {name: sense.kind for name, sense in dataset.senses.items()}
 
 
 def load_pool(folder: Path) -> Pool:
     """The networks that `save` wrote."""
     kept: dict[str, Any] = torch.load(folder / "model.pt", weights_only=True)
-    from models.build.fusion.network import Shape
-
     recipe, anchors = Recipe(**kept["recipe"]), kept["anchors"]
     shape = Shape(
         kept["widths"], len(anchors), recipe.width, recipe.layers, dropout=recipe.dropout, kinds=kept["kinds"]
@@ -194,10 +207,4 @@ def load_pool(folder: Path) -> Pool:
     return Pool(nets).eval()
 
 
-def load_space(folder: Path) -> Space:
-    """The space of prototypes that `save` wrote."""
-    with np.load(folder / "space.npz") as kept:
-        return Space(kept["means"], kept["center"], kept["whiten"], float(kept["usual"]))
-
-
-__all__ = ["MODEL_FILES", "Floats", "Plan", "Study", "load_pool", "load_space", "save", "study"]
+__all__ = ["MODEL_FILES", "Plan", "Study", "load_pool", "save", "study"]
