@@ -25,7 +25,7 @@ from sensorium.event import DType, Media, Modality, Tensor
 from sensorium.symbol import Symbol
 from sensorium.window import Window
 from sensorium_agent.spool.log import Spool
-from sensorium_agent.uplink import Uplink
+from sensorium_agent.uplink import Caller, Patience, Uplink
 
 WINDOWS = 500
 BACKLOG = 2000
@@ -83,9 +83,9 @@ async def run(directory: Path) -> None:
                 cloud.target,
                 spool=spool,
                 clock=DeviceClock(),
-                device_id="bench",
+                caller=Caller("bench"),
                 on_symbol=on_symbol,
-                backoff_s=(0.05, 0.1),
+                patience=Patience(backoff_s=(0.05, 0.1)),
             )
             group.create_task(uplink.run())
             times = await one_at_a_time(uplink, answered)

@@ -72,6 +72,39 @@ class Stats:
     spool: SpoolCounts
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an uplink waits for what.
+
+    Attributes:
+        stream_s: how long an answer may take before the stream counts as dead.
+        answer_ms: how long a window's answer is of use; the service refuses at once what would take longer, and it is
+            sent again later. 0: as long as the service likes.
+        ttl_s: how long a window is worth sending, 0 for ever.
+        backoff_s: shortest and longest wait before a reconnect.
+    """
+
+    stream_s: float = 20.0
+    answer_ms: int = 0
+    ttl_s: int = 24 * 3600
+    backoff_s: tuple[float, float] = (0.5, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who greets the service.
+
+    Attributes:
+        device_id: name of this device.
+        boot_id: names the boot its clock counts from.
+        software: name and version, for the service's records.
+    """
+
+    device_id: str
+    boot_id: str = ""
+    software: str = ""
+
+
 class Uplink:
     """Sends windows to the fusion service at ``target``; to be made and used inside one event loop.
 
@@ -79,18 +112,12 @@ class Uplink:
         target: host:port, or several with commas; several addresses are replicas, see `sensorium_agent.replicas`.
         spool: used by a thread of the uplink's own until `close` has returned; the caller closes it.
         clock: real time of this device.
-        device_id: name of this device.
+        caller: who this device is.
         on_symbol: gets each refined symbol once, in the event loop; must return at once.
         on_link: gets True when the service welcomes us, False when it is gone.
         credentials: for TLS, see `sensorium_agent.channel.read_credentials`; None for a link in the clear.
-        boot_id: names the boot ``clock`` counts from.
-        software: name and version, for the service's records.
         taught: asked before each greeting for what this device was taught.
-        ttl_s: how long a window is worth sending, 0 for ever.
-        patience_s: how long an answer may take before the stream counts as dead.
-        answer_ms: how long a window's answer is of use; the service refuses at once what would take longer, and it is
-            sent again later. 0: as long as the service likes.
-        backoff_s: shortest and longest wait before a reconnect.
+        patience: how long it waits for what.
     """
 
     def __init__(
@@ -99,28 +126,22 @@ class Uplink:
         *,
         spool: Spool,
         clock: Clock,
-        device_id: str,
+        caller: Caller,
         on_symbol: Callable[[Symbol], None],
         on_link: Callable[[bool], None] = lambda _: None,
         credentials: grpc.ChannelCredentials | None = None,
-        boot_id: str = "",
-        software: str = "",
         taught: Callable[[], tuple[Concept, ...]] = tuple,
-        ttl_s: int = 24 * 3600,
-        patience_s: float = 20.0,
-        answer_ms: int = 0,
-        backoff_s: tuple[float, float] = (0.5, 30.0),
+        patience: Patience = Patience(),
     ) -> None:
         self._target, self._credentials, self._spool, self._clock = target, credentials, spool, clock
-        self._device_id, self._boot_id, self._software = device_id, boot_id, software
+        self._caller, self._patience = caller, patience
         self._on_symbol, self._on_link, self._taught = on_symbol, on_link, taught
-        self._ttl_s, self._patience_s, self._answer_ms = ttl_s, patience_s, answer_ms
         self._delivery = Delivery(
             acknowledged=spool.acknowledged,
             stored=spool.last,
             random=random.random,
-            patience_ns=round(patience_s * 1e9),
-            backoff_s=backoff_s,
+            patience_ns=round(patience.stream_s * 1e9),
+            backoff_s=patience.backoff_s,
         )
         self._worker = SpoolWorker(spool, self._stored)
         self._changed = asyncio.Event()
@@ -164,7 +185,7 @@ class Uplink:
         if not self._open:
             return None
         payload = wire.window_to_proto(window).SerializeToString()
-        return await self._worker.store(Record(payload, self._clock.now_ns(), self._ttl_s, _WINDOW))
+        return await self._worker.store(Record(payload, self._clock.now_ns(), self._patience.ttl_s, _WINDOW))
 
     def _stored(self, through: int) -> None:
         self._delivery.stored(through)
@@ -211,9 +232,9 @@ class Uplink:
     async def _one_stream(self) -> Trouble | None:
         """Deliver over one stream until it fails (why) or everything is delivered and we close (None)."""
         trouble: Trouble | None = None
-        self._order = ranked(await resolve(self._target), self._device_id)
+        self._order = ranked(await resolve(self._target), self._caller.device_id)
         replica = self._rounds.choose(self._order)
-        async with open_stream(replica, self._credentials, self._patience_s, self._traffic) as stream:
+        async with open_stream(replica, self._credentials, self._patience.stream_s, self._traffic) as stream:
             try:
                 await self._greet(stream)
                 async with asyncio.TaskGroup() as group:
@@ -227,18 +248,18 @@ class Uplink:
     async def _greet(self, stream: FuseStream) -> None:
         wall = read_wall(self._clock)
         hello = Hello(
-            device_id=self._device_id,
+            device_id=self._caller.device_id,
             spool_id=self._spool.spool_id,
-            boot_id=self._boot_id,
+            boot_id=self._caller.boot_id,
             wall_offset_ns=wall.offset_ns,
             wall_error_ns=wall.error_ns,
-            software=self._software,
+            software=self._caller.software,
             taught=self._taught(),
             takes_several=True,
         )
         await stream.write(wire.request_to_proto(hello))
         try:
-            async with asyncio.timeout(min(_WELCOME_S, self._patience_s)):
+            async with asyncio.timeout(min(_WELCOME_S, self._patience.stream_s)):
                 welcome = await stream.read()
         except TimeoutError:
             raise stream.silent() from None
@@ -307,9 +328,8 @@ class Uplink:
         ]
         sending = self._delivery.take(want, items, self._clock.now_ns())
         for part in _parts(items, set(sending), self._message_bytes):
-            batch = [
-                fusion_pb2.SequencedWindow(sequence=n, window=windows[n], patience_ms=self._answer_ms) for n in part
-            ]
+            patience_ms = self._patience.answer_ms
+            batch = [fusion_pb2.SequencedWindow(sequence=n, window=windows[n], patience_ms=patience_ms) for n in part]
             await stream.write(fusion_pb2.FuseRequest(windows=fusion_pb2.WindowBatch(windows=batch)))
             self._attribute(windows[n] for n in part)
 

@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 from agent.fake_cloud import FakeCloud, Mood
 from shared.examples import SESSION, a_window
@@ -20,17 +22,28 @@ from sensorium.delivery import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Refusal, Se
 from sensorium.symbol import Symbol
 from sensorium.window import Window
 from sensorium_agent.spool.log import Spool, SpoolError
-from sensorium_agent.uplink import Stats, Uplink
+from sensorium_agent.uplink import Caller, Patience, Stats, Uplink
 
 
 def window(number: int) -> Window:
     return replace(a_window(), id=f"{SESSION}.{number}", index=number)
 
 
-class Device:
-    """An uplink that runs, and what came of it."""
+BOARD = Caller("board")
 
-    def __init__(self, directory: Path, target: str, **settings) -> None:
+
+class Device:
+    """An uplink that runs, and what came of it; ``patience`` is `Patience`, with shorter waits where it is left out."""
+
+    def __init__(
+        self,
+        directory: Path,
+        target: str,
+        *,
+        caller: Caller = BOARD,
+        credentials: grpc.ChannelCredentials | None = None,
+        **patience: Any,
+    ) -> None:
         self.spool = Spool.open(directory)
         self.answered: Counter[str] = Counter()
         self.links: list[bool] = []
@@ -40,10 +53,11 @@ class Device:
             target,
             spool=self.spool,
             clock=DeviceClock(),
-            device_id="board",
+            caller=caller,
             on_symbol=self._on_symbol,
             on_link=self._on_link,
-            **{"backoff_s": (0.02, 0.1), "patience_s": 10.0} | settings,
+            credentials=credentials,
+            patience=Patience(**{"backoff_s": (0.02, 0.1), "stream_s": 10.0} | patience),
         )
 
     def _on_symbol(self, symbol: Symbol) -> None:
@@ -88,7 +102,8 @@ def once(numbers: range) -> Counter[str]:
 
 
 async def test_a_window_comes_back_as_a_refined_symbol(tmp_path: Path) -> None:
-    async with FakeCloud() as cloud, a_device(tmp_path, cloud.target, boot_id="boot", software="test 1") as device:
+    caller = Caller("board", "boot", "test 1")
+    async with FakeCloud() as cloud, a_device(tmp_path, cloud.target, caller=caller) as device:
         await device.offer(7)
         await device.until(lambda: device.stats.spooled == 0)
 
@@ -170,7 +185,7 @@ async def test_an_absent_cloud_is_told_once_and_costs_nothing_but_spool(
 async def test_a_cloud_out_of_its_mind_loses_nothing_and_is_told_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, mood: Mood, says: str
 ) -> None:
-    async with FakeCloud(mood) as cloud, a_device(tmp_path, cloud.target, patience_s=0.2) as device:
+    async with FakeCloud(mood) as cloud, a_device(tmp_path, cloud.target, stream_s=0.2) as device:
         await device.offer(*range(10))
         await device.until(lambda: cloud.streams >= 3)
         assert says in " ".join(r.getMessage() for r in caplog.records)
@@ -259,7 +274,7 @@ async def test_closing_delivers_what_waits(tmp_path: Path) -> None:
 async def test_closing_does_not_wait_for_a_cloud_that_is_away_or_mute(tmp_path: Path) -> None:
     async with FakeCloud(Mood.SILENT) as cloud:
         for target in (cloud.target, "localhost:1"):
-            device = Device(tmp_path, target, backoff_s=(30.0, 30.0), patience_s=30.0)
+            device = Device(tmp_path, target, backoff_s=(30.0, 30.0), stream_s=30.0)
             async with asyncio.TaskGroup() as group:
                 group.create_task(device.uplink.run())
                 await device.offer(1)

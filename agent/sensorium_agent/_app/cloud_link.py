@@ -70,7 +70,7 @@ class CloudLink:
 
     async def __aenter__(self) -> Self:
         from sensorium_agent.spool.log import Spool
-        from sensorium_agent.uplink import Uplink
+        from sensorium_agent.uplink import Caller, Patience, Uplink
 
         directory, most = self._settings.spool_directory, self._settings.spool.max_mb << 20
         self._spool = await asyncio.to_thread(Spool.open, directory, max_bytes=most, boot_id=boot_id())
@@ -79,15 +79,12 @@ class CloudLink:
             self._cloud.target,
             spool=self._spool,
             clock=self._clock,
-            device_id=self._settings.device_name,
+            caller=Caller(self._settings.device_name, boot_id(), compose.software()),
             on_symbol=self._on_symbol,
             on_link=self._on_link,
             credentials=self._credentials,
-            boot_id=boot_id(),
-            software=compose.software(),
             taught=self._lessons,
-            answer_ms=self._cloud.answer_ms,
-            backoff_s=(0.5, 10.0),
+            patience=Patience(answer_ms=self._cloud.answer_ms, backoff_s=(0.5, 10.0)),
         )
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
         group.create_task(self._uplink.run())
