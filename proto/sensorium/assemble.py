@@ -129,10 +129,7 @@ def assemble(
     provenance: Provenance,
     figures: Figures | None = None,
 ) -> Symbol:
-    """The symbol for ``window``; it names a concept only where ``thresholds`` allow it.
-
-    ``figures`` are those of ``answer``, if the caller knows them already.
-    """
+    """The symbol for ``window``, naming a concept where ``thresholds`` allow it; ``figures``, if known, are ``answer``'s."""
     figures = figures or Figures.of(window, answer)
     reason = verdict(window, answer, figures.disagreement_bits, thresholds)
     order = figures.order
