@@ -129,7 +129,7 @@ def assemble(
     provenance: Provenance,
     figures: Figures | None = None,
 ) -> Symbol:
-    """The symbol for ``window``, naming a concept where ``thresholds`` allow it; ``figures``, if known, are ``answer``'s."""
+    """The symbol for ``window``, with a concept where ``thresholds`` allow one; ``figures`` of ``answer``, if known."""
     figures = figures or Figures.of(window, answer)
     reason = verdict(window, answer, figures.disagreement_bits, thresholds)
     order = figures.order
