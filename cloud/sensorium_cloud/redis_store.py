@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sensorium.delivery import Hello
 from sensorium_cloud.batch import Lane, Overloaded, WorkFailed
 from sensorium_cloud.circuit import Circuit
+from sensorium_cloud.redis_history import reason_of
 from sensorium_cloud.store import Place, Remembers
 
 if TYPE_CHECKING:
@@ -35,20 +36,23 @@ held = first and redis.call('GET', first)
 """
 _FIND: Final = f"{_HELD} return held"
 _SAVE: Final = f"""{_HELD}
-if held then return held end
+if held then redis.call('EXPIRE', KEYS[1], ARGV[2]) return held end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('SET', KEYS[2], KEYS[1], 'EX', ARGV[2])
 return false
 """
 _ADVANCE: Final = """
 local through = tonumber(redis.call('GET', KEYS[1]) or 0)
-if tonumber(ARGV[1]) > through then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
+if tonumber(ARGV[1]) > through then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+else redis.call('EXPIRE', KEYS[1], ARGV[2]) end
 return 1
 """
+_WRITES: Final = (_SAVE, _ADVANCE)
+"""What changes something whatever it finds: done, it shows that Redis is no read-only replica."""
 
 Command = tuple[Any, ...]
 Count = Callable[[str], None]
-"""Told of every question what became of it: ``done``, ``slow``, ``away``, ``full`` or ``skipped``."""
+"""Told of every question what became of it: ``done``, ``slow``, ``away``, ``full``, ``read_only`` or ``skipped``."""
 
 
 def uncounted(_: str) -> None:
@@ -89,7 +93,7 @@ class RedisStore:
         self._redis, self._retention_s, self._patience_s = redis, retention_s, patience_s
         self._count, self._now_ns = count, now_ns
         self._circuit = Circuit()
-        self._full = False
+        self._full = self._read_only = False
         self._lane: Lane[Command, Any] = Lane("redis", self._asked, max_waiting=_WAITING, max_batch=_BATCH)
 
     async def resume_after(self, device: str, spool: str) -> int | None:
@@ -121,7 +125,7 @@ class RedisStore:
     # --- asking --------------------------------------------------------------------------
 
     async def _ask(self, command: Command) -> Any:
-        if not self._circuit.allows(self._now_ns()):
+        if (self._read_only and not _writes(command)) or not self._circuit.allows(self._now_ns()):
             self._count("skipped")
             return None
         try:
@@ -133,7 +137,7 @@ class RedisStore:
         except WorkFailed as error:  # what it said is no answer of Redis: nobody's window is to blame
             self._failed("away", str(error))
             return None
-        return self._heard(answer)
+        return self._heard(command, answer)
 
     def _asked(self, commands: Sequence[Command]) -> list[Any]:
         """Answers, or errors in their place; in the lane's thread."""
@@ -147,22 +151,31 @@ class RedisStore:
         except (RedisError, OSError) as error:
             return [error] * len(commands)
 
-    def _heard(self, answer: Any) -> Any:
-        from redis.exceptions import OutOfMemoryError
+    def _heard(self, command: Command, answer: Any) -> Any:
+        from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
         if isinstance(answer, OutOfMemoryError):
             self._count("full")
             if not self._full:
                 log.warning("redis.full: it keeps nothing new; raise maxmemory, or let it evict (volatile-ttl)")
             self._full = True
-            return None
-        if isinstance(answer, Exception):
+        elif isinstance(answer, ReadOnlyError):  # as good as gone: what others find there is older than what we know
+            self._read_only = True
+            self._failed("read_only", reason_of(answer))
+        elif isinstance(answer, Exception):
             self._failed("away", str(answer))
-            return None
+        else:
+            self._worked(command)
+            return answer
+        return None
+
+    def _worked(self, command: Command) -> None:
+        self._count("done")
+        if self._read_only and not _writes(command):
+            return
+        self._read_only = False
         if self._circuit.worked():
             log.info("redis.back")
-        self._count("done")
-        return answer
 
     def _failed(self, outcome: str, reason: str) -> None:
         self._count(outcome)
@@ -218,6 +231,10 @@ class SharedMemory:
         """Remember windows' symbols; those that hold."""
         held = await asyncio.gather(*map(self._shared.save, places, symbols))
         return await self._local.save_all(places, held)
+
+
+def _writes(command: Command) -> bool:
+    return command[0] == "EVAL" and command[1] in _WRITES
 
 
 # --- keys ------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import pytest
 from cloud.doubles import Connect, FakeFusion, a_window, connected, settings
 from websockets.asyncio.client import connect as open_socket
 
+from sensorium import wire
 from sensorium.delivery import RESOURCE_EXHAUSTED, Refusal
 from sensorium_cloud._app.server import running
 from sensorium_cloud._app.settings import Gateway, Limits, Redis, Settings, Tls, Token
@@ -66,6 +67,53 @@ async def test_a_device_that_sends_too_many_windows_is_told_when_to_come_again(f
     assert refusal.reason == "at most 2 windows a second of a device"
     assert 0 < refusal.retry_after_ms <= 500
     assert sorted(fusion.fused) == [f"kitchen.{n}" for n in range(4)]
+
+
+async def test_a_caller_that_sends_too_many_windows_in_batches_is_told_when_to_come_again(fusion: FakeFusion) -> None:
+    limited = msgspec.structs.replace(settings(), limits=Limits(windows_per_s=2.0))
+    async with connected(limited, fusion.engines()) as client:
+        await client.stub.FuseBatch(wire.batch_to_proto([a_window(n) for n in range(4)]))
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await client.stub.FuseBatch(wire.batch_to_proto([a_window(4)]))
+
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert str(refused.value.details()).startswith("at most 2 windows a second of one caller; try again in ")
+    assert 0 < int(dict(refused.value.trailing_metadata())["grpc-retry-pushback-ms"]) <= 500
+    assert sorted(fusion.fused) == [f"kitchen.{n}" for n in range(4)]
+
+
+async def test_a_stream_that_does_not_say_whose_it_is_is_ended(fusion: FakeFusion) -> None:
+    hasty = msgspec.structs.replace(settings(), limits=Limits(hello_s=0.05))
+    async with connected(hasty, fusion.engines()) as client, asyncio.timeout(20):
+        silent, talker = client.device(), client.device()
+        await talker.greet()
+        code, details = await silent.call.code(), await silent.call.details()
+        pushback = dict(await silent.call.trailing_metadata())["grpc-retry-pushback-ms"]
+        await talker.send(a_window(0))
+        await talker.hear()
+
+    assert code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert (details, pushback) == ("no Hello within 0.05 s; the first message of a stream is a Hello", "1000")
+
+
+async def test_a_stream_that_falls_silent_is_ended_when_all_is_answered(fusion: FakeFusion) -> None:
+    fusion.go.clear()
+    limited = msgspec.structs.replace(settings(), limits=Limits(idle_s=0.05))
+    async with connected(limited, fusion.engines()) as client, asyncio.timeout(20):
+        device = client.device()
+        await device.greet()
+        await device.send(a_window(0))
+        other = client.device()
+        await other.greet(device="other")
+        assert await other.call.code() is grpc.StatusCode.OK
+        said = dict(await other.call.trailing_metadata())
+        assert not device.call.done()  # somebody waits for an answer
+        fusion.go.set()
+        await device.hear_many(2)
+        assert await device.call.code() is grpc.StatusCode.OK
+
+    assert said["sensorium-reason"] == "silent for 0.05 s; open a stream again when there is something to send"
+    assert said["grpc-retry-pushback-ms"] == "0"
 
 
 def test_a_place_is_free_again_when_somebody_left() -> None:

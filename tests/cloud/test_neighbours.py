@@ -23,7 +23,7 @@ from sensorium.errors import FieldError
 from sensorium.event import Media, Modality
 from sensorium.symbol import Symbol
 from sensorium.window import Window
-from sensorium_cloud._app.mesh import Carrier, LocalMesh, RedisMesh, SharedMeetings
+from sensorium_cloud._app.mesh import Carrier, LocalMesh, Lost, Nobody, RedisMesh, SharedMeetings, unheeded
 from sensorium_cloud._app.server import running
 from sensorium_cloud._app.settings import Settings
 from sensorium_cloud._app.work import load_engines
@@ -110,16 +110,6 @@ async def test_a_crowd_of_messages_waits_for_room_and_is_bounded(tmp_path: Path)
     assert one.dropped == 5000 - 4096
 
 
-class Nobody:
-    """Carries nothing to nobody."""
-
-    def send(self, messages: Sequence[bytes]) -> None:
-        pass
-
-    async def run(self, hear: Callable[[bytes], None]) -> None:
-        pass
-
-
 def test_pictures_stay_where_they_came() -> None:
     one, two = acquainted(60 * S)
     picture = replace(an_event("room", modality=Modality.VIDEO), media=Media("image/jpeg", b"x" * 1000))
@@ -167,9 +157,29 @@ def test_a_report_that_is_no_window_is_refused() -> None:
 # --- over the air ------------------------------------------------------------------------
 
 
+class Noticed:
+    """A carrier whose messages somebody waits for."""
+
+    def __init__(self, carrier: Carrier, came: asyncio.Event) -> None:
+        self._carrier, self._came = carrier, came
+        self.dropped = 0
+
+    def send(self, messages: Sequence[bytes], to: str = "") -> None:
+        self._carrier.send(messages, to)
+
+    async def run(self, hear: Callable[[bytes], None], lost: Lost = unheeded) -> None:
+        def heard(message: bytes) -> None:
+            hear(message)
+            self._came.set()
+
+        await self._carrier.run(heard, lost)
+
+
 @contextlib.asynccontextmanager
-async def two_processes(carrier: Callable[[str], Carrier], clock: ManualClock) -> AsyncIterator[list[SharedMeetings]]:
-    both = [SharedMeetings(Neighbours(name), carrier(name), clock.now_ns) for name in ("one", "two")]
+async def two_processes(
+    carrier: Callable[[str], Carrier], clock: ManualClock, came: asyncio.Event
+) -> AsyncIterator[list[SharedMeetings]]:
+    both = [SharedMeetings(Neighbours(name), Noticed(carrier(name), came), clock.now_ns) for name in ("one", "two")]
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(meetings.run()) for meetings in both]
         try:
@@ -188,38 +198,43 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-async def until_they_met(one: SharedMeetings, two: SharedMeetings, clock: ManualClock, session_id: str) -> None:
-    """Both go on sending windows until what one saw is in the other's."""
+async def until_they_met(
+    one: SharedMeetings, two: SharedMeetings, clock: ManualClock, came: asyncio.Event, session_id: str
+) -> None:
+    """Both go on sending windows until what one saw is in the other's: whenever a message came, or was lost."""
     async with asyncio.timeout(20):
         for index in itertools.count():
             at_ms = 500 * index + 100
             palm, stop = (in_session(saw(event, at_ms, index=index), session_id) for event in (PALM, STOP))
             clock.at_ns += 500 * MS
             one.join("camera", palm, clock.now_ns())
-            await asyncio.sleep(0.01)
+            came.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await came.wait()
             if two.join("phone", stop, clock.now_ns()).slot(Modality.GESTURE).here:
                 return
 
 
 async def test_workers_of_a_machine_meet_through_a_folder(tmp_path: Path) -> None:
     (tmp_path / "killed").touch()
-    clock = ManualClock()
-    async with two_processes(lambda name: LocalMesh(tmp_path, name), clock) as (one, two):
-        await until_they_met(one, two, clock, "kitchen")
+    clock, came = ManualClock(), asyncio.Event()
+    async with two_processes(lambda name: LocalMesh(tmp_path, name), clock, came) as (one, two):
+        await until_they_met(one, two, clock, came, "kitchen")
 
         assert names(tmp_path) == ["one", "two"]
     assert names(tmp_path) == []
 
 
 async def test_replicas_meet_through_redis_also_after_it_was_gone(tmp_path: Path) -> None:
-    clock = ManualClock()
+    clock, came = ManualClock(), asyncio.Event()
     with redis_server(tmp_path) as server:
-        async with two_processes(lambda name: RedisMesh(connected(server.url), name), clock) as (one, two):
-            await until_they_met(one, two, clock, "kitchen")
+        async with two_processes(lambda name: RedisMesh(connected(server.url), name), clock, came) as (one, two):
+            await until_they_met(one, two, clock, came, "kitchen")
             server.kill()
             one.join("camera", replace(saw(PALM, 1), session_id="attic"), 0)
             server.start()
-            await until_they_met(one, two, clock, "hall")
+            await until_they_met(one, two, clock, came, "hall")
 
 
 async def test_a_client_that_swallows_the_news_of_a_stop_keeps_nobody() -> None:

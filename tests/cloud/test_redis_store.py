@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -169,6 +170,31 @@ async def test_a_full_redis_keeps_nothing_new_and_still_tells_what_it_has(
 
     assert counts["full"] == 2
     assert caplog.text.count("redis.full") == 1
+
+
+async def test_a_replica_that_nobody_may_write_to_is_said_once_and_asked_ever_more_rarely(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    counts: Counter[str] = Counter()
+    with caplog.at_level(logging.INFO), redis.Redis.from_url(server.url) as client:
+        async with a_store(server, counts) as store:
+            await store.save(PLACE, b"kept")
+            client.replicaof("127.0.0.1", 9)
+            for number in range(100):
+                await store.find(PLACE)
+                other = replace(PLACE, content=f"other {number}", sequence=8 + number)
+                assert await store.save(other, b"own") == b"own"
+                await store.advance("pi", "spool-a", number)
+            told = caplog.text
+            client.replicaof("no", "one")
+            async with asyncio.timeout(20):
+                while await store.find(PLACE) != b"kept":
+                    await store.advance("pi", "spool-a", 200)
+
+    assert told.count("redis.away: it is a read-only replica; give redis.url of the primary") == 1
+    assert "redis.back" not in told
+    assert caplog.text.count("redis.back") == 1
+    assert counts["skipped"] > 10 * counts["read_only"] > 0
 
 
 # --- replicas --------------------------------------------------------------------------

@@ -364,5 +364,7 @@ def _terms(settings: Settings, engines: Engines) -> Terms:
         max_streams=settings.limits.streams,
         stream_age_s=settings.listen.stream_age_s,
         windows_per_s=settings.limits.windows_per_s,
+        hello_s=settings.limits.hello_s,
+        idle_s=settings.limits.idle_s,
         own_names=settings.tls.own_names and bool(settings.tls.client_ca),
     )

@@ -18,6 +18,7 @@ from sensorium.errors import FieldError, SensoriumError
 from sensorium.symbol import Symbol
 from sensorium.v1 import fusion_pb2
 from sensorium.window import Window
+from sensorium_cloud._app.statuses import abort, caller
 from sensorium_cloud._app.stream import (
     Context,
     GoneError,
@@ -27,19 +28,20 @@ from sensorium_cloud._app.stream import (
     deadline_ns,
     parse,
     parsed_request,
+    pushback,
     unlimited,
     write,
 )
 from sensorium_cloud.accept import Conversation
 from sensorium_cloud.access import Crowd, Rates
 from sensorium_cloud.answer import Desk
-from sensorium_cloud.batch import Overloaded
 from sensorium_cloud.publish import message
 from sensorium_cloud.refine import Arrival
 
 log = logging.getLogger(__name__)
 
 SERVICE: Final = "sensorium.v1.FusionService"
+_HELLO_RETRY_MS: Final = 1_000
 
 
 class FusionService:
@@ -116,6 +118,15 @@ class FusionService:
 
     async def _greeted(self, requests: AsyncIterator[bytes], context: Context) -> Hello | None:
         """Who speaks; None if the stream ends before anybody said."""
+        hello_s = self._terms.hello_s
+        try:
+            async with asyncio.timeout(hello_s or None):
+                return await self._hello(requests, context)
+        except TimeoutError:
+            reason = f"no Hello within {hello_s:g} s; the first message of a stream is a Hello"
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, reason, pushback(_HELLO_RETRY_MS))
+
+    async def _hello(self, requests: AsyncIterator[bytes], context: Context) -> Hello | None:
         async for raw in requests:
             request = parsed_request(raw, self._terms.max_message_bytes)
             if isinstance(request, Hello):
@@ -132,13 +143,16 @@ class FusionService:
             windows = self._batch(raw)
         except FieldError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        if self._rates and (wait_ms := self._rates.take(caller(context), received_ns, len(windows))):
+            reason = f"at most {self._terms.windows_per_s:g} windows a second of one caller; try again in {wait_ms} ms"
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, reason, pushback(wait_ms))
         until = deadline_ns(self._now_ns(), context, self._terms.patience_ns)
         arrivals = [Arrival(window, received_ns, self._now_ns(), until) for window in windows]
         results = await self._desk.refinery.refine_all(arrivals)
         symbols: list[Symbol] = []
         for index, result in enumerate(results):
             if isinstance(result, SensoriumError):
-                await _abort(context, result, index)
+                await abort(context, result, index)
             else:
                 symbols.append(result[0])
         return wire.symbols_to_proto(symbols).SerializeToString()
@@ -152,16 +166,3 @@ class FusionService:
             except FieldError as error:
                 raise error.inside(f"windows[{index}]") from None
         return windows
-
-
-async def _abort(context: Context, error: SensoriumError, index: int) -> None:
-    """End a unary call with the status that says what its caller can do."""
-    match error:
-        case Overloaded():
-            # The standard way to tell a gRPC client when to retry (gRFC A6).
-            pushback = (("grpc-retry-pushback-ms", str(error.retry_after_ms)),)
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error), pushback)
-        case FieldError():
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error.inside(f"windows[{index}]")))
-        case _:
-            await context.abort(grpc.StatusCode.INTERNAL, f"windows[{index}]: {error}")

@@ -200,6 +200,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float,
         Meta(ge=0, le=1e9, description="windows of one device; bursts of two seconds' worth; 0: all that can be done"),
     ] = 0.0
+    hello_s: Annotated[
+        float, Meta(ge=0, le=_LONGEST_S, description="how long a stream may take to say whose it is; 0 is for ever")
+    ] = 10.0
+    idle_s: Annotated[
+        float, Meta(ge=0, le=_LONGEST_S, description="a stream that is silent for so long is ended; 0 is never")
+    ] = 0.0
     connections: Annotated[Count, Meta(description="WebSockets and event streams of one tenant at once")] = 1000
     events_per_s: Annotated[PerSecond, Meta(description="events of one WebSocket; bursts of two seconds' worth")] = (
         500.0

@@ -52,6 +52,8 @@ class Terms:
         stream_age_s: after about so long a stream is ended, for its device to choose a replica anew; 0 is never.
         windows_per_s: of one device; 0 is as many as can be done.
         own_names: whether a device's name has to be that of its certificate.
+        hello_s: how long a stream may take to say whose it is; 0 is for ever.
+        idle_s: after so long without a message a stream is ended; 0 is never.
     """
 
     max_in_flight: int
@@ -64,6 +66,13 @@ class Terms:
     stream_age_s: float = 0.0
     windows_per_s: float = 0.0
     own_names: bool = False
+    hello_s: float = 10.0
+    idle_s: float = 0.0
+
+
+def pushback(after_ms: int) -> tuple[tuple[str, str], ...]:
+    """The standard way to tell a gRPC client when to retry (gRFC A6)."""
+    return (("grpc-retry-pushback-ms", str(after_ms)),)
 
 
 class GoneError(Exception):
@@ -106,19 +115,36 @@ class Stream:
         self._room = asyncio.Event()
         self._ended = False
         self._listening: asyncio.Task[None] | None = None
+        self._heard_ns = now_ns()
+        self._silence: asyncio.TimerHandle | None = None
 
     async def run(self, requests: AsyncIterator[bytes]) -> None:
         loop, age_s = asyncio.get_running_loop(), self._terms.stream_age_s
         # Spread: devices that came together would all come back together.
         aged = loop.call_later(age_s * random.uniform(0.9, 1.1), self.leave) if age_s else None  # noqa: S311
+        self._watch_silence()
         try:
             async with asyncio.TaskGroup() as group:
                 self._listening = group.create_task(self._listen(requests))
                 self._listening.add_done_callback(self._heard_all)
                 group.create_task(self._speak())
         finally:
-            if aged is not None:
-                aged.cancel()
+            for timer in (aged, self._silence):
+                if timer is not None:
+                    timer.cancel()
+
+    def _watch_silence(self) -> None:
+        """End a stream that has been silent for too long: whoever has something to say again opens another."""
+        if not (idle_s := self._terms.idle_s):
+            return
+        left_s = idle_s - (self._now_ns() - self._heard_ns) * 1e-9
+        if left_s > 0 or self._conversation.in_flight:
+            self._silence = self._loop.call_later(left_s if left_s > 0 else idle_s, self._watch_silence)
+            return
+        # Nothing is wrong, so that the status is OK, and has no words of its own.
+        reason = f"silent for {idle_s:g} s; open a stream again when there is something to send"
+        self._context.set_trailing_metadata((("sensorium-reason", reason), *pushback(0)))
+        self.leave()
 
     def leave(self) -> None:
         """Listen no more; what the device sends meanwhile it sends again, on another stream."""
@@ -131,7 +157,7 @@ class Stream:
 
     async def _listen(self, requests: AsyncIterator[bytes]) -> None:
         async for raw in requests:
-            received_ns = self._now_ns()
+            received_ns = self._heard_ns = self._now_ns()
             request = parsed_request(raw, self._terms.max_message_bytes, partial(self._shed, received_ns=received_ns))
             self._hear(request, received_ns)
             # A device that does not read its answers is not listened to: the outbox stays bounded.
