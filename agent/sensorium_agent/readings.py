@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sensorium import assemble
+from sensorium import assemble, phrases
 from sensorium.concepts import Vocabulary
 from sensorium.event import Event, Modality
 from sensorium.window import Presence, Slot, Window
-from sensorium_agent import phrases
 
 _SUREST: Final = 0.99
 """No perceiver is believed beyond this: a wrong 1.0 could not be outvoted."""

@@ -27,6 +27,7 @@ from sensorium_cloud.hearing import PLACE, Hearing, Verdicts
 from sensorium_cloud.network import Floats, Network, read_card
 from sensorium_cloud.reading import EncodeSentences, Reader
 from sensorium_cloud.runtime import Provider, available, chosen
+from sensorium_cloud.space import Space
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Fuser:
         processed_on: str = "cloud",
         software: str = "sensorium-cloud",
         encoders: Sequence[ModelRef] = (),
+        space: Space | None = None,
         half_life_ns: int = 2_000_000_000,
         threads: int = 1,
         provider: str = "cpu",
@@ -75,6 +77,7 @@ class Fuser:
             processed_on: name of this service, for the symbols' provenance.
             software: name and version of this software.
             encoders: the other models that take part.
+            space: in which words are compared with concepts; None for the encoder's own.
             half_life_ns: age at which an event counts half.
             threads: for one run of the network.
             provider: what runs it, or ``auto`` for what is fastest here.
@@ -94,7 +97,7 @@ class Fuser:
         network = made(chosen(provider, available(), lambda p: made(p).batch_s()))
         own = [ModelRef(half.stem, hashlib.sha256(half.read_bytes()).hexdigest()) for half in halves]
         models = (*encoders, *own)
-        reader = Reader(vocabulary, concepts, encode_sentences, card.reading)
+        reader = Reader(vocabulary, concepts, encode_sentences, card.reading, space)
         return cls(network, reader, Provenance(processed_on, software, models), half_life_ns)
 
     def speaking(self, vocabulary: Vocabulary, concepts: Floats) -> Fuser:

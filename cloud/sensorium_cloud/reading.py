@@ -1,16 +1,23 @@
 """Reading: what words mean among the concepts of a vocabulary, by likeness, without training.
 
-A sentence x is compared with each concept's place c (the mean over its description and phrases) and with its words:
+A sentence x is compared with each concept's place c, the mean over its description, its name in some wordings and its
+paraphrases, as the encoder gives it and in the space W in which requests are told apart (`space`), and with its words:
 
-    likeness_k = cos(x, c_k) + weight tf-idf-cos(words, words_k)
+    likeness_k = cos(W x, W c_k) + weight tf-idf-cos(words, words_k)
     p_k        = softmax_k(sharpness likeness_k)
-    known      = 1 / (1 + exp(-slope (max_k likeness_k - bar))) (1 - denied)
+    evidence   = max_k (likeness_k + (cos(x, c_k) - cos(W x, W c_k)) / 2)
+    known      = 1 / (1 + exp(-slope (evidence - bar))) (1 - denied)
 
 The mean over few examples is the nearest-prototype rule (Snell et al. 2017); the words (Sparck Jones 1972; single words
-and pairs) add what an encoder blurs. The sharpness, the bar and the slope are fitted on sentences (the card's
-``reading``), not on a vocabulary, so one of a user's own reads the same. A sentence with marks of denial is encoded a
-second time without them: if that is a known command, it was denied, unless the vocabulary has a phrase like the
-denial ("don't move" means stop).
+and pairs) add what an encoder blurs. W tells requests apart, and blurs somewhat whether something is one; so both count
+for what is known at all. Sharpness, bar and slope are fitted on sentences (the card's ``reading``), not on a
+vocabulary, so one of a user's own reads the same.
+
+A line that is a phrase of one concept as it stands means that, in any language. A concept in a language that the
+encoder does not know counts by shared words alone (`sensorium.phrases`, as on the device). What says nothing by itself
+("hm", "a") is not known. Of a sentence that sets two parts against each other only that counts which stands
+(`sensorium.denial`); another with marks of denial is encoded a second time without them: if that is a known command, it
+was denied, unless the vocabulary has a phrase like the denial ("don't move" means stop).
 """
 
 from __future__ import annotations
@@ -22,14 +29,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from sensorium.concepts import Vocabulary
-from sensorium_cloud.denial import affirmed
+from sensorium import phrases
+from sensorium.concepts import Concept, Vocabulary
+from sensorium.denial import Denial, affirmed, denial
+from sensorium.wording import says_nothing, words
+from sensorium_cloud.space import Space, encoders_own, in_words, unit
 
 Floats = npt.NDArray[np.float32]
 EncodeSentences = Callable[[Sequence[str]], Floats]
@@ -45,6 +55,10 @@ _UNHEARD: Final = 0.3
 """How much a word that no concept uses weighs, beside one that a single concept uses."""
 _NO_WORD: Final = "\N{GRINNING FACE}"
 """To the encoder one unheard word, as is any word of a script it was not made for: all of them lie in one place."""
+_FAMILIAR: Final = 0.75
+"""Share of a concept's words that the encoder has to know; English vocabularies have .85 and more, French ones .5."""
+_USUAL_WORDS: Final = 10
+"""The vocabulary's own share counts for a concept as much as so many words of it."""
 _SAME_VECTOR: Final = 0.999
 _REMEMBERED: Final = 512
 _TINY: Final = 1e-12
@@ -87,19 +101,30 @@ class Reader:
 
     Args:
         vocabulary: what they may mean.
-        concepts: float32 [K, 384], the concepts' places in the sentence space.
-        encode_sentences: the encoder that made them; asked about denials.
+        concepts: float32 [K, 384], the concepts' places in the sentence space, for who mixes them.
+        encode_sentences: the encoder that made them; asked about names, phrases and denials.
         manner: how likeness becomes probability.
+        space: where requests are told apart; None for the encoder's own space.
 
     Attributes:
         vocabulary, concepts, encode_sentences: as given.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, concepts: Floats, encode_sentences: EncodeSentences, manner: Manner
+        self,
+        vocabulary: Vocabulary,
+        concepts: Floats,
+        encode_sentences: EncodeSentences,
+        manner: Manner,
+        space: Space | None = None,
     ) -> None:
         self.vocabulary, self.concepts = vocabulary, concepts
         self.encode_sentences, self._manner = encode_sentences, manner
+        self._space = space or encoders_own(concepts.shape[1])
+        rows = [_said_of(concept, encode_sentences) for concept in vocabulary]
+        self._places = unit(np.stack([own.mean(axis=0) for own in rows]))
+        self._moved = unit(np.stack([self._space(own).mean(axis=0) for own in rows]))
+        self._strange = _strange(vocabulary, self._space)
         self._words = _Words([[*c.phrases, c.description] for c in vocabulary])
         denials = [(k, phrase) for k, c in enumerate(vocabulary) for phrase in c.phrases if affirmed(phrase)]
         self._denials = encode_sentences([phrase for _, phrase in denials])
@@ -108,46 +133,95 @@ class Reader:
 
     def among(self, vocabulary: Vocabulary, concepts: Floats) -> Reader:
         """One that reads in the same manner among other concepts."""
-        return Reader(vocabulary, concepts, self.encode_sentences, self._manner)
+        return Reader(vocabulary, concepts, self.encode_sentences, self._manner, self._space)
 
-    def likeness(self, texts: Sequence[str], rows: Floats) -> Floats:
-        """How like each concept the sentences are, [n, K]; ``rows`` [n, 384] are their unit vectors."""
-        return np.asarray(rows @ self.concepts.T + _WORDS_WEIGH * self._words.likeness(texts), np.float32)
+    def likeness(self, texts: Sequence[str], rows: Floats) -> tuple[Floats, Floats]:
+        """How like each concept the sentences are, [n, K], and the evidence that they mean any, [n].
+
+        ``rows`` [n, 384] are their unit vectors.
+        """
+        moved = self._space(rows) @ self._moved.T
+        likeness = np.asarray(moved + _WORDS_WEIGH * self._words.likeness(texts), np.float32)
+        evidence = (likeness + (rows @ self._places.T - moved) / 2).max(axis=1)
+        return likeness, np.asarray(evidence, np.float32)
 
     def read(self, texts: Sequence[str], rows: Floats) -> Read:
         """What ``texts`` mean; ``rows`` [n, 384] are their unit vectors. No answer depends on another sentence."""
-        likeness = self.likeness(texts, rows)
-        shares = _softmax(self._manner.sharpness * likeness)
-        known = self._known(likeness.max(axis=1))
-        for row, text in enumerate(texts):
-            if self._unreadable(text, rows[row]):
-                known[row] = 0
-            elif (plain := affirmed(text)) is not None:
-                self._heed(plain, rows[row], shares[row], known[row : row + 1])
-        mixed = shares @ self.concepts
-        lengths = np.linalg.norm(mixed, axis=1, keepdims=True)
-        return Read(np.asarray(mixed / np.maximum(lengths, _TINY), np.float32), known, shares.argmax(axis=1))
+        read = [self._one(text, row) for text, row in zip(texts, rows, strict=True)]
+        shares = np.stack([own for own, _ in read])
+        known = np.asarray([surely for _, surely in read], np.float32)
+        return Read(unit(shares @ self.concepts), known, shares.argmax(axis=1))
 
-    def _heed(self, plain: str, row: Floats, shares: Floats, known: Floats) -> None:
-        """Change what a sentence with marks of denial means, and how surely: it is ``plain`` without them."""
+    def _one(self, text: str, row: Floats) -> tuple[Floats, float]:
+        """How the concepts share the sentence, [K], and how surely it means any."""
+        if (concept := phrases.exact(text, self.vocabulary)) is not None:
+            return self._only(concept), 1.0
+        told = denial(text)
+        if told and told.stands:
+            return self._one(told.stands, self.encode_sentences([told.stands])[0])
+        shares, known = self._alike(text, row)
+        if self._unreadable(text, row):
+            return shares, 0.0
+        if self._strange.any() and (self._strange[shares.argmax()] or self._in_its_words(text)):
+            return self._by_words(text)
+        return (shares, known) if told is None else self._heeded(told, row, shares, known)
+
+    def _alike(self, text: str, row: Floats) -> tuple[Floats, float]:
+        likeness, evidence = self.likeness([text], row[None])
+        return _softmax(self._manner.sharpness * likeness)[0], self._known(float(evidence[0]))
+
+    def _only(self, concept: int) -> Floats:
+        shares = np.zeros(len(self.vocabulary), np.float32)
+        shares[concept] = 1
+        return shares
+
+    def _in_its_words(self, text: str) -> bool:
+        """Whether the words are those of a concept in a language that the encoder does not know."""
+        return any(self._strange[concept] for concept in phrases.match(text, self.vocabulary))
+
+    def _by_words(self, text: str) -> tuple[Floats, float]:
+        """What shared words alone say, as on the device."""
+        shares = np.zeros(len(self.vocabulary), np.float32)
+        for concept, share in phrases.match(text, self.vocabulary).items():
+            shares[concept] = share
+        total = float(shares.sum())
+        return (shares / total, total) if total else (np.full_like(shares, 1 / len(shares)), 0.0)
+
+    def _heeded(self, told: Denial, row: Floats, shares: Floats, known: float) -> tuple[Floats, float]:
+        """What a sentence with marks of denial means, and how surely."""
+        if told.afterthought:
+            return shares, known if phrases.exact(told.denied, self.vocabulary) is None else 0.0
         alike = self._denials @ row
         if len(alike) and alike.max() >= _SAME_PHRASE:
-            shares[:] = 0
-            shares[self._denying[int(alike.argmax())]] = 1
-            known[:] = 1
-            return
-        opposite = self.likeness([plain], self.encode_sentences([plain]))[0]
+            return self._only(int(self._denying[int(alike.argmax())])), 1.0
+        opposite, surely = self._alike(told.denied, self.encode_sentences([told.denied])[0])
         read = int(shares.argmax())
         backing = float(alike[self._denying == read].max(initial=-1.0))
-        if read == int(opposite.argmax()) or backing < _LIKE_PHRASE:
-            known *= 1 - self._known(opposite.max())
+        denied = read == int(opposite.argmax()) or backing < _LIKE_PHRASE
+        return shares, known * (1 - surely) if denied else known
 
     def _unreadable(self, text: str, row: Floats) -> bool:
-        """Whether there are no words in ``text``, or none the encoder knows: what it says then is chance."""
-        return bool(text.strip() and not _WORD.search(text)) or float(self._no_word @ row) >= _SAME_VECTOR
+        """Whether ``text`` says nothing, or the encoder knows none of its words: what it says then is chance."""
+        nothing = bool(text.strip()) and says_nothing(text)
+        return nothing or float(self._no_word @ row) >= _SAME_VECTOR
 
-    def _known(self, best: Any) -> Floats:
-        return np.asarray(1 / (1 + np.exp(-self._manner.slope * (best - self._manner.bar))), np.float32)
+    def _known(self, evidence: float) -> float:
+        # Far beyond any evidence there is: exp(700) is still a number.
+        return 1 / (1 + math.exp(min(-self._manner.slope * (evidence - self._manner.bar), 700.0)))
+
+
+def _said_of(concept: Concept, encode_sentences: EncodeSentences) -> Floats:
+    """The rows whose mean is the concept's place: description, name, and each paraphrase."""
+    name = encode_sentences(in_words(concept.name)).mean(axis=0)
+    return np.stack([name, *encode_sentences([concept.description, *concept.paraphrases])])
+
+
+def _strange(vocabulary: Vocabulary, space: Space) -> npt.NDArray[np.bool_]:
+    """Which concepts are in a language that the encoder does not know, [K]."""
+    said = [[word for phrase in concept.phrases for word in words(phrase)] for concept in vocabulary]
+    usual = space.familiar([word for own in said for word in own])
+    shares = [(space.familiar(own) * len(own) + usual * _USUAL_WORDS) / (len(own) + _USUAL_WORDS) for own in said]
+    return np.asarray(shares) < _FAMILIAR
 
 
 class _Words:

@@ -32,6 +32,7 @@ from sensorium_cloud.encode import SentenceEncoder
 from sensorium_cloud.evidence import embed
 from sensorium_cloud.network import read_card
 from sensorium_cloud.reading import Manner, Reader
+from sensorium_cloud.space import Space
 from sensorium_models import store
 
 Floats = npt.NDArray[np.float32]
@@ -102,17 +103,22 @@ def ask(said: tuple[Said, Said, Sequence[str]], encoder: SentenceEncoder, shots:
     """One draw of ``shots`` examples of each intent; the split's sentences are read with them."""
     train, asked, strange = said
     vocabulary, intents = vocabulary_of(train, shots, np.random.default_rng(seed))
-    reader = Reader(vocabulary, embed(vocabulary, encoder.encode), encoder.encode, manner())
+    reader = Reader(vocabulary, embed(vocabulary, encoder.encode), encoder.encode, manner(), space())
     texts = [text for text, _ in asked]
-    likeness = reader.likeness(texts, encoder.encode(texts))
+    likeness, known = reader.likeness(texts, encoder.encode(texts))
     meant = np.array([intents.index(intent) for _, intent in asked])
-    apart = reader.likeness(strange, encoder.encode(strange)).max(1) if strange else np.zeros(0)
-    return Answers(likeness.argmax(1) == meant, likeness.max(1).astype(float), apart.astype(float))
+    apart = reader.likeness(strange, encoder.encode(strange))[1] if strange else np.zeros(0)
+    return Answers(likeness.argmax(1) == meant, known.astype(float), apart.astype(float))
 
 
 def manner() -> Manner:
     """How the shipped network's card says likeness is to be taken."""
     return read_card(store.path("fusion").with_suffix(".json")).reading
+
+
+def space() -> Space:
+    """In which the cloud compares words with concepts."""
+    return Space.load(store.path("sentence_space"))
 
 
 def report(shots: int, draws: Sequence[Answers]) -> None:

@@ -21,12 +21,14 @@ from sensorium.symbol import Reason, Revision, Share, Symbol
 from sensorium.window import Presence, Slot, Window
 from sensorium_cloud.encode import EncodedWindow, SentenceEncoder
 from sensorium_cloud.fusion import Fuser
+from sensorium_cloud.space import Space
 from sensorium_models import store
 
 pytestmark = pytest.mark.needs_models
 
 WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
 NETWORK = [WEIGHTS / name for name in ("fusion_senses.onnx", "fusion.onnx", "fusion.json")]
+SPACE = Space.load(WEIGHTS / "sentence_space.npz")
 MS = 1_000_000
 END_NS = 10_000 * MS
 VOCABULARY = concepts.load()
@@ -41,7 +43,7 @@ def sentences() -> SentenceEncoder:
 
 @pytest.fixture(scope="module")
 def fuser(sentences: SentenceEncoder) -> Fuser:
-    return Fuser.load(*NETWORK, VOCABULARY, sentences.encode)
+    return Fuser.load(*NETWORK, VOCABULARY, sentences.encode, space=SPACE)
 
 
 Understand = Callable[..., Symbol]
@@ -272,7 +274,7 @@ description = "Open the roof of the greenhouse."
 paraphrases = ["the greenhouse is too hot", "let fresh air into the greenhouse"]
 """
     )
-    fuser = Fuser.load(*NETWORK, garden, sentences.encode)
+    fuser = Fuser.load(*NETWORK, garden, sentences.encode, space=SPACE)
 
     told = fuser.fuse([encoded(sentences, said("please water my flowers")), encoded(sentences, seen(H, "tap"))])
 
@@ -363,3 +365,47 @@ def test_two_that_agree_are_surer_than_each(understood: Understand) -> None:
 
     assert both.concept == understood(hand).concept == understood(touch).concept
     assert both.confidence > max(understood(hand).confidence, understood(touch).confidence) + 0.1
+
+
+@pytest.mark.needs_models
+@pytest.mark.parametrize(
+    "line", ["a", "hm", "mm", "uh", "and then the", "the", "it is", "stop not", "don't turn off the light", "?!"]
+)
+def test_what_says_nothing_is_no_command(understood: Understand, line: str) -> None:
+    assert understood(said(line)).abstained is not None
+
+
+@pytest.mark.needs_models
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("turn off the light, not the music", "light_off"),
+        ("turn off the light not the music", "light_off"),
+        ("play some music instead of the video", "music_play"),
+        ("open the window but don't close the door", "open"),
+        ("turn left not right", "turn_left"),
+    ],
+)
+def test_of_two_parts_set_against_each_other_one_is_meant(understood: Understand, line: str, name: str) -> None:
+    assert understood(said(line)).concept == name
+
+
+@pytest.mark.needs_models
+def test_another_language_is_known_by_its_words(sentences: SentenceEncoder) -> None:
+    maison = concepts.parse(
+        """
+        [concept.porte]
+        description = "Ouvrir la porte."
+        paraphrases = ["ouvre la porte", "laisse-moi entrer", "déverrouille la serrure"]
+        [concept.lumiere]
+        description = "Allumer la lumière."
+        paraphrases = ["allume la lumière", "éclaire la pièce", "il fait trop sombre"]
+        """
+    )
+    fuser = Fuser.load(*NETWORK, maison, sentences.encode, space=SPACE)
+    lines = ["Ouvre la porte !", "allume la lumiere", "bonjour", "il pleut", "où est le chat", "quelle heure est-il"]
+
+    told = [fuser.fuse([encoded(sentences, said(line))])[0] for line in lines]
+
+    assert [symbol.concept for symbol in told[:2]] == ["porte", "lumiere"]
+    assert all(symbol.abstained for symbol in told[2:])

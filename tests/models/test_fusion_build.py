@@ -143,12 +143,14 @@ def test_the_manner_of_reading_parts_known_from_unknown() -> None:
         def __init__(self) -> None:
             pass
 
-        def likeness(self, texts: Sequence[str], rows: fusion_bank.Floats) -> fusion_bank.Floats:
+        def likeness(
+            self, texts: Sequence[str], rows: fusion_bank.Floats
+        ) -> tuple[fusion_bank.Floats, fusion_bank.Floats]:
             found = rng.normal(0.2, 0.05, (len(texts), len(VOCABULARY))).astype(np.float32)
             for row, text in zip(found, texts, strict=True):
                 if text in own:
                     row[own[text]] = rng.normal(0.7, 0.05)
-            return found
+            return found, found.max(axis=1)
 
     own = {
         text: VOCABULARY.index(name)

@@ -17,9 +17,17 @@ from sensorium_cloud.encode import FrameEncoder, SentenceEncoder
 from sensorium_cloud.fusion import Fuser
 from sensorium_cloud.listen import Hears, Listener
 from sensorium_cloud.network import read_card
+from sensorium_cloud.space import Space
 from sensorium_cloud.whisper import Whisper
 
-MODELS: Final = ("sentence_embedding", "sentence_tokenizer", "frame_embedding", "fusion_senses", "fusion")
+MODELS: Final = (
+    "sentence_embedding",
+    "sentence_tokenizer",
+    "sentence_space",
+    "frame_embedding",
+    "fusion_senses",
+    "fusion",
+)
 
 
 SPEECH: Final = {
@@ -118,6 +126,7 @@ def load_dialects(settings: Settings, sentences: SentenceEncoder) -> Dialects:
         processed_on=settings.name,
         software=software(),
         encoders=[ModelRef(name, store.digest(name)) for name in ("sentence_embedding", "frame_embedding")],
+        space=Space.load(store.path("sentence_space")),
         provider=settings.engine.provider,
     )
     return Dialects(fuser, sentences.encode)

@@ -35,6 +35,7 @@ from sensorium.concepts import Vocabulary
 from sensorium_cloud.encode import SentenceEncoder
 from sensorium_cloud.evidence import embed
 from sensorium_cloud.reading import Manner, Reader
+from sensorium_cloud.space import Space
 from sensorium_models import store
 
 _SEED: Final = 2026
@@ -69,10 +70,10 @@ class World:
         encoder = SentenceEncoder(store.path("sentence_embedding"), store.path("sentence_tokenizer"), remember=100_000)
         self._encode = encoder.encode
         self.concepts: Floats = embed(self.vocabulary, encoder.encode)
-        self.manner: Manner = fitted(
-            self.vocabulary, self._encode, Reader(self.vocabulary, self.concepts, self._encode, Manner())
-        )
-        self._reader = Reader(self.vocabulary, self.concepts, self._encode, self.manner)
+        space = Space.load(store.path("sentence_space"))
+        unfitted = Reader(self.vocabulary, self.concepts, self._encode, Manner(), space)
+        self.manner: Manner = fitted(self.vocabulary, self._encode, unfitted)
+        self._reader = Reader(self.vocabulary, self.concepts, self._encode, self.manner, space)
 
     def bank(self, split: Split) -> Bank:
         """The bank of a split, built once for a vocabulary and its sentences."""

@@ -21,14 +21,15 @@ def fitted(vocabulary: Vocabulary, encode: EncodeSentences, reader: Reader) -> M
     """The manner in which `practice` sentences are read best; ``reader``'s own plays no part.
 
     The sharpness is one over the temperature of the likeness (Guo et al. 2017); bar and slope are the logistic
-    regression of "means any of them" on the best likeness, both sides weighing the same (Platt 1999).
+    regression of "means any of them" on the evidence, both sides weighing the same (Platt 1999).
     """
     lines = practised(vocabulary)
-    likeness = {name: reader.likeness(own, encode(own)) for name, own in lines.items() if own}
-    known = [name for name in likeness if name != NOTHING_KNOWN]
-    meant = np.concatenate([np.full(len(likeness[name]), vocabulary.index(name)) for name in known])
-    rows = np.concatenate([likeness[name] for name in known]).astype(np.float64)
-    bar, slope = _logistic(rows.max(1), likeness[NOTHING_KNOWN].max(1).astype(np.float64))
+    read = {name: reader.likeness(own, encode(own)) for name, own in lines.items() if own}
+    known = [name for name in read if name != NOTHING_KNOWN]
+    meant = np.concatenate([np.full(len(read[name][0]), vocabulary.index(name)) for name in known])
+    rows = np.concatenate([read[name][0] for name in known]).astype(np.float64)
+    evidence = np.concatenate([read[name][1] for name in known]).astype(np.float64)
+    bar, slope = _logistic(evidence, read[NOTHING_KNOWN][1].astype(np.float64))
     sharpness = 1 / fit_temperature(100 * rows, meant) * 100
     return Manner(round(sharpness, 2), round(bar, 4), round(slope, 2))
 

@@ -2,13 +2,13 @@
 
 A line is compared with every name and paraphrase of the vocabulary by Dice's coefficient over words,
 each weighing as much as it tells concepts apart (inverse document frequency, Sparck Jones 1972). The
-cloud's sentence embedding understands more; this answers in microseconds and never waits.
+device answers so, in microseconds and in any language; the cloud's sentence embedding understands more, and takes
+from here what it cannot read and what is a known phrase as it stands.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,36 +16,15 @@ from functools import lru_cache
 from typing import Final
 
 from sensorium.concepts import Vocabulary
+from sensorium.denial import denial
+from sensorium.wording import bare, meant
 
-_WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-_COURTESY: Final = frozenset(
-    ("please", "kindly", "could", "would", "can", "will", "you", "just", "now", "so", "well", "um", "uh", "hey", "ok")
-)
-_AUXILIARY: Final = (
-    "are",
-    "ca",
-    "could",
-    "did",
-    "do",
-    "does",
-    "had",
-    "has",
-    "have",
-    "is",
-    "must",
-    "should",
-    "was",
-    "were",
-)
-_APOSTROPHE: Final = {f"{word}nt": f"{word}n't" for word in (*_AUXILIARY, "wo", "would")}
-"""As many type them: "dont" is "don't"."""
-_NEGATION: Final = frozenset(("not", "never", "without", "cannot", "nobody", *_APOSTROPHE.values()))
+_NEGATION: Final = frozenset(("not", "never", "without", "cannot", "nobody"))
 _EXACT: Final = 0.97
 _FUZZY: Final = 0.9
 _LEAST: Final = 0.6
 """Less in common than this is chance: "turn off the light" has .55 with "turn on the light"."""
 _SHARPNESS: Final = 4
-_LONGEST_WORDS: Final = 64
 
 
 def match(line: str, vocabulary: Vocabulary) -> Mapping[int, float]:
@@ -53,7 +32,14 @@ def match(line: str, vocabulary: Vocabulary) -> Mapping[int, float]:
 
     The figures add up to at most 0.97; the rest belongs to none of them.
     """
-    return _index(vocabulary).match(line)
+    index = _index(vocabulary)
+    told = denial(line) if index.exact(line) is None else None
+    return index.match(told.stands if told and told.stands else line)
+
+
+def exact(line: str, vocabulary: Vocabulary) -> int | None:
+    """The one concept that has ``line`` as a phrase, but for case, accents, plurals, punctuation and courtesies."""
+    return _index(vocabulary).exact(line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +57,32 @@ class _Index:
         self._weights = _weights(vocabulary)
         self._unheard = 0.5 * math.log(1 + len(vocabulary))
         self._by_word: dict[str, list[_Phrase]] = defaultdict(list)
-        for phrase in self._phrases(vocabulary):
+        self._as_said: dict[tuple[str, ...], set[int]] = defaultdict(set)
+        self._bare: dict[tuple[str, ...], set[int]] = defaultdict(set)
+        for phrase, said in self._phrases(vocabulary):
+            self._as_said[said].add(phrase.concept)
+            self._bare[phrase.order].add(phrase.concept)
             for word in phrase.words:
                 self._by_word[word].append(phrase)
 
-    def _phrases(self, vocabulary: Vocabulary) -> Iterator[_Phrase]:
+    def _phrases(self, vocabulary: Vocabulary) -> Iterator[tuple[_Phrase, tuple[str, ...]]]:
         for concept, entry in enumerate(vocabulary):
             for text in entry.phrases:
-                if order := _words(text):
-                    yield _Phrase(concept, frozenset(order), order, self._weigh(frozenset(order)))
+                if order := _bared(text):
+                    yield _Phrase(concept, frozenset(order), order, self._weigh(frozenset(order))), meant(text)
 
     def _weigh(self, words: frozenset[str]) -> float:
         return math.fsum(self._weights.get(word, self._unheard) for word in words)
 
+    def exact(self, line: str) -> int | None:
+        """The one concept that has the line as a phrase: with its accents, or else without."""
+        found = self._as_said.get(meant(line)) or self._bare.get(_bared(line)) or set()
+        return next(iter(found)) if len(found) == 1 else None
+
     def match(self, line: str) -> Mapping[int, float]:
-        order = _words(line)
+        if (known := self.exact(line)) is not None:
+            return {known: _EXACT}
+        order = _bared(line)
         words = frozenset(order)
         total = self._weigh(words)
         likeness: dict[int, float] = {}
@@ -97,7 +94,7 @@ class _Index:
     def _likeness(self, phrase: _Phrase, words: frozenset[str], order: tuple[str, ...], total: float) -> float:
         if phrase.order == order:
             return 1.0
-        if (phrase.words & _NEGATION) != (words & _NEGATION):
+        if _negations(phrase.words) != _negations(words):
             return 0.0
         return _FUZZY * 2 * self._weigh(phrase.words & words) / (phrase.weight + total)
 
@@ -111,19 +108,17 @@ def _weights(vocabulary: Vocabulary) -> Mapping[str, float]:
     """By word: log((1 + concepts) / concepts that use it)."""
     used: dict[str, int] = defaultdict(int)
     for concept in vocabulary:
-        for word in {word for text in concept.phrases for word in _words(text)}:
+        for word in {word for text in concept.phrases for word in _bared(text)}:
             used[word] += 1
     return {word: math.log((1 + len(vocabulary)) / count) for word, count in used.items()}
 
 
-def _words(text: str) -> tuple[str, ...]:
-    """The words that matter, plurals cut; courtesies stay only where there is nothing else."""
-    found = _WORD.findall(text.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))[:_LONGEST_WORDS]
-    words = [_APOSTROPHE.get(word, word) for word in found]
-    meant = [word for word in words if word not in _COURTESY] or words
-    return tuple(
-        word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in meant
-    )
+def _bared(text: str) -> tuple[str, ...]:
+    return tuple(map(bare, meant(text)))
+
+
+def _negations(words: frozenset[str]) -> frozenset[str]:
+    return frozenset(word for word in words if word in _NEGATION or word.endswith("n't"))
 
 
 def _shared_out(likeness: Mapping[int, float]) -> Mapping[int, float]:
