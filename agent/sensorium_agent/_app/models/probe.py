@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sensorium_agent._app.tally import percentile
-from sensorium_agent.infer import trial
+from sensorium_agent.infer import small_onnx, trial
 from sensorium_agent.infer.accelerate import CPU, Accelerator
 from sensorium_agent.infer.model import Array, LoadedModel, Port, load
 from sensorium_models import store
@@ -84,7 +84,8 @@ def asked(name: str, net: LoadedModel) -> list[Array]:
 
 def _import_runtime(file: str) -> None:
     if file.endswith(".onnx"):
-        import onnxruntime  # noqa: F401
+        if not small_onnx.fits(Path(file)):
+            import onnxruntime  # noqa: F401
     else:
         from sensorium_agent.infer.model import interpreter_type
 
