@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from models.build.fusion import figures
 from models.build.fusion.events import bank as fusion_bank
+from models.build.fusion.events import lines as fusion_lines
 from models.build.fusion.events import mix as fusion_mix
 from models.build.fusion.events.manner import fitted
 
@@ -34,7 +35,7 @@ def bank() -> fusion_bank.Bank:
     rows = {
         m: {n: rng.normal(size=(5, SIZES[m])).astype(np.float32) for n in sorted(some)} for m, some in named.items()
     }
-    said = (*rows[Modality.TEXT], fusion_bank.DENIED)
+    said = (*rows[Modality.TEXT], fusion_lines.DENIED)
     read = {
         name: Read(rng.normal(size=(5, 384)).astype(np.float32), rng.random(5, np.float32), np.zeros(5, np.intp))
         for name in said
@@ -50,7 +51,7 @@ def a_mixer(bank: fusion_bank.Bank, seed: int = 1, *, clean: bool = False) -> fu
 
 
 def test_no_sentence_is_both_practised_and_examined() -> None:
-    lines = {split: fusion_bank.sentences(VOCABULARY, split) for split in fusion_bank.SPLITS}
+    lines = {split: fusion_lines.sentences(VOCABULARY, split) for split in fusion_bank.SPLITS}
     flat = {split: {line.casefold() for some in own.values() for line in some} for split, own in lines.items()}
 
     assert not flat["practice"] & flat["exam"]
@@ -93,7 +94,7 @@ def test_a_conflict_is_between_two_commands_by_two_senses(bank: fusion_bank.Bank
 
 
 def test_what_is_denied_is_examined_in_patterns_that_are_never_practised() -> None:
-    lines = {split: set(fusion_bank.denials(VOCABULARY, split)) for split in fusion_bank.SPLITS}
+    lines = {split: set(fusion_lines.denials(VOCABULARY, split)) for split in fusion_bank.SPLITS}
 
     assert not lines["practice"] & (lines["fit"] | lines["exam"])
     assert not lines["fit"] & lines["exam"]
@@ -130,7 +131,7 @@ def test_words_lie_where_their_reading_does_and_have_no_features(bank: fusion_ba
     inputs, _ = fusion_mix.materialise(scenes, bank, VOCABULARY, anchors, np.random.default_rng(2), drop=0.0)
 
     assert not inputs.features[text].any()
-    places = {row.tobytes() for row in bank.read[fusion_bank.DENIED].phrases}
+    places = {row.tobytes() for row in bank.read[fusion_lines.DENIED].phrases}
     assert {row.tobytes() for row in inputs.phrases[:, text, 0]} <= places
 
 
@@ -154,7 +155,7 @@ def test_the_manner_of_reading_parts_known_from_unknown() -> None:
 
     own = {
         text: VOCABULARY.index(name)
-        for name, some in fusion_bank.practised(VOCABULARY).items()
+        for name, some in fusion_lines.practised(VOCABULARY).items()
         if name
         for text in some
     }

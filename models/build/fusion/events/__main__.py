@@ -23,8 +23,9 @@ import numpy as np
 import torch
 from models.build.fusion.attention import MASKED
 from models.build.fusion.events import bank as banks
-from models.build.fusion.events import measure
-from models.build.fusion.events.bank import Bank, Floats, Split
+from models.build.fusion.events import lines, measure
+from models.build.fusion.events.bank import Bank, Floats
+from models.build.fusion.events.lines import Split
 from models.build.fusion.events.manner import fitted
 from models.build.fusion.events.mix import MODALITIES, Inputs, Mixer, materialise
 from models.build.fusion.events.net import TRUST, FusionNet, Meeting, Senses
@@ -77,9 +78,9 @@ class World:
 
     def bank(self, split: Split) -> Bank:
         """The bank of a split, built once for a vocabulary and its sentences."""
-        lines = banks.sentences(self.vocabulary, split)
+        said = lines.sentences(self.vocabulary, split)
         told = hashlib.sha256(
-            json.dumps([self.vocabulary.digest, lines, msgspec.to_builtins(self.manner)]).encode()
+            json.dumps([self.vocabulary.digest, said, msgspec.to_builtins(self.manner)]).encode()
         ).hexdigest()
         kept = self.out / f"bank-{split}-{told[:12]}.pickle"
         if not kept.exists():

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from models.build.fusion.events.bank import NOTHING_KNOWN, practised
+from models.build.fusion.events.lines import NOTHING_KNOWN, practised
 from models.build.fusion.figures import fit_temperature
 
 from sensorium.concepts import Vocabulary

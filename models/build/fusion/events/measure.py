@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from models.build.fusion.events.bank import DENIED, Bank, Floats
+from models.build.fusion.events.bank import Bank, Floats
+from models.build.fusion.events.lines import DENIED
 from models.build.fusion.events.mix import MODALITIES, Evidence, Inputs, Mixer, Scene, materialise
 from models.build.fusion.figures import auroc, ece, wilson
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
-from models.build.fusion.events.bank import DENIED, NOTHING_KNOWN, Bank, Floats
+from models.build.fusion.events.bank import Bank, Floats
+from models.build.fusion.events.lines import DENIED, NOTHING_KNOWN
 
 from sensorium.concepts import Concept, Precedence, Vocabulary
 from sensorium.event import Modality
