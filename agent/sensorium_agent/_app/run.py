@@ -33,13 +33,14 @@ from sensorium_agent.answer import Listener
 from sensorium_agent.capture.recording import Recording, open_recording
 from sensorium_agent.capture.sensor import Sensor
 from sensorium_agent.infer.shelf import Change
-from sensorium_agent.join import unheard
+from sensorium_agent.join import Turn, unheard
 
 if TYPE_CHECKING:
     from sensorium_agent._app.telemetry import Telemetry
     from sensorium_agent._app.tracing import TraceListener
     from sensorium_agent.capture.companion import Companion
     from sensorium_agent.record.recorder import Recorder
+    from sensorium_agent.record.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -141,23 +142,33 @@ async def _run(
         start_ns = clock.now_ns()
         parts.aligner.start(start_ns)
         sensors = [*sensors_from(start_ns), *([companion] if companion else [])]
-        if recorder is not None:
-            recorder.begin(compose.session(settings, told, lines.session, start_ns=start_ns, clock=clock), clock)
-        everyone.on_status("start", start_ns=start_ns, modalities=told, runs_on=compose.shelf(settings).runs_on())
-        on_turn = recorder.on_turn if recorder else unheard
-        try:
-            async with (
-                watch_clocks(clock, everyone),
-                _open_to(settings, companion, clock, everyone),
-                _following_changes(settings, parts, modalities, everyone, link),
-            ):
-                pipeline = (sensors, parts.lanes, parts.aligner, parts.answerer)
-                await daemon.run(*pipeline, clock=clock, listener=everyone, stop=stop, link=link, on_turn=on_turn)
-        finally:
-            everyone.finish()
-            everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
-            if recorder is not None:
-                await asyncio.to_thread(recorder.end)
+        session = compose.session(settings, told, lines.session, start_ns=start_ns, clock=clock)
+        async with _kept(recorder, session, clock) as on_turn:
+            everyone.on_status("start", start_ns=start_ns, modalities=told, runs_on=compose.shelf(settings).runs_on())
+            try:
+                async with (
+                    watch_clocks(clock, everyone),
+                    _open_to(settings, companion, clock, everyone),
+                    _following_changes(settings, parts, modalities, everyone, link),
+                ):
+                    pipeline = (sensors, parts.lanes, parts.aligner, parts.answerer)
+                    await daemon.run(*pipeline, clock=clock, listener=everyone, stop=stop, link=link, on_turn=on_turn)
+            finally:
+                everyone.finish()
+                everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
+
+
+@contextlib.asynccontextmanager
+async def _kept(recorder: Recorder | None, session: Session, clock: Clock) -> AsyncIterator[Callable[[Turn], None]]:
+    """Record the session while inside, if anybody does; gives who is told of the join's turns."""
+    if recorder is None:
+        yield unheard
+        return
+    recorder.begin(session, clock)
+    try:
+        yield recorder.on_turn
+    finally:
+        await asyncio.to_thread(recorder.end)
 
 
 @contextlib.contextmanager
@@ -302,9 +313,8 @@ async def play_at_once(
     modalities = compose.told_by(recording.modalities)
     offer = link.offer if link else None
     parts = compose.assemble(settings, modalities, session_id, clock=clock, listener=everyone, offer=offer)
-    if recorder is not None:
-        recorder.begin(compose.session(settings, modalities, session_id, start_ns=0, clock=clock), clock)
-    try:
+    session = compose.session(settings, modalities, session_id, start_ns=0, clock=clock)
+    async with _kept(recorder, session, clock) as on_turn:
         async with link or contextlib.nullcontext():
             await play(
                 recording.samples(),
@@ -314,13 +324,10 @@ async def play_at_once(
                 clock=clock,
                 listener=everyone,
                 ends_ns=round(recording.duration_s * 1e9),
-                on_turn=recorder.on_turn if recorder else unheard,
+                on_turn=on_turn,
             )
         everyone.finish()
         everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
-    finally:
-        if recorder is not None:
-            await asyncio.to_thread(recorder.end)
 
 
 def _session(file: Path, number: int) -> str:
