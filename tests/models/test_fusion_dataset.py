@@ -14,7 +14,7 @@ from models.build.fusion.answers import Answers, ModelError
 from models.build.fusion.dataset import DatasetError
 from models.build.fusion.figures import fit_temperature
 from models.build.fusion.guess import kind_of
-from models.build.fusion.teach import Space, choose, prototypes
+from models.build.fusion.teach import Lessons, Space, choose, prototypes
 from models.clips import a_file, some_clips
 
 
@@ -288,3 +288,25 @@ def test_a_space_of_another_version_is_one_line(tmp_path: Path) -> None:
         Space.load(tmp_path)
     with pytest.raises(ModelError, match="train it again"):
         Space.load(tmp_path / "nowhere")
+
+
+def test_only_the_clips_of_people_left_out_are_asked_about(tmp_path: Path) -> None:
+    clips = datasets.read(a_file(tmp_path))
+    rng = np.random.default_rng(3)
+    count, known = len(clips), clips.names[:3]
+    features = (rng.normal(size=(count, 2, 4)) + 20 * clips.y[:, None, None]).astype(np.float32)
+    log_pool = np.where(np.arange(3) == np.minimum(clips.y, 2)[:, None], -0.1, -3.0).astype(np.float32)
+    none, one = np.zeros((count, 1), np.float32), np.ones((count, 1), np.float32)
+    answers = Answers(log_pool, none[:, :, None], one, one, none[:, 0], features, none)
+    seen = clips.y < 3
+    space = Space.of(features[seen].astype(np.float64), np.ones((int(seen.sum()), 2), bool), clips.y[seen], 3)
+    asked = clips.group == clips.people[0]
+
+    lessons = Lessons.of(answers, clips, space, known, asked)
+    found = lessons.few_shot(2)
+
+    assert lessons.new == clips.names[3:]
+    assert found is not None
+    assert found.new[0] == found.old[0] == found.old_before == 1
+    assert found.new[1] < 0.9  # an interval over the few that were asked about
+    assert lessons.unknown(1.0)[0] == 1

@@ -12,7 +12,7 @@ from models.clips import a_file, some_clips
 pytest.importorskip("torch", reason="needs the extra `train`")
 
 from models.build.fusion import dataset as datasets
-from models.build.fusion import exam, export, jobs, study
+from models.build.fusion import exam, export, few_shots, jobs, study
 from models.build.fusion.__main__ import main
 from models.build.fusion.answers import Exported
 from models.build.fusion.learn import Recipe, learn
@@ -102,3 +102,12 @@ def test_the_file_does_not_tell_where_it_was_made(folder: Path) -> None:
 
     assert b"site-packages" not in written
     assert str(Path(export.__file__).parent).encode() not in written
+
+
+def test_no_class_is_new_twice_while_there_are_others(folder: Path) -> None:
+    clips = datasets.read(folder / "clips.npz")
+
+    times = list(few_shots.parts(clips, 2, 2))
+
+    assert sorted(name for fresh in times for name in fresh) == sorted(clips.names)
+    assert times == list(few_shots.parts(clips, 2, 2))

@@ -29,10 +29,12 @@ def ece(probabilities: Doubles, targets: npt.NDArray[np.intp], bins: int = 15) -
 
 
 def auroc(scores: Doubles, positive: npt.NDArray[np.bool_]) -> float:
-    """Chance that a positive scores above a negative, ties counted half (Mann and Whitney 1947)."""
+    """Chance that a positive scores above a negative, ties counted half (Mann and Whitney 1947); NaN without both."""
     _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     n = int(positive.sum())
+    if not 0 < n < len(scores):
+        return math.nan
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(scores) - n)))
 
 
@@ -67,5 +69,5 @@ def drawn(figure: Callable[[npt.NDArray[np.intp]], float], count: int, draws: in
     """95 % interval of ``figure(indices)`` over bootstrap draws of ``count`` clips (Efron 1979)."""
     rng = np.random.default_rng(0)
     found = [figure(rng.integers(count, size=count)) for _ in range(draws)]
-    low, high = np.quantile(found, (0.025, 0.975))
+    low, high = np.nanquantile(found, (0.025, 0.975))  # few clips may be drawn all of one kind
     return float(low), float(high)

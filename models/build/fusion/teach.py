@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 from models.build.fusion.answers import Answers, ModelError
-from models.build.fusion.dataset import Bools, Dataset, Doubles, Ints
+from models.build.fusion.dataset import Bools, Dataset, Doubles, Floats, Ints
 from models.build.fusion.figures import auroc, drawn, wilson
 
 _SHRINK: Final = 0.3
@@ -71,9 +71,9 @@ class Space:
             folder / "space.npz", **{name: getattr(self, name).astype(np.float32) for name in self.__slots__}
         )
 
-    def place(self, features: Doubles) -> Doubles:
+    def place(self, features: Floats | Doubles) -> Doubles:
         """Features [n, V, F] in this space."""
-        return np.einsum("nvf,vfr->nvr", features.astype(np.float64) - self.center, self.whiten)
+        return np.asarray(np.einsum("nvf,vfr->nvr", features.astype(np.float64) - self.center, self.whiten))
 
     def strange(self, white: Doubles, there: Bools, means: Doubles, *, few: float = 0.0) -> Doubles:
         """[n, C]: how strange clips [n, V, F] with the views ``there`` [n, V] are to classes ``means`` [V, C, F].
