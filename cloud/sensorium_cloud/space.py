@@ -1,7 +1,7 @@
 """The space in which sentences are compared with concepts: a linear map of the encoder's vectors.
 
 The encoder was trained to find any two sentences of one meaning. Which of its directions tell requests apart, and
-which only how or about what one speaks, was learnt on the names and sentences of 330 intents of public collections
+which only how or about what one speaks, was learnt on the names and sentences of 334 intents of public collections
 (``models/build/sentence_space.py``). Nothing of the user's vocabulary is in it.
 """
 

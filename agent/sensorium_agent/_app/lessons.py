@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from sensorium import phrases
 from sensorium.concepts import Meaning
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality
@@ -69,7 +70,7 @@ class Blackboard:
         """Of each sign its name, its sense, its concept and how many examples there are."""
         for sign in self._taught.signs:
             if sign.modality is not Modality.HAPTIC:
-                yield sign.name, str(sign.modality), sign.concept, len(sign.examples)
+                yield sign.name, str(sign.modality), sign.concept, sign.shown
         for name, count in self._strokes.names.items():
             sign_of_it = self._taught.sign(Modality.HAPTIC, name)
             yield name, str(Modality.HAPTIC), sign_of_it.concept if sign_of_it else "", count
@@ -129,6 +130,8 @@ class Blackboard:
         Raises:
             SensoriumError: there is nothing to learn from, or the name is no name.
         """
+        if wish.modality is Modality.TEXT:
+            return self._teach_sentences(wish, sources, say)
         if not sources:
             raise TaughtError(f"{wish.name}: name the files to learn from, with --from FILE...")
         if self._built_in(wish):
@@ -143,14 +146,43 @@ class Blackboard:
             self._warn(wish, say)
         return failed
 
-    def _mean(self, wish: Wish, examples: tuple[tuple[float, ...], ...]) -> None:
-        """Keep the sign's examples and what it stands for."""
+    def _teach_sentences(self, wish: Wish, sources: Sequence[str], say: Say) -> bool:
+        """Learn what is written in ``sources``, a sentence a line, and what ``wish`` says."""
+        from sensorium_agent._app.files.sentences import sentences_in
+
+        said, failed = list(wish.say), False
+        for source in sources:
+            try:
+                said += sentences_in(source, wish.examples)
+            except SensoriumError as error:
+                say(_told(error, source))
+                failed = True
+        if not said and not failed:
+            raise TaughtError(
+                f'{wish.name}: what may one write for it? Give --say "..." or --from FILE, a sentence a line'
+            )
+        self._warn_of_rivals(wish, said, say)
+        if said:
+            self._mean(replace(wish, say=()), (), tuple(said))
+        return failed
+
+    def _warn_of_rivals(self, wish: Wish, said: Sequence[str], say: Say) -> None:
+        """Say so where a sentence is a phrase of another concept as it stands: then it is neither's alone."""
+        vocabulary = compose.untaught(self._settings)
+        for sentence in said:
+            known = phrases.exact(sentence, vocabulary)
+            name = None if known is None else vocabulary.concepts[known].name
+            if name not in (None, wish.concept or wish.name):
+                say(f"{wish.name}: {sentence!r} means {name} already, so that it will tell neither surely")
+
+    def _mean(self, wish: Wish, examples: tuple[tuple[float, ...], ...], said: tuple[str, ...] = ()) -> None:
+        """Keep the sign's examples or sentences, and what it stands for."""
         known = self._taught.sign(wish.modality, wish.name)
         concept = wish.concept or (known.concept if known else _WAKE if wish.wake else self._usual(wish))
         before = self._taught.concepts.get(concept, Lesson())
         lesson = Lesson(wish.means or before.means, tuple(dict.fromkeys((*before.say, *wish.say))))
         wake = wish.wake or bool(known and known.wake)
-        sign = Sign(wish.name, wish.modality, concept, examples, wish.form, wake)
+        sign = Sign(wish.name, wish.modality, concept, examples, wish.form, wake, said)
         self._taught = self._taught.with_sign(sign, lesson)
 
     def _usual(self, wish: Wish) -> str:

@@ -59,7 +59,7 @@ class Form(StrEnum):
 class Sign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A sign: what it is called, by which sense it is perceived, and the concept it stands for.
 
-    ``wake``: it is a sound that calls the device, as a wake word does.
+    ``wake``: it is a sound that calls the device, as a wake word does. ``said``: written sentences that mean it.
     """
 
     name: _Name
@@ -68,6 +68,12 @@ class Sign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     examples: _Examples = ()
     form: Form = Form.HELD
     wake: bool = False
+    said: Annotated[tuple[_Sentence, ...], Meta(max_length=limits.TAUGHT_PARAPHRASES)] = ()
+
+    @property
+    def shown(self) -> int:
+        """How many examples it has."""
+        return len(self.examples) + len(self.said)
 
 
 class Lesson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,7 +110,7 @@ class Taught:
 
     def named(self, modality: Modality) -> Mapping[str, int]:
         """How many examples each sign of ``modality`` has."""
-        return {s.name: len(s.examples) for s in self.signs if s.modality is modality}
+        return {s.name: s.shown for s in self.signs if s.modality is modality}
 
     def hands(self) -> dict[str, Floats]:
         """By name the hands [n, 64] that show it."""
@@ -129,16 +135,20 @@ class Taught:
 
     def lessons(self, hidden: Collection[Modality] = ()) -> tuple[Concept, ...]:
         """The concepts that signs stand for, for `concepts.extended`; signs of the senses ``hidden`` are left out."""
-        labels: dict[str, dict[Modality, dict[str, float]]] = {}
+        signs: dict[str, list[Sign]] = {}
         for sign in self.signs:
             if sign.modality not in hidden:
-                labels.setdefault(sign.concept, {}).setdefault(sign.modality, {})[sign.name] = STRENGTH
-        return tuple(self._concept(name, own) for name, own in labels.items())
+                signs.setdefault(sign.concept, []).append(sign)
+        return tuple(self._concept(name, own) for name, own in signs.items())
 
-    def _concept(self, name: str, labels: Mapping[Modality, Mapping[str, float]]) -> Concept:
+    def _concept(self, name: str, signs: Sequence[Sign]) -> Concept:
         lesson = self.concepts.get(name, Lesson())
-        frozen = MappingProxyType({m: MappingProxyType(dict(own)) for m, own in labels.items()})
-        return Concept(name, lesson.means, lesson.say, frozen)
+        labels: dict[Modality, dict[str, float]] = {}
+        for sign in signs:
+            labels.setdefault(sign.modality, {})[sign.name] = STRENGTH
+        said = dict.fromkeys((*lesson.say, *(sentence for sign in signs for sentence in sign.said)))
+        frozen = MappingProxyType({m: MappingProxyType(own) for m, own in labels.items()})
+        return Concept(name, lesson.means, tuple(said)[-limits.TAUGHT_PARAPHRASES :], frozen)
 
     def with_sign(self, sign: Sign, lesson: Lesson | None = None) -> Taught:
         """With ``sign``'s examples after those of the same name; the newest count where there are too many.
@@ -152,7 +162,8 @@ class Taught:
                 f"{sign.name}: it was taught as a hand {known.form}; forget it first, or choose another name"
             )
         examples = (*(known.examples if known else ()), *sign.examples)[-MOST_EXAMPLES:]
-        sign = _checked(msgspec.structs.replace(sign, examples=examples))
+        said = tuple(dict.fromkeys((*(known.said if known else ()), *sign.said)))[-limits.TAUGHT_PARAPHRASES :]
+        sign = _checked(msgspec.structs.replace(sign, examples=examples, said=said))
         signs = (*(s for s in self.signs if s is not known), sign)
         concepts = {**self.concepts, **({sign.concept: lesson} if lesson else {})}
         taught = replace(self, signs=signs, concepts=MappingProxyType(_used(concepts, signs)))

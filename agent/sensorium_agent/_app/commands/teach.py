@@ -21,6 +21,7 @@ _EPILOG = """files to learn from:
   haptic   touch files (.jsonl), an example for each stroke
   audio    recordings (WAV) of a word, a phrase, a clap, with pauses between, or the word: microphone
            with --wake it calls the device, as a wake word does
+  text     sentences, one a line, in files or standard input (-); or give them with --say
 
 NAME stands for the concept of this name, a new one if there is none; --as names another. See docs/teach.md.
 """
@@ -30,13 +31,15 @@ def add_parser(commands: Commands) -> None:
     """Say in words what may be asked."""
     parser = commands.add_parser(
         "teach",
-        help="teach a gesture, a word, a sound or a stroke of your own by examples",
+        help="teach a gesture, a word, a sound, a stroke or sentences of your own by examples",
         description="Teach a sign of your own by examples; without NAME, list what was taught.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="what it is called, for example check_mark")
-    parser.add_argument("--modality", choices=["audio", "gesture", "haptic"], help="the sense (default: haptic)")
+    parser.add_argument(
+        "--modality", choices=["audio", "gesture", "haptic", "text"], help="the sense (default: haptic)"
+    )
     parser.add_argument(
         "--from", dest="sources", nargs="+", default=[], metavar="FILE", help='files, or "camera" or "microphone"'
     )
