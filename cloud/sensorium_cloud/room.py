@@ -18,6 +18,7 @@ from sensorium.clock_sync.probe_clock import Probe
 from sensorium.clock_sync.remote_clock import RemoteClock, SourceClock
 from sensorium.errors import FieldError
 from sensorium.event import DType, Event, EventStream, Modality, Tensor
+from sensorium.reliability import reliability
 from sensorium.window import Window
 
 _MS: Final = 1_000_000
@@ -44,7 +45,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         span_ms: how far the evidence reaches back.
         label: what was recognised, as in the concepts' labels.
         score: probability of the label.
-        quality: how far the signal can be trusted.
+        quality: how far the signal can be trusted; as far as that sense usually can, if left out.
         text: the words, for text.
         features: a feature vector of the modality's size.
         sequence: counts the sender's events of this modality from 0; a gap is a loss. Counted here if left out.
@@ -57,7 +58,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     span_ms: Annotated[float, Meta(ge=0, le=3_600_000)] = 0.0
     label: Short | None = None
     score: Share = 1.0
-    quality: Share = 1.0
+    quality: Share | None = None
     text: Words | None = None
     features: Annotated[tuple[float, ...], Meta(min_length=1, max_length=8192)] | None = None
     sequence: Annotated[int, Meta(ge=0, lt=1 << 62)] | None = None
@@ -154,7 +155,7 @@ class Seat:
             span_ns=round(said.span_ms * _MS),
             label=said.label,
             score=said.score,
-            quality=said.quality,
+            quality=reliability(said.modality) if said.quality is None else said.quality,
             features=_tensor(said.features),
             text=said.text,
             metadata=said.metadata,

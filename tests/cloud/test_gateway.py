@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from sensorium.errors import FieldError
 from sensorium.event import Modality
+from sensorium.reliability import reliability
 from sensorium_cloud._app.server import running
 from sensorium_cloud._app.settings import Gateway, Limits, Token
 from sensorium_cloud.room import Said, Seat
@@ -199,6 +200,16 @@ def test_one_who_feeds_a_session_has_so_many_sensors_and_no_more() -> None:
     say("hand-0")
     with pytest.raises(FieldError, match="at most 64"):
         say("hand-64")
+
+
+def test_a_signal_of_which_nothing_is_said_is_trusted_as_that_sense_usually_can_be() -> None:
+    seat = Seat("s", "web")
+
+    unsaid = seat.event(Said(modality=Modality.GESTURE, label="thumb_up"), 1)
+    said = seat.event(Said(modality=Modality.GESTURE, label="thumb_up", quality=0.25), 2)
+
+    assert unsaid.quality == reliability(Modality.GESTURE) < 1
+    assert said.quality == 0.25
 
 
 # --- who may ---------------------------------------------------------------------------
