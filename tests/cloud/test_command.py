@@ -53,6 +53,16 @@ MIXED = "gateway.tokens: give all of them a tenant, or none: one without could n
         ("[listen]\nstream_age_s = inf", "listen.stream_age_s: expected 'float' <= 100000000.0"),
         (TOKENS, MIXED),
         ("[redis]\nurl = 'secret@host'", "redis.url: begins with redis:// or rediss:// or unix://"),
+        (
+            "[redis]\nurl = 'redis://:secret@host:port/0'",
+            "redis.url: its port or number is none: write redis://HOST:PORT/NUMBER",
+        ),
+        (
+            "[redis]\nurl = 'redis://host:6379/zero'",
+            "redis.url: its port or number is none: write redis://HOST:PORT/NUMBER",
+        ),
+        ("[trace]\nendpoint = 'http://collector:grpc'", "trace.endpoint: its port is none: write http://HOST:PORT"),
+        ("[metricz]\nenabled = true", "metricz: unknown key; did you mean 'metrics'?"),
         ("[trace]\nendpoint = 'collector:4317'", "trace.endpoint: begins with http:// or https://"),
         ("[tls]\nkey = 'k.pem'", "tls.key: needs tls.certificate too"),
         ("[tls]\ncertificate = 'c.pem'\nkey = 'k.pem'", "tls.certificate: c.pem: No such file or directory"),

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -309,6 +310,20 @@ def _check_schemes(found: Settings, where: str) -> None:
     ):
         if value and not value.startswith(schemes):
             raise SettingsError(where, key, f"begins with {' or '.join(schemes)}")
+    url = found.redis.url
+    number = "" if url.startswith("unix://") else urlsplit(url).path.strip("/") if _is_address(url) else "?"
+    if number and not number.isdecimal():
+        raise SettingsError(where, "redis.url", "its port or number is none: write redis://HOST:PORT/NUMBER")
+    if not _is_address(found.trace.endpoint):
+        raise SettingsError(where, "trace.endpoint", "its port is none: write http://HOST:PORT")
+
+
+def _is_address(url: str) -> bool:
+    """Whether the port of ``url`` is one, if it has any."""
+    try:
+        return (urlsplit(url).port or 1) > 0
+    except ValueError:
+        return False
 
 
 def _check_tls(tls: Tls, table: str, where: str) -> None:
