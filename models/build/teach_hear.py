@@ -109,7 +109,8 @@ class Draw:
 
 
 def draw(words: Mapping[str, Sounds], examples: int, rng: Rng, *, waking: bool = False) -> Draw:
-    """One lesson."""
+    """One lesson, by a random choice of each word's recordings."""
+    words = {name: _shuffled(own, rng) for name, own in sorted(words.items())}
     names = rng.permutation(sorted(words)).tolist()
     new, known, strange = names[0], names[1 : 1 + _KNOWN], names[1 + _KNOWN : 1 + _KNOWN + _STRANGE]
     taught = {name: Sounds(words[name].numbers[:examples], words[name].rows[:examples]) for name in (*known, new)}
@@ -127,6 +128,11 @@ def draw(words: Mapping[str, Sounds], examples: int, rng: Rng, *, waking: bool =
     lost = float(np.mean([right(before, name) - right(after, name) for name in known]))
     auroc = ranks(np.concatenate([mine, others]), positive)
     return Draw(right(after, new), lost, auroc, float((others > OWN_FROM).mean()))
+
+
+def _shuffled(own: Sounds, rng: Rng) -> Sounds:
+    order = rng.permutation(len(own.rows))
+    return Sounds(own.numbers[order], own.rows[order])
 
 
 def measure(options: argparse.Namespace, people: Mapping[str, Mapping[str, Sounds]]) -> None:

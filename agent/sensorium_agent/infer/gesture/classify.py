@@ -16,7 +16,7 @@ LABELS: Final = (
 )  # fmt: skip
 KNOWN_FROM: Final = 0.65
 """Probability from which a label is said of a hand in a picture: most hands there mean nothing."""
-MEASURED_FROM: Final = 0.4
+MEASURED_FROM: Final = 0.3
 """The same where joints alone are given: without depth, or squeezed by a picture's sides, the surest is less sure."""
 HAND_FEATURES: Final = 64  # 21 joints x, y, z and the handedness
 Floats = npt.NDArray[np.float32]

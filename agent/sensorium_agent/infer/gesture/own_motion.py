@@ -23,7 +23,7 @@ OWN_FROM: Final = 0.5
 _LEAST_PALMS: Final = 1.0  # the larger side of what counts as a movement
 _SLOW: Final = 0.12  # part of the highest speed below which a hand rests
 _TURN_PRICE: Final = 4.0  # of half a turn, in units of a way's size: 45 degrees are about too many
-_HALF: Final = 0.3
+_HALF: Final = 0.32
 _FIRST: Final = 0.04
 """The distance at which a way is as likely one that nobody taught, and what a first example alone adds to it."""
 _SOFT: Final = 0.035
@@ -57,16 +57,17 @@ class OwnMotions:
         return bout.motion(self.names[best], float(chances[best]), first, last)
 
     def chances(self, found: Ways) -> npt.NDArray[np.float64]:
-        """Probability [names] that a way [32, 2] is what was taught: that it is one at all, times its share of them."""
+        """Probability [names] that a way [32, 2] is what was taught, by how much nearer it is than it has to be.
+
+        It has to be nearer than what nobody taught would be, and than the nearest way of any other name.
+        """
         apart, turn = distances(_curve(found), self._curves)
         dear = apart + _TURN_PRICE * (turn / np.pi) ** 2
         nearest = np.array([dear[self._of == name].min() for name in range(len(self.names))])
         halves = _HALF + _FIRST / np.array(self._counts)
-        known = np.array([_logistic(margin / _SOFT) for margin in halves - nearest])
-        for name in range(len(self.names)):
-            rival = np.delete(nearest, name).min(initial=np.inf)
-            known[name] *= _logistic((rival - nearest[name]) / _SOFT)
-        return known
+        rivals = np.array([np.delete(nearest, name).min(initial=np.inf) for name in range(len(self.names))])
+        margins = np.minimum(halves, rivals) - nearest
+        return np.array([_logistic(margin / _SOFT) for margin in margins])
 
 
 def way(bout: Bout) -> Ways | None:
