@@ -172,12 +172,12 @@ def pace(seconds: float) -> None:
         print(f"  of a core: {1e6 / ours.cpu_us:.0f} windows/s, {shares}   [{machine()}]")
 
 
-def many(count: int, seconds: float) -> None:
-    """Thousands of streams, a window a second each."""
+def many(count: int, seconds: float, patience_ms: int = 0) -> None:
+    """Thousands of streams, a window a second each, whose answers are of use for so long (0: as the service likes)."""
 
     async def go(address: str, pid: int) -> None:
         tally, shares = Tally(), Shares(pid)
-        async with streams(address, count, tally) as some:
+        async with streams(address, count, tally, patience_ms) as some:
             with shares.counted():
                 await offer(some, len(some), seconds)
                 await settle(some, 10)
@@ -294,6 +294,7 @@ def main() -> None:
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=" ".join(kinds))
     parser.add_argument("--seconds", type=float, default=60.0, help="of load")
     parser.add_argument("--streams", type=int, default=3_000)
+    parser.add_argument("--patience-ms", type=int, default=0, help="for how long an answer to a stream is of use")
     parser.add_argument("--idle", type=int, default=10_000)
     parser.add_argument("--echo", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -304,7 +305,7 @@ def main() -> None:
         parser.error(f"no such measurement: {', '.join(sorted(wrong))}; there are {' '.join(kinds)}")
     todo = {
         "pace": lambda: pace(args.seconds),
-        "streams": lambda: many(args.streams, min(args.seconds, 20.0)),
+        "streams": lambda: many(args.streams, min(args.seconds, 20.0), args.patience_ms),
         "idle": lambda: idle(args.idle),
         "overload": lambda: overload(args.seconds),
         "kill": lambda: kill(min(args.seconds, 10.0)),

@@ -121,24 +121,30 @@ class Packer:
 
     def _fill(self, inputs: Inputs, chosen: Sequence[Sequence[_Evidence]], ends_ns: Sequence[int]) -> None:
         features = [row for own in inputs.features for row in own]
+        facts: list[tuple[float, float, float, float]] = []
         for place, (evidence, end_ns) in enumerate(zip(chosen, ends_ns, strict=True)):
             for column, seen in enumerate(evidence):
                 _write(features[place][column], seen.features)
                 if seen.phrase is not None:
                     inputs.phrases[place, column] = seen.phrase
                 aged = seen.trust * decay(end_ns - seen.event.at_ns, self._half_life_ns)
-                inputs.facts[place, column] = (*seen.given, seen.score, aged)
+                facts.append((*seen.given, seen.score, aged))
+        if facts:
+            filled = [(place, column) for place, evidence in enumerate(chosen) for column in range(len(evidence))]
+            inputs.facts[tuple(np.asarray(filled).T)] = facts
 
     def _looked_at(self, encoded: EncodedWindow, slot: Slot, read: Mapping[int, _Meant]) -> list[_Evidence]:
         """The evidence of a slot that is looked at, the most telling first; nothing if nobody trusts it.
 
         Of what a sense says, too, the lower precedence is silent beside the higher: a wake word is said in speech.
         """
-        evidence = sorted(self._evidence(encoded, slot, read), key=_Evidence.order)
-        strange = sum(e.rank == UNKNOWN_RANK for e in evidence)
-        backed = assemble.support(len(evidence) - strange, strange)
-        evidence = [e for e in evidence if e.rank in (evidence[0].rank, UNKNOWN_RANK)]
-        del evidence[self._card.events :]
+        evidence, backed = list(self._evidence(encoded, slot, read)), 1.0
+        if len(evidence) > 1:  # seldom
+            evidence.sort(key=_Evidence.order)
+            strange = sum(e.rank == UNKNOWN_RANK for e in evidence)
+            backed = assemble.support(len(evidence) - strange, strange)
+            evidence = [e for e in evidence if e.rank in (evidence[0].rank, UNKNOWN_RANK)]
+            del evidence[self._card.events :]
         for seen in evidence:
             seen.trust = backed * assemble.unit(seen.event.quality)
         return evidence if any(seen.trust > 0 for seen in evidence) else []

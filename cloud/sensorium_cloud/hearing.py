@@ -100,7 +100,8 @@ class Hearing:
         here = np.zeros((len(windows), len(PLACE)), bool)
         for row, window in enumerate(windows):
             for slot in window.slots:
-                here[row, PLACE[slot.modality]] = slot.here
+                if slot.events:  # most are absent
+                    here[row, PLACE[slot.modality]] = slot.here
         places = np.full(here.shape, -1, np.intp)
         places[inputs.windows, inputs.modalities] = np.arange(len(inputs.windows))
         if not len(inputs.windows):
@@ -176,7 +177,7 @@ class _Company:
 
     def ask(self, network: Network, told: Told) -> None:
         """Ask everything; windows in which equally many are heard together."""
-        sizes = [int(size) for size in np.unique(self._counts) if size]
+        sizes = sorted(set(self._counts.tolist()) - {0})
         asked = [self._members(size) for size in sizes]
         groups = [group for members in asked for group in _groups(members)]
         answers = iter(network.meet_alike(told, groups) if groups else ())
@@ -208,8 +209,9 @@ class _Company:
     def _take(self, size: int, whole: Outputs, without: Doubles) -> None:
         rows = np.flatnonzero(self._counts == size)
         best = np.argmax(whole.posteriors, axis=1)[:, None]
-        reached = np.log(np.maximum(np.take_along_axis(whole.posteriors, best, axis=1), _TINY))
-        lacking = np.log(np.maximum(np.take_along_axis(without, best[:, :, None], axis=2)[..., 0], _TINY))
+        each = np.arange(len(rows))[:, None]
+        reached = np.log(np.maximum(whole.posteriors[each, best], _TINY))
+        lacking = np.log(np.maximum(without[each, np.arange(size), best], _TINY))
         modalities = np.nonzero(self._heard[rows])[1].reshape(-1, size)
         self._posteriors[rows] = whole.posteriors
         self._contributions[rows[:, None], modalities] = reached - lacking

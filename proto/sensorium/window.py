@@ -22,6 +22,9 @@ class Presence(StrEnum):
     """Nothing, and nothing recent."""
 
 
+_HERE = (Presence.PRESENT, Presence.LATE)
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """One modality's place in a window.
@@ -45,7 +48,7 @@ class Slot:
     @property
     def here(self) -> bool:
         """Whether it has events inside the window's own span."""
-        return self.presence in (Presence.PRESENT, Presence.LATE)
+        return self.presence in _HERE
 
 
 @dataclass(frozen=True, slots=True)
