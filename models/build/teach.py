@@ -176,6 +176,14 @@ def spread(values: Sequence[float]) -> str:
     return f"{mean:.3f} [{max(mean - half, 0):.3f}, {min(mean + half, 1):.3f}]"
 
 
+def summary(found: Sequence[Draw]) -> str:
+    """What draws say together."""
+    return (
+        f"new {spread([d.new for d in found])}, old lose {spread([d.lost for d in found])}, "
+        f"AUROC {spread([d.auroc for d in found])}, unknown mistaken {spread([d.mistaken for d in found])}"
+    )
+
+
 def calibration(pairs: Sequence[tuple[float, bool]]) -> float:
     """Expected calibration error of scores above a half, over five bins of equal width."""
     scores, right = np.array([s for s, _ in pairs]), np.array([r for _, r in pairs], float)
@@ -189,12 +197,7 @@ def measure(name: str, space: Space, hands: Mapping[str, Shown], draws: int) -> 
     for examples in (1, 5):
         done = [draw(space, hands, examples, np.random.default_rng(seed)) for seed in range(draws)]
         found, pairs = [one for one, _ in done], [pair for _, own in done for pair in own]
-        print(
-            f"{name}, {examples} taught: new {spread([d.new for d in found])}, "
-            f"old lose {spread([d.lost for d in found])}, AUROC {spread([d.auroc for d in found])}, "
-            f"unknown mistaken {spread([d.mistaken for d in found])}, ECE {calibration(pairs):.3f}",
-            flush=True,
-        )
+        print(f"{name}, {examples} taught: {summary(found)}, ECE {calibration(pairs):.3f}", flush=True)
     return found
 
 
@@ -240,10 +243,7 @@ def main() -> None:
     if options.sets:
         found = [measure(name, space, hands, options.draws) for name, hands in real(options.sets, classifier)]
         everything = [one for some in found for one in some]
-        print(
-            f"all {len(found)} collections, 5 taught: new {spread([d.new for d in everything])}, "
-            f"old lose {spread([d.lost for d in everything])}, AUROC {spread([d.auroc for d in everything])}"
-        )
+        print(f"all {len(found)} collections, 5 taught: {summary(everything)}")
     rng = np.random.default_rng(1)
     for count in (1, 5):
         print(f"12 strokes, {count} taught by another hand than draws")

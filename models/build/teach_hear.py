@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +22,7 @@ import numpy.typing as npt
 from gesture_scores import ranks
 from keyword_sounds import read
 from speech import poisson_upper
-from teach import spread
+from teach import Draw, spread, summary
 
 from sensorium.event import Sound
 from sensorium_agent.capture.recording import open_recording
@@ -98,16 +97,6 @@ def _sounds(own: list[tuple[Floats, int]]) -> Sounds:
     return Sounds(np.stack([numbers for numbers, _ in own]), np.array([rows for _, rows in own], np.float32))
 
 
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """Shares: the new word known among all, known words lost by it, new against unknown (AUROC), unknown mistaken."""
-
-    new: float
-    lost: float
-    auroc: float
-    mistaken: float
-
-
 def draw(words: Mapping[str, Sounds], examples: int, rng: Rng, *, waking: bool = False) -> Draw:
     """One lesson, by a random choice of each word's recordings."""
     words = {name: _shuffled(own, rng) for name, own in sorted(words.items())}
@@ -140,13 +129,8 @@ def measure(options: argparse.Namespace, people: Mapping[str, Mapping[str, Sound
     for speaker, words in people.items():
         rngs = map(np.random.default_rng, range(options.draws))
         found = [draw(words, options.examples, rng, waking=options.wake) for rng in rngs]
-        print(
-            f"{options.folder.name} {speaker}, {len(words)} words, {options.examples} taught: "
-            f"new {spread([d.new for d in found])}, "
-            f"known lose {spread([d.lost for d in found])}, AUROC {spread([d.auroc for d in found])}, "
-            f"unknown mistaken {spread([d.mistaken for d in found])}",
-            flush=True,
-        )
+        what = f"{options.folder.name} {speaker}, {len(words)} words, {options.examples} taught"
+        print(f"{what}: {summary(found)}", flush=True)
 
 
 # --- talk ------------------------------------------------------------------------------
