@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -184,6 +185,14 @@ async def test_a_socket_that_says_too_much_is_refused_and_lives_on(caplog: pytes
 # --- secrets ---------------------------------------------------------------------------
 
 
+async def socket_closed(address: str) -> None:
+    """A WebSocket was opened, and closed again."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    async with open_socket(address.replace("https", "wss"), ssl=trusting) as socket, asyncio.timeout(20):
+        await socket.recv()
+
+
 async def test_no_token_key_or_password_is_ever_logged(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -204,10 +213,15 @@ async def test_no_token_key_or_password_is_ever_logged(
             async with httpx.AsyncClient(verify=False) as client:
                 for token in ("open-sesame", "open-barley"):
                     await client.post(f"{url(caplog)}/api/multimodal/batch?token={token}", json=BATCH)
+                    await socket_closed(f"{url(caplog)}/ws/multimodal/s?token={token}")
             async with grpc.aio.insecure_channel(address) as channel:
                 await channel.unary_unary("/sensorium.v1.FusionService/Fuse")(b"").code()
     out, err = capfd.readouterr()
-    ours = "".join(f"{record.getMessage()}\n" for record in caplog.records if record.name != "httpx")
+    ours = "".join(
+        f"{record.getMessage()}\n"
+        for record in caplog.records
+        if not record.name.startswith(("httpx", "websockets.client"))
+    )
     written = ours + out + err
 
     assert "history.away" in written

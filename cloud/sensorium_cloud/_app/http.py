@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 import tempfile
@@ -33,6 +34,8 @@ async def serving(app: Any, place: Gateway | Metrics, tls: Tls, *, shared: bool)
     """
     import uvicorn
 
+    # Of each WebSocket it would tell the address with its query, in which browsers have their token.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     context = _context(tls)
     with _bound(place, shared=shared) as listening:
         host, port = listening.getsockname()[:2]
