@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _EPILOG = """files:
   pictures (.jpg .png .webp ...)  one line each: the gesture, or label null; "hands" 0 where there is none
   videos (.mp4 .avi .mkv ...)     a line for each picture with a hand, and for each movement
-  measured joints (.npz)          a line for each row of x [n, 21, 2 or 3] (x right, y down, depth), "index" in metadata
+  measured joints (.npz .npy)     a line for each row of x [n, 21, 2 or 3] (x right, y down, depth), "index" in metadata
 """
 
 
