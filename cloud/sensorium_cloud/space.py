@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final, Self
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +49,7 @@ class Space:
             with np.load(path, allow_pickle=False) as held:
                 matrix, offset = (np.asarray(held[name], np.float32) for name in ("matrix", "offset"))
                 known = frozenset(held["words"].tobytes().decode("ascii").split())
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise ModelError(f"{path}: not a space of sentences; run: sensorium-cloud models fetch") from error
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or offset.shape != matrix.shape[1:]:
             raise ModelError(f"{path}: a space of {list(matrix.shape)} and {list(offset.shape)} numbers is none")
