@@ -23,6 +23,7 @@ from sensorium.event import EventStream, Modality, Tensor
 from sensorium.window import Presence, Slot, Window
 from sensorium_cloud.encode import EncodedWindow, SentenceEncoder
 from sensorium_cloud.fusion import Fuser
+from sensorium_cloud.space import Space
 from sensorium_models import store
 
 WEIGHTS = Path(__file__).parents[1] / "models" / "weights"
@@ -62,7 +63,7 @@ def cost_ms(fuser: Fuser, windows: Sequence[EncodedWindow], batches: int = 30) -
 def main() -> None:
     rng = np.random.default_rng(1)
     encoder = SentenceEncoder(store.path("sentence_embedding"), store.path("sentence_tokenizer"))
-    fuser = Fuser.load(*NETWORK, concepts.load(), encoder.encode)
+    fuser = Fuser.load(*NETWORK, concepts.load(), encoder.encode, space=Space.load(store.path("sentence_space")))
     words = encoder.encode(["stop right there"])
     print("CPU ms a window, with all passes")
     print(f"{'modalities':>12} {'batch 1':>9} {'batch 8':>9} {'batch 32':>9}")

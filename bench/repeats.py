@@ -23,6 +23,7 @@ from sensorium.window import Presence, Slot, Window
 from sensorium_cloud.cache import Cached, Similar
 from sensorium_cloud.encode import EncodedWindow, SentenceEncoder
 from sensorium_cloud.fusion import Fuser
+from sensorium_cloud.space import Space
 from sensorium_models import store
 
 MS: Final = 1_000_000
@@ -54,7 +55,12 @@ def loaded() -> Fuser:
     sentences = SentenceEncoder(store.path("sentence_embedding"), store.path("sentence_tokenizer"))
     meeting = store.path("fusion")
     return Fuser.load(
-        store.path("fusion_senses"), meeting, meeting.with_suffix(".json"), concepts.load(), sentences.encode
+        store.path("fusion_senses"),
+        meeting,
+        meeting.with_suffix(".json"),
+        concepts.load(),
+        sentences.encode,
+        space=Space.load(store.path("sentence_space")),
     )
 
 
