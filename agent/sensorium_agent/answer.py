@@ -17,6 +17,7 @@ from sensorium.window import Window
 from sensorium_agent import local_fusion
 from sensorium_agent.local_fusion import FusionSettings
 from sensorium_agent.offload import Policy, Route, route
+from sensorium_agent.pooling import Pool, by_rules
 
 
 class Listener(Protocol):
@@ -62,6 +63,7 @@ class Answerer:
         *,
         policy: Policy,
         weighing: FusionSettings | None = None,
+        pool: Pool = by_rules,
         offer: Callable[[Window], None] | None = None,
     ) -> None:
         self._vocabulary = vocabulary
@@ -70,6 +72,7 @@ class Answerer:
         self._listener = listener
         self._policy = policy
         self._weighing = weighing or FusionSettings()
+        self._pool = pool
         self._offer = offer
 
     def use(self, models: tuple[ModelRef, ...]) -> None:
@@ -92,6 +95,7 @@ class Answerer:
             software=self._identity.software,
             models=self._identity.models,
             settings=self._weighing,
+            pool=self._pool,
         )
         self._listener.on_symbol(with_stage(symbol, "fuse", (time.perf_counter_ns() - began_ns) / 1e6))
         if self._offer is not None and route(window, symbol, policy=self._policy) is Route.CLOUD:

@@ -16,6 +16,7 @@ from sensorium.align import Aligner, Windower
 from sensorium.assemble import Thresholds
 from sensorium.clock import Clock, DeviceClock, read_wall
 from sensorium.concepts import Concept, Vocabulary
+from sensorium.errors import SensoriumError
 from sensorium.event import Modality
 from sensorium.settings import SettingsError
 from sensorium.symbol import ModelRef
@@ -25,13 +26,15 @@ from sensorium.windowing.session_window import SessionAligner
 from sensorium_agent._app.settings import Settings, Windows, deciding
 from sensorium_agent.answer import Answerer, Identity, Listener
 from sensorium_agent.capture.sensor import Sensor
+from sensorium_agent.fusion_network import FusionNetwork, OrRules, fall_back
 from sensorium_agent.infer import lanes as perception
 from sensorium_agent.infer.keyword import Listening
-from sensorium_agent.infer.lanes import MODELS, SENSED_BY, Lane
+from sensorium_agent.infer.lanes import FUSION, MODELS, SENSED_BY, Lane
 from sensorium_agent.infer.remote import build_remote
 from sensorium_agent.infer.shelf import Shelf
 from sensorium_agent.local_fusion import FusionSettings
 from sensorium_agent.offload import DEFAULT_EGRESS, Ask, Egress, Policy
+from sensorium_agent.pooling import Pool, by_rules
 from sensorium_agent.record.session import Session
 
 if TYPE_CHECKING:
@@ -162,7 +165,8 @@ def answerer(
     offer: Callable[[Window], None] | None = None,
 ) -> Answerer:
     """Who answers windows, by ``concepts``, or by those of the settings."""
-    identity = Identity(settings.device_name, software(), models_of(modalities))
+    weigher = pool(settings)
+    identity = Identity(settings.device_name, software(), models_of(settings, modalities))
     return Answerer(
         concepts or vocabulary(settings),
         identity,
@@ -170,8 +174,22 @@ def answerer(
         listener,
         policy=policy(settings),
         weighing=weighing(settings),
+        pool=weigher,
         offer=offer,
     )
+
+
+def pool(settings: Settings) -> Pool:
+    """Who says what the senses of a window mean together: the network, or the rules where it cannot be had."""
+    if settings.fusion.by == "rules":
+        return by_rules
+    models = shelf(settings)
+    try:
+        network = models.model(FUSION)
+    except SensoriumError as error:
+        fall_back(str(error))
+        return by_rules
+    return OrRules(FusionNetwork(network, models.turner([FUSION])))
 
 
 def weighing(settings: Settings) -> FusionSettings:
@@ -311,11 +329,12 @@ def aligner(session_id: str, modalities: Collection[Modality], windows: Windows)
     return Aligner(session_id, modalities, span_ns=span_ns, hop_ns=hop_ns, **patience)
 
 
-def models_of(modalities: Collection[Modality]) -> tuple[ModelRef, ...]:
-    """The models behind ``modalities``, by hash."""
+def models_of(settings: Settings, modalities: Collection[Modality]) -> tuple[ModelRef, ...]:
+    """The models behind ``modalities``, and the one that fuses them, if one does; by hash."""
     from sensorium_models import store
 
-    names = [name for m in Modality if m in modalities for name in MODELS.get(m, ())]
+    fusing = [FUSION] if settings.fusion.by == "network" and FUSION in shelf(settings).runs_on() else []
+    names = [*(name for m in Modality if m in modalities for name in MODELS.get(m, ())), *fusing]
     return tuple(ModelRef(name, store.digest(name)) for name in names)
 
 

@@ -197,7 +197,7 @@ async def _following_changes(
     """Take up other versions of models, and what the user teaches, while the agent runs."""
 
     def changed(change: Change) -> None:
-        parts.answerer.use(compose.models_of(modalities))
+        parts.answerer.use(compose.models_of(settings, modalities))
         everyone.on_status("model", **asdict(change))
 
     def learn() -> None:

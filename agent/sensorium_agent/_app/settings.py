@@ -145,6 +145,7 @@ class Fusion(_Table, frozen=True, kw_only=True):
     """How windows become symbols on the device."""
 
     concepts: Annotated[str, Meta(description="a concepts file of your own; the built-in one if empty")] = ""
+    by: Annotated[Literal["network", "rules"], Meta(description="who says what the senses mean together")] = "network"
     confident: Annotated[Share, Meta(description="least probability from which a concept is named")] = 0.5
     outvoted: Annotated[Share, Meta(description="from this probability on a contradiction is overruled")] = 0.95
     conflict_bits: Annotated[float, Meta(gt=0, description="disagreement of the senses that is a contradiction")] = 0.35

@@ -36,6 +36,9 @@ MODELS: Mapping[Modality, tuple[str, ...]] = {
 }
 """The models a modality needs; the others need none on the device."""
 
+FUSION = "device_fusion"
+"""The model that says what all of them mean together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:

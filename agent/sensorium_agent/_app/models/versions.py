@@ -11,7 +11,7 @@ from sensorium.event import Modality
 from sensorium_agent.capture.recording import Recording, open_recording
 from sensorium_agent.infer import lanes, trial
 from sensorium_agent.infer.canary import Decision, Limits, Seen, judge
-from sensorium_agent.infer.lanes import MODELS
+from sensorium_agent.infer.lanes import FUSION, MODELS
 from sensorium_agent.infer.living import Version, difference_in_kind
 from sensorium_agent.infer.model import ModelError, load
 from sensorium_agent.infer.shelf import Shelf, comparison
@@ -69,7 +69,8 @@ def offer(name: str, wanted: str, *, again: bool = False) -> Choice:
     Raises:
         SensoriumError: as for `use`; or no lane of a device runs the model.
     """
-    _listening(name)
+    if name != FUSION:
+        _listening(name)
     blob = _admitted(name, wanted, again=again)
     return store.choose(name, lambda choice: choice.trying(blob))
 
@@ -125,6 +126,8 @@ def _listening(name: str) -> Modality:
     for modality, names in MODELS.items():
         if name in names:
             return modality
+    if name == FUSION:
+        raise NotComparable(f"{name}: is asked of all senses together, which no file has; leave --on away")
     raise NotComparable(f"{name}: no lane of the device runs it; there are: {', '.join(sorted(_on_device()))}")
 
 
