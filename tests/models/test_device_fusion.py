@@ -105,6 +105,7 @@ def test_a_picture_shows_every_curve() -> None:
 # --- with torch ------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # torch's exporter warns of itself
 def test_torch_onnx_runtime_and_the_device_say_the_same(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="needs the extra `train`")
     pytest.importorskip("onnxscript", reason="needs the extra `train`")
