@@ -19,7 +19,7 @@ from sensorium.event import Event, EventStream, Modality, Sample
 from sensorium_agent._app import compose, daemon
 from sensorium_agent._app.models import watch as model_watch
 from sensorium_agent._app.models.watch import watch_models
-from sensorium_agent._app.settings import Settings
+from sensorium_agent._app.settings import Fusion, Settings
 from sensorium_agent.infer.lanes import Lane
 from sensorium_agent.infer.living import LivingModel
 from sensorium_agent.infer.shelf import Change, Shelf
@@ -79,7 +79,7 @@ async def test_every_sample_is_answered_while_a_version_is_replaced(
             [Chooser(blob, followed)],
             [lane],
             Aligner(SESSION, [Modality.TEXT], span_ns=20 * MS, cap_ns=0),
-            compose.answerer(Settings(), [], clock=clock, listener=ear),
+            compose.answerer(Settings(fusion=Fusion(by="rules")), [], clock=clock, listener=ear),
             clock=clock,
             listener=ear,
             stop=asyncio.Event(),

@@ -185,7 +185,7 @@ def _widths(dataset: Dataset) -> dict[str, int]:
 
 def _read_file(path: Path) -> Dataset:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: no such file or folder") from error
