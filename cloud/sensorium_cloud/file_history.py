@@ -229,20 +229,29 @@ class FileHistory:
             if not self._followed:
                 self._seen_id = None
                 continue
-            (now,) = self._looks.execute("PRAGMA data_version").fetchone()
+            now = self._version()
             if now != version or self._seen_id is None:
                 version = now
-                for session_id in await asyncio.to_thread(self._written):
+                written = await asyncio.to_thread(self._written)
+                for session_id in list(self._followed) if written is None else written:
                     if (changed := self._followed.pop(session_id, None)) is not None:
                         changed.set()
 
-    def _written(self) -> list[str]:
-        """Sessions with new entries since the last look; all that are followed, if there was none."""
+    def _version(self) -> int:
+        """Another one after others wrote; -1 while the file cannot be read."""
+        try:
+            return int(self._looks.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error as error:
+            log.debug("history.unread reason=%s", error)
+            return -1
+
+    def _written(self) -> list[str] | None:
+        """Sessions with new entries since the last look; None, for all, if there was none."""
         with self._reading:
             try:
                 since, self._seen_id = self._seen_id, _newest(self._looks)
                 if since is None:
-                    return list(self._followed)
+                    return None
                 query = "SELECT DISTINCT session FROM entries WHERE id > ? AND id <= ?"
                 return [session for (session,) in self._looks.execute(query, (since, self._seen_id))]
             except sqlite3.Error as error:
@@ -253,7 +262,8 @@ class FileHistory:
 def _row(number: int, session_id: str, entry: Entry) -> tuple[object, ...]:
     packed = isinstance(entry.written, Packed)
     data = entry.written.raw if isinstance(entry.written, Packed) else entry.written
-    return number, session_id, entry.stream_type, entry.timestamp_ns, entry.sequence, int(packed), data
+    sequence = min(entry.sequence, _MAX_ID)  # a device counts its windows in 64 bits, SQLite in 63
+    return number, session_id, entry.stream_type, entry.timestamp_ns, sequence, int(packed), data
 
 
 def _id(ms: int, number: int) -> int:
@@ -280,10 +290,11 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
+        db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # a full disk may have ended it already
+            db.execute("ROLLBACK")
         raise
-    db.execute("COMMIT")
 
 
 def prepare(folder: Path) -> None:

@@ -133,11 +133,12 @@ class Store:
         try:
             self._learn()
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
             self._learned = learned  # others may give their answers the numbers that ours did not get
+            if self._db.in_transaction:  # a full disk may have ended it already
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     def resume_after(self, device: str, spool: str) -> int:
         """Every window of the spool up to this sequence is answered; 0 if none is."""

@@ -79,6 +79,14 @@ def in_a_file(folder: Path, wall: Wall | None = None, **bounds: int) -> FileHist
     return FileHistory(folder, wall or Wall(), bytes.upper, **bounds)
 
 
+async def test_a_count_beyond_what_a_file_can_hold_does_not_end_the_history(tmp_path: Path) -> None:
+    async with kept_by(in_a_file(tmp_path)) as history:
+        history.tell("kitchen", [Entry("symbol", 1, (1 << 64) - 1, b"{}")])
+        history.tell("kitchen", [an_entry(2)])
+
+        assert numbers(await read_all(history, 2)) == [(1 << 63) - 1, 2]
+
+
 async def test_what_was_told_is_read_in_order_and_from_where_one_was(opened: Open) -> None:
     async with kept_by(opened()) as history:
         history.tell("kitchen", [an_entry(1), an_entry(2, "symbol")])
