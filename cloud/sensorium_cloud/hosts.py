@@ -213,7 +213,7 @@ class Hosts:
         """
         try:
             said = _decoder.decode(message)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FieldError("message", str(error)) from error
         news = News()
         if said.origin == self.origin:

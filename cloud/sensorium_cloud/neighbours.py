@@ -111,7 +111,7 @@ class Neighbours:
         """
         try:
             said = _decoder.decode(message)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FieldError("message", str(error)) from error
         if said.origin == self.origin:
             return Heard()

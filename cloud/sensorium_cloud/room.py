@@ -96,7 +96,7 @@ def parsed(raw: str | bytes) -> Message:
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at `$")
         raise FieldError(path.strip("`.") or "message", what[:1].lower() + what[1:]) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FieldError("message", f"not {'MessagePack' if is_binary(raw) else 'JSON'}: {error}") from error
 
 

@@ -149,6 +149,7 @@ async def test_the_clock_of_who_answers_is_known_within_milliseconds(caplog: pyt
     ("message", "field", "said"),
     [
         ("nonsense", "message", "not JSON"),
+        (b'{"type":"event","modality":"text","text":"\xff"}', "message", "not JSON"),
         ('{"type": "event"}', "message", "modality"),
         (an_event(modality="smell"), "modality", "smell"),
         (an_event(score=2), "score", "1"),
@@ -159,7 +160,7 @@ async def test_the_clock_of_who_answers_is_known_within_milliseconds(caplog: pyt
     ],
 )
 async def test_a_bad_message_is_refused_by_field_and_the_session_lives_on(
-    caplog: pytest.LogCaptureFixture, message: str, field: str, said: str
+    caplog: pytest.LogCaptureFixture, message: str | bytes, field: str, said: str
 ) -> None:
     async with a_gateway(caplog) as address, connect(f"ws://{address}/ws/multimodal/kitchen") as socket:
         await socket.send(message)

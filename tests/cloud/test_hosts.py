@@ -222,3 +222,9 @@ def test_its_own_words_are_nothing_new_to_a_process() -> None:
     hosts.enter("kitchen", 0)
 
     assert [hosts.hear(msgspec.msgpack.encode(one), 0) for one in own] == [News()] * 4
+
+
+def test_text_that_is_no_utf_8_is_no_message() -> None:
+    whole = msgspec.msgpack.encode(Rooms("b", ("kitchen",), settled=False))
+    with pytest.raises(FieldError):
+        Hosts("a").hear(whole.replace(b"kitchen", b"k\xfftchen"), 100 * S)

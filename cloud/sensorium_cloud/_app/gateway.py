@@ -240,7 +240,7 @@ async def _read_batches(request: Request) -> Batches:
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at `$")
         raise _RefusedError(422, what[:1].lower() + what[1:], path.strip("`.")) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _RefusedError(422, f"not JSON: {error}") from None
 
 

@@ -157,7 +157,7 @@ class SharedRooms:
     def _tell(self, told: Told, listener: Listener) -> None:
         try:
             line = msgspec.json.decode(told.line, type=dict[str, Any])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             self._refuse(FieldError("line", str(error)))
         else:
             # On another machine's clock its end says nothing here: what was said before it came counts as answered.
