@@ -43,6 +43,7 @@ _AGAIN: Final = 256
 _AGAIN_NS: Final = 3_000_000_000
 """What was said last, and how lately, is said again where the room has moved, if it was not answered."""
 _ASKED: Final = 64
+_STOPPING: Final = "the service is stopping; try again"
 
 Line = dict[str, Any]
 
@@ -147,7 +148,7 @@ class Hall:
             FieldError: there is no room for one more.
         """
         if self._closed:
-            raise FieldError("session", "the service is stopping; try again")
+            raise FieldError("session", _STOPPING)
         session = self._sessions.get(session_id) or self._opened(session_id)
         if len(session.members) >= _MEMBERS:
             raise FieldError("session", f"{_MEMBERS} feed it already")
@@ -176,6 +177,8 @@ class Hall:
         Raises:
             FieldError: it cannot be taken.
         """
+        if self._closed:
+            raise FieldError("session", _STOPPING)
         check_size(said, self._sizes)
         event = member.seat.event(said, self._clock.now_ns())
         session = self._sessions[session_id]
@@ -252,7 +255,8 @@ class Hall:
                 async with asyncio.timeout(_LINGER_S if idle else wait_s):
                     await session.news.wait()
             except TimeoutError:
-                if idle and not self._rooms.has_guests(session.id):
+                # Somebody may have come back meanwhile, and said nothing yet.
+                if idle and not session.members and not self._rooms.has_guests(session.id):
                     break
             session.news.clear()
         del self._sessions[session.id]
