@@ -62,6 +62,16 @@ def test_what_was_taught_is_exported_and_forgotten(home: Path, capsys: pytest.Ca
     assert main(["teach", "vee", "--forget"]) == 1
 
 
+def test_where_nothing_is_taught_one_line_says_so_beside_an_empty_list(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["teach"]) == 0
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "nothing is taught; begin with: sensorium teach NAME --from FILE...\n"
+
+
 def test_one_bad_file_takes_nothing_from_the_others(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "bad.jsonl").write_text("no\n")
     good = drawn(home / "vee.jsonl", VEE)

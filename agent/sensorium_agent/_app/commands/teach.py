@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     board.save()
     if args.export:
         board.export(args.export)
-    _print(board.known())
+    _print(board.known(), remark=not args.name)
     return int(failed)
 
 
@@ -107,6 +107,10 @@ def _wish(args: argparse.Namespace, modality: Modality | None) -> Wish:
     return Wish(args.name, modality, args.concept, args.means, tuple(args.say), args.examples, form, args.wake)
 
 
-def _print(known: Iterator[tuple[str, str, str, int]]) -> None:
-    for name, modality, concept, count in known:
+def _print(known: Iterator[tuple[str, str, str, int]], *, remark: bool) -> None:
+    """The list; where it is empty a remark may say so, beside it, so that a script still reads an empty list."""
+    signs = list(known)
+    for name, modality, concept, count in signs:
         print(f"{name}\t{count} example{'s' if count != 1 else ''}\t{modality}\t{concept}")
+    if remark and not signs:
+        print("nothing is taught; begin with: sensorium teach NAME --from FILE...", file=sys.stderr)
