@@ -11,6 +11,7 @@ from cloud.doubles import Client, FakeFusion, a_window, settings
 from msgspec.structs import replace
 
 from sensorium.delivery import SequencedSymbol
+from sensorium.settings import SettingsError
 from sensorium_cloud._app.server import AddressTaken, running
 from sensorium_cloud._app.settings import Tls
 
@@ -89,5 +90,17 @@ async def test_a_device_is_called_as_its_certificate_says(
 async def test_a_key_that_is_none_is_one_line(keys: Path, fusion: FakeFusion) -> None:
     wrong = Tls(certificate=str(keys / "certificate.pem"), key=str(keys / "certificate.pem"))
     with pytest.raises(AddressTaken, match=r"tls\.certificate and tls\.key do not fit each other"):
+        async with running(replace(settings(), tls=wrong), fusion.engines()):
+            pass
+
+
+@pytest.mark.parametrize("place", ["certificate", "client_ca"])
+async def test_a_damaged_certificate_is_named_with_its_file(
+    place: str, keys: Path, fusion: FakeFusion, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged.pem"
+    damaged.write_text((keys / "certificate.pem").read_text().replace("M", "!"))
+    wrong = replace(tls(keys, mutual=True), **{place: str(damaged)})
+    with pytest.raises(SettingsError, match=rf"tls\.{place}: .*damaged\.pem: no certificate, or a damaged one"):
         async with running(replace(settings(), tls=wrong), fusion.engines()):
             pass

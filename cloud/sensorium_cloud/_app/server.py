@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, nullcontext
@@ -21,6 +22,7 @@ from prometheus_client import CollectorRegistry
 
 from sensorium import clock
 from sensorium.errors import SensoriumError
+from sensorium.settings import SettingsError
 from sensorium_cloud._app import state
 from sensorium_cloud._app.chronicle import chronicle
 from sensorium_cloud._app.engines import identity, sizes, software, vocabulary
@@ -298,8 +300,20 @@ def _bind(server: grpc.aio.Server, listen: Listen, tls: Tls) -> str:
         credentials = _credentials(tls)
         bound = server.add_secure_port(wanted, credentials) if credentials else server.add_insecure_port(wanted)
     except RuntimeError as error:
+        _check_certificates(tls)
         raise AddressTaken(taken(wanted, tls=bool(tls.certificate))) from error
     return f"{host}:{bound}"
+
+
+def _check_certificates(tls: Tls) -> None:
+    """Name the one that is damaged: gRPC only says that it cannot listen."""
+    for value, key in ((tls.certificate, "tls.certificate"), (tls.client_ca, "tls.client_ca")):
+        try:
+            if text := pem(value, key).decode("ascii"):
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=text)
+        except (ssl.SSLError, UnicodeDecodeError) as error:
+            named = "" if "\n" in value else f"{value}: "
+            raise SettingsError("settings", key, f"{named}no certificate, or a damaged one") from error
 
 
 def taken(wanted: str, *, tls: bool = False) -> str:
