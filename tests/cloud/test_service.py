@@ -419,6 +419,22 @@ async def test_what_cannot_be_stored_is_not_called_safe(
     assert "disk is full" in caplog.text
 
 
+async def test_no_spool_is_acknowledged_further_than_the_store_knows(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Store, "advance_all", full)
+    async with connect() as client:
+        device = client.device()
+        await device.greet()
+        await device.send(a_window(0))
+        assert isinstance(await device.hear(), SequencedSymbol)
+        with pytest.raises(grpc.aio.AioRpcError, match="the state cannot be read or written"):
+            await device.call.read()
+
+
 async def test_what_is_fused_together_is_stored_together_and_so_is_how_far_its_spools_have_come(
     connect: Connect, fusion: FakeFusion, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -221,7 +221,8 @@ class Stream:
 
     def _advanced(self, ack: bytes, failed: SensoriumError | None) -> None:
         self._failed = self._failed or failed
-        self._outbox.append(ack)
+        if failed is None:
+            self._outbox.append(ack)
         self._news.set()
         self._acknowledge()  # of what was answered meanwhile
 
