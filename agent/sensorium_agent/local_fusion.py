@@ -20,7 +20,7 @@ from sensorium.assemble import Answer, Distribution, Thresholds, Voice
 from sensorium.concepts import Vocabulary
 from sensorium.event import Modality
 from sensorium.symbol import ModelRef, Provenance, Revision, Stage, Symbol
-from sensorium.window import Window
+from sensorium.window import Presence, Window
 from sensorium_agent.pooling import Pool, Pooled, by_rules
 from sensorium_agent.readings import Sense, senses
 
@@ -85,7 +85,15 @@ def answer(window: Window, vocabulary: Vocabulary, settings: FusionSettings, poo
     told = senses(window, vocabulary, settings.half_life_ns)
     pooled = pool(told, len(vocabulary), settings.temperature)
     best = max(range(len(pooled.together)), key=pooled.together.__getitem__)
-    return Answer(pooled.together, {sense.modality: _voice(sense, pooled, best) for sense in told})
+    voices = {sense.modality: _voice(sense, pooled, best) for sense in told}
+    return Answer(pooled.together, voices, agreed=_agreed(told, pooled))
+
+
+def _agreed(told: Sequence[Sense], pooled: Pooled) -> bool:
+    """Whether the same is most probable to all who speak now: one is only less sure then, and contradicts nobody."""
+    here = [s.modality for s in told if s.presence is not Presence.STALE and s.modality in pooled.alone]
+    said = [pooled.alone[modality] for modality in here]
+    return len({max(range(len(one)), key=one.__getitem__) for one in said}) == 1
 
 
 def _voice(sense: Sense, pooled: Pooled, best: int) -> Voice:

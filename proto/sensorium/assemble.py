@@ -90,10 +90,12 @@ class Answer:
     Attributes:
         posterior: over the vocabulary and "none of them"; sums to 1.
         voices: by modality; those without an entry have no part.
+        agreed: whether the same is most probable to all who are here: they contradict nobody, however unsure one is.
     """
 
     posterior: Distribution
     voices: Mapping[Modality, Voice]
+    agreed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,8 @@ def verdict(window: Window, answer: Answer, disagreement_bits: float, thresholds
     if not any(_speaks(slot, answer.voices) for slot in window.slots if slot.here):
         return Reason.NOTHING
     best = max(answer.posterior[:-1])
-    if disagreement_bits >= thresholds.conflict_bits and best < thresholds.outvoted:
+    apart = disagreement_bits >= thresholds.conflict_bits and not answer.agreed
+    if apart and best < thresholds.outvoted:
         return Reason.CONFLICT
     if answer.posterior[-1] >= best:
         return Reason.UNKNOWN

@@ -18,8 +18,8 @@ from sensorium.window import Presence, Slot, Window
 from sensorium_agent.fusion_network import FusionNetwork, OrRules, answered, ask
 from sensorium_agent.infer.model import ModelError, load
 from sensorium_agent.local_fusion import FusionSettings, answer, fuse
-from sensorium_agent.pooling import by_rules
-from sensorium_agent.readings import senses
+from sensorium_agent.pooling import Pooled, by_rules
+from sensorium_agent.readings import Sense, senses
 from sensorium_models import store
 
 MS = 1_000_000
@@ -127,6 +127,23 @@ def test_contributions_are_what_leaving_out_costs() -> None:
 
     assert whole.voices[Modality.HAPTIC].contribution == pytest.approx(cost, abs=1e-3)
     assert cost < 0
+
+
+@pytest.mark.parametrize(("second", "why"), [(0, Reason.UNSURE), (1, Reason.CONFLICT)])
+def test_who_is_only_less_sure_of_the_same_contradicts_nobody(second: int, why: Reason) -> None:
+    def by_two(senses: Sequence[Sense], concepts: int, temperature: float) -> Pooled:
+        def said(best: int, mass: float) -> tuple[float, ...]:
+            return tuple(mass if k == best else (1 - mass) / concepts for k in range(concepts + 1))
+
+        alone = {Modality.GESTURE: said(0, 0.99), Modality.AUDIO: said(second, 0.1)}
+        return Pooled(said(0, 0.4), alone, alone)
+
+    window = a_window(seen(Modality.GESTURE, "open_palm"), seen(Modality.AUDIO, "stop"))
+
+    symbol = fuse(window, VOCABULARY, now_ns=0, device="d", software="s", pool=by_two)
+
+    assert symbol.entropy.disagreement > FusionSettings().thresholds.conflict_bits
+    assert symbol.abstained is why
 
 
 # --- what cannot be had, or is no number -----------------------------------------------
