@@ -430,12 +430,17 @@ async def test_no_spool_is_acknowledged_further_than_the_store_knows(
         device = client.device()
         await device.greet()
         await device.send(a_window(0))
-        heard = []
+        heard: list[object] = []
         with pytest.raises(grpc.aio.AioRpcError, match="the state cannot be read or written"):
-            while True:
-                heard.append(await device.hear())
+            await hear_into(heard, device)
 
     assert not [answer for answer in heard if isinstance(answer, Ack)]
+
+
+async def hear_into(heard: list[object], device: Device) -> None:
+    """Whatever comes, until the stream breaks."""
+    while True:
+        heard.append(await device.hear())
 
 
 async def test_what_is_fused_together_is_stored_together_and_so_is_how_far_its_spools_have_come(
