@@ -13,12 +13,13 @@ import logging
 import sqlite3
 import threading
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 from weakref import WeakValueDictionary
 
+from sensorium_cloud.database import opened, transaction
 from sensorium_cloud.history import START, Entry, HistoryError, Packed, placed
 
 log = logging.getLogger(__name__)
@@ -185,7 +186,7 @@ class FileHistory:
     def _store(self, batch: Sequence[tuple[str, Entry]]) -> int | Exception:
         """Write ``batch`` and trim; how many others had to go for it, or why that could not be done."""
         try:
-            with _transaction(self._writes):
+            with transaction(self._writes):
                 first = max(_id(self._now_ms(), 0), _newest(self._writes) + 1)
                 self._writes.executemany(_ADD, (_row(first + n, *one) for n, one in enumerate(batch)))
                 return self._trim(batch)
@@ -285,18 +286,6 @@ def _used_bytes(db: sqlite3.Connection) -> int:
 _SIZES: Final = ("page_count", "freelist_count", "page_size")
 
 
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:  # a full disk may have ended it already
-            db.execute("ROLLBACK")
-        raise
-
-
 def prepare(folder: Path) -> None:
     """Make the file, before several processes open it at once; raises as `FileHistory` does."""
     _opened(folder).close()
@@ -305,16 +294,9 @@ def prepare(folder: Path) -> None:
 def _opened(folder: Path) -> sqlite3.Connection:
     where = folder / _FILE
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(where, isolation_level=None, check_same_thread=False, timeout=_LOCKED_S)
-        try:
-            _prepare(db, where)
-        except BaseException:
-            db.close()
-            raise
+        return opened(where, partial(_prepare, where=where), locked_s=_LOCKED_S)
     except (OSError, sqlite3.Error) as error:
         raise HistoryError(f"{where}: history cannot be kept ({error}); give another folder with --state") from error
-    return db
 
 
 def _prepare(db: sqlite3.Connection, where: Path) -> None:

@@ -15,7 +15,7 @@ from sensorium.symbol import ModelRef, Symbol
 from sensorium.window import Window
 from sensorium_cloud import publish
 from sensorium_cloud.accept import Check
-from sensorium_cloud.batch import Lane, Outcome, Overloaded, WorkFailed
+from sensorium_cloud.batch import Lane, Outcome
 from sensorium_cloud.encode import EncodedWindow, clips_in, pictures_in, words_in
 
 Encode = Callable[[Sequence[EncodedWindow]], Sequence[EncodedWindow]]
@@ -197,7 +197,7 @@ class Refinery:
             try:
                 async with asyncio.timeout(None if until_ns is None else (until_ns - self._now_ns()) * 1e-9):
                     outcomes[n] = (await self.clips.do(encoded, deadline_ns=until_ns)).value
-            except (TimeoutError, Overloaded, WorkFailed):
+            except (TimeoutError, SensoriumError):
                 self.unheard += 1
 
     # --- in the fusion's thread ----------------------------------------------------------

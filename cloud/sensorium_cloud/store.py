@@ -10,11 +10,13 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
 from sensorium.delivery import Hello
 from sensorium.errors import SensoriumError
+from sensorium_cloud.database import opened, transaction
 from sensorium_cloud.known import Known
 
 _FILE: Final = "sensorium-cloud.sqlite3"
@@ -128,16 +130,13 @@ class Store:
 
         Inside, what other processes have answered is known too.
         """
-        self._db.execute("BEGIN IMMEDIATE")
         learned = self._learned
         try:
-            self._learn()
-            yield
-            self._db.execute("COMMIT")
+            with transaction(self._db):
+                self._learn()
+                yield
         except BaseException:
             self._learned = learned  # others may give their answers the numbers that ours did not get
-            if self._db.in_transaction:  # a full disk may have ended it already
-                self._db.execute("ROLLBACK")
             raise
 
     def resume_after(self, device: str, spool: str) -> int:
@@ -233,22 +232,14 @@ def run_together(store: Store, operations: Sequence[Operation]) -> list[object]:
 
 
 def _opened(folder: Path | None) -> sqlite3.Connection:
-    where = ":memory:" if folder is None else str(folder / _FILE)
+    where = None if folder is None else folder / _FILE
     try:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
-        try:
-            _prepare(db, where)
-        except BaseException:
-            db.close()
-            raise
+        return opened(where, partial(_prepare, where=where))
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{where}: the state cannot be opened ({error}); give another folder with --state") from error
-    return db
 
 
-def _prepare(db: sqlite3.Connection, where: str) -> None:
+def _prepare(db: sqlite3.Connection, where: Path | None) -> None:
     # Without a sync at every commit a power cut may lose the newest answers: then a window that is sent
     # again is fused again. A crash of the service loses nothing.
     db.execute("PRAGMA journal_mode = WAL")
