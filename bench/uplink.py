@@ -25,7 +25,7 @@ from sensorium.event import DType, Media, Modality, Tensor
 from sensorium.symbol import Symbol
 from sensorium.window import Window
 from sensorium_agent.spool.log import Spool
-from sensorium_agent.uplink import Caller, Patience, Uplink
+from sensorium_agent.uplink.link import Caller, Patience, Uplink
 
 WINDOWS = 500
 BACKLOG = 2000

@@ -14,10 +14,9 @@ from sensorium.episode import Episode
 from sensorium.event import Event, Sample
 from sensorium.symbol import ModelRef, Symbol
 from sensorium.window import Window
-from sensorium_agent import local_fusion
-from sensorium_agent.local_fusion import FusionSettings
+from sensorium_agent.fuse.pooling import Pool, by_rules
+from sensorium_agent.fuse.symbol import FusionSettings, fuse
 from sensorium_agent.offload import Policy, Route, route
-from sensorium_agent.pooling import Pool, by_rules
 
 
 class Listener(Protocol):
@@ -87,7 +86,7 @@ class Answerer:
         """The device's own symbol first; nothing before it waits on a disk or a link."""
         self._listener.on_window(window)
         began_ns = time.perf_counter_ns()
-        symbol = local_fusion.fuse(
+        symbol = fuse(
             window,
             self._vocabulary,
             now_ns=self._clock.now_ns(),

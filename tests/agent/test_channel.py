@@ -13,7 +13,7 @@ import pytest
 from agent.fake_cloud import FakeCloud
 from agent.test_uplink import a_device, once
 
-from sensorium_agent.channel import CredentialsError, explain, read_credentials
+from sensorium_agent.uplink.channel import CredentialsError, explain, read_credentials
 
 
 def openssl(*arguments: str | Path) -> None:
@@ -72,7 +72,7 @@ async def test_a_wrong_key_is_told_as_such_once(
     cloud = FakeCloud()
     await cloud.start(server_credentials(keys, mutual=wrong == "no certificate"))
     ca = keys / ("stranger.pem" if wrong == "authority" else "ca.pem")
-    caplog.set_level(logging.DEBUG, "sensorium_agent.uplink")
+    caplog.set_level(logging.DEBUG, "sensorium_agent.uplink.link")
     async with a_device(tmp_path, cloud.target, credentials=read_credentials(ca=ca)) as device:
         await device.offer(1)
         await device.until(lambda: sum("uplink.down" in r.getMessage() for r in caplog.records) >= 3)

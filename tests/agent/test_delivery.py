@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sensorium.delivery import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Refusal, Welcome
-from sensorium_agent.delivery import Delivery, Item, Want
+from sensorium_agent.uplink.delivery import Delivery, Item, Want
 
 SECOND = 1_000_000_000
 

@@ -9,7 +9,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from sensorium.delivery import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Ack, Refusal, Welcome
-from sensorium_agent.delivery import Delivery, Item
+from sensorium_agent.uplink.delivery import Delivery, Item
 
 MS = 1_000_000
 

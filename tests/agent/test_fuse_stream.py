@@ -8,7 +8,7 @@ from shared.examples import a_symbol
 
 from sensorium import wire
 from sensorium.delivery import Ack, Response, SequencedSymbol
-from sensorium_agent.fuse_stream import FuseStream, Traffic
+from sensorium_agent.uplink.stream import FuseStream, Traffic
 
 
 class Said:

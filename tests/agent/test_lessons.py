@@ -11,10 +11,10 @@ from agent.fake_cloud import FakeCloud
 
 from sensorium.event import Event, Modality
 from sensorium.window import Presence, Slot, Window
-from sensorium_agent import local_fusion
 from sensorium_agent._app import compose
 from sensorium_agent._app.cloud_link import CloudLink
 from sensorium_agent._app.settings import Cloud, Settings, Spool
+from sensorium_agent.fuse.symbol import fuse
 from sensorium_agent.infer import taught
 from sensorium_agent.infer.taught import HAND, MOST_EXAMPLES, SOUND, WAY, Form, Lesson, Sign, Taught, TaughtError
 from sensorium_agent.offload import Egress
@@ -56,7 +56,7 @@ def a_window(*events: Event) -> Window:
 
 def named(settings: Settings, *events: Event) -> str | None:
     vocabulary = compose.vocabulary(settings)
-    return local_fusion.fuse(a_window(*events), vocabulary, now_ns=501, device="d", software="s").concept
+    return fuse(a_window(*events), vocabulary, now_ns=501, device="d", software="s").concept
 
 
 def test_symbols_name_what_was_taught(settings: Settings) -> None:

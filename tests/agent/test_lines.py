@@ -26,9 +26,9 @@ from sensorium.event import (
     TouchPhase,
 )
 from sensorium.lines import Line, event_line, symbol_line, window_line, writer
-from sensorium_agent import local_fusion
 from sensorium_agent._app.listeners import Everyone, Following, LineListener
 from sensorium_agent._app.tally import percentile, sample_bytes
+from sensorium_agent.fuse.symbol import fuse
 
 
 def a_wave(at_ms: int = 100) -> Event:
@@ -53,7 +53,7 @@ def a_window():
 
 
 def a_symbol():
-    return local_fusion.fuse(a_window(), concepts.load(None), now_ns=0, device="desk", software="test")
+    return fuse(a_window(), concepts.load(None), now_ns=0, device="desk", software="test")
 
 
 def written(line: Line) -> Line:

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensorium.settings import SettingsError
-from sensorium_agent import replicas
-from sensorium_agent.replicas import Replica, Rounds, named, ranked, resolve
+from sensorium_agent.uplink import replicas
+from sensorium_agent.uplink.replicas import Replica, Rounds, named, ranked, resolve
 
 THREE = [Replica(f"ipv4:10.0.0.{n}:50051", "fusion") for n in range(3)]
 

@@ -22,7 +22,7 @@ from sensorium.delivery import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Refusal, Se
 from sensorium.symbol import Symbol
 from sensorium.window import Window
 from sensorium_agent.spool.log import Spool, SpoolError
-from sensorium_agent.uplink import Caller, Patience, Stats, Uplink
+from sensorium_agent.uplink.link import Caller, Patience, Stats, Uplink
 
 
 def window(number: int) -> Window:
@@ -161,7 +161,7 @@ async def test_what_was_spooled_is_delivered_by_the_next_process(tmp_path: Path)
 async def test_an_absent_cloud_is_told_once_and_costs_nothing_but_spool(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.DEBUG, "sensorium_agent.uplink"):
+    with caplog.at_level(logging.DEBUG, "sensorium_agent.uplink.link"):
         async with a_device(tmp_path, "localhost:1") as device:
             await device.offer(1, 2)
             await device.until(lambda: sum("uplink.down" in r.message for r in caplog.records) >= 4)

@@ -12,9 +12,9 @@ from sensorium.window import Presence, Slot, Window
 from sensorium_agent._app import compose
 from sensorium_agent._app.settings import Fusion, Settings
 from sensorium_agent.answer import Answerer
+from sensorium_agent.fuse.pooling import by_rules
+from sensorium_agent.fuse.symbol import FusionSettings
 from sensorium_agent.infer.shelf import Shelf
-from sensorium_agent.local_fusion import FusionSettings
-from sensorium_agent.pooling import by_rules
 from sensorium_models import store
 from sensorium_models.choice import Choice
 from sensorium_models.store import ModelMissing

@@ -13,9 +13,9 @@ from models.build.device_fusion.scenes import Director, Scene, sentences
 from sensorium import concepts
 from sensorium.event import Modality
 from sensorium.window import Presence
-from sensorium_agent.fusion_network import FusionNetwork
+from sensorium_agent.fuse.network import FusionNetwork
+from sensorium_agent.fuse.pooling import by_rules
 from sensorium_agent.infer.model import load
-from sensorium_agent.pooling import by_rules
 from sensorium_models import store
 
 VOCABULARY = concepts.load()

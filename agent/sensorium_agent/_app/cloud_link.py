@@ -20,12 +20,12 @@ from sensorium_agent._app import compose
 from sensorium_agent._app.settings import Cloud, Settings
 from sensorium_agent.answer import Listener
 from sensorium_agent.offload import Budget, redact
-from sensorium_agent.replicas import named
+from sensorium_agent.uplink.replicas import named
 
 if TYPE_CHECKING:
     import grpc
 
-    from sensorium_agent.uplink import Uplink
+    from sensorium_agent.uplink.link import Uplink
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class CloudLink:
 
     async def __aenter__(self) -> Self:
         from sensorium_agent.spool.log import Spool
-        from sensorium_agent.uplink import Caller, Patience, Uplink
+        from sensorium_agent.uplink.link import Caller, Patience, Uplink
 
         directory, most = self._settings.spool_directory, self._settings.spool.max_mb << 20
         self._spool = await asyncio.to_thread(Spool.open, directory, max_bytes=most, boot_id=boot_id())
@@ -177,7 +177,7 @@ def credentials(cloud: Cloud) -> grpc.ChannelCredentials | None:
     """
     if not cloud.tls:
         return None
-    from sensorium_agent.channel import read_credentials
+    from sensorium_agent.uplink.channel import read_credentials
 
     ca, certificate, key = (Path(text) if text else None for text in (cloud.ca, cloud.certificate, cloud.key))
     return read_credentials(ca=ca, certificate=certificate, key=key)

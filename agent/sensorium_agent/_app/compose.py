@@ -26,15 +26,15 @@ from sensorium.windowing.session_window import SessionAligner
 from sensorium_agent._app.settings import Settings, Windows, deciding
 from sensorium_agent.answer import Answerer, Identity, Listener
 from sensorium_agent.capture.sensor import Sensor
-from sensorium_agent.fusion_network import FusionNetwork, OrRules, fall_back
+from sensorium_agent.fuse.network import FusionNetwork, OrRules, fall_back
+from sensorium_agent.fuse.pooling import Pool, by_rules
+from sensorium_agent.fuse.symbol import FusionSettings
 from sensorium_agent.infer import lanes as perception
 from sensorium_agent.infer.keyword import Listening
 from sensorium_agent.infer.lanes import FUSION, MODELS, SENSED_BY, Lane
 from sensorium_agent.infer.remote import build_remote
 from sensorium_agent.infer.shelf import Shelf
-from sensorium_agent.local_fusion import FusionSettings
 from sensorium_agent.offload import DEFAULT_EGRESS, Ask, Egress, Policy
-from sensorium_agent.pooling import Pool, by_rules
 from sensorium_agent.record.session import Session
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ A log of segments with checksums: `sensorium_agent.spool.format` tells how it li
 cut. Space is taken ahead of time, a segment's at once and the cursor's on the first day, so that a full
 disk stops new records and nothing else. Older records give way to newer ones by whole segments.
 
-Blocking, and for one thread at a time; `sensorium_agent.uplink` gives it a worker of its own.
+Blocking, and for one thread at a time; `sensorium_agent.uplink.link` gives it a worker of its own.
 """
 
 from __future__ import annotations

@@ -26,11 +26,11 @@ from models.build.device_fusion.perceived import Bank, Split
 from models.build.device_fusion.scenes import Director, Scene
 
 from sensorium import concepts
-from sensorium_agent import local_fusion
-from sensorium_agent.fusion_network import FusionNetwork
+from sensorium_agent.fuse import symbol as device_symbol
+from sensorium_agent.fuse.network import FusionNetwork
+from sensorium_agent.fuse.pooling import Pool, by_rules
+from sensorium_agent.fuse.symbol import FusionSettings
 from sensorium_agent.infer.model import load
-from sensorium_agent.local_fusion import FusionSettings
-from sensorium_agent.pooling import Pool, by_rules
 from sensorium_models import store
 
 _SEED: Final = 2026
@@ -154,7 +154,7 @@ def _cpu_ms(pool: Pool, drawn: Sequence[Scene]) -> str:
         call(scene.window, scene.vocabulary, now_ns=0, device="d", software="s", settings=FusionSettings(), pool=pool)
         return (time.thread_time_ns() - began) / 1e6
 
-    took = np.array([spent(scene, local_fusion.fuse) for scene in drawn])
+    took = np.array([spent(scene, device_symbol.fuse) for scene in drawn])
     low, middle, high = np.quantile(took, (0.05, 0.5, 0.99))
     return f"{middle:.2f} ms of CPU a window ({low:.2f} to {high:.2f}, 5 to 99 in 100)"
 

@@ -14,7 +14,7 @@ from models.build.device_fusion.scenes import Scene
 from models.build.fusion.figures import fit_temperature
 from torch import Tensor
 
-from sensorium_agent.fusion_network import CLAIMS, FACTS, MASKED, ROWS
+from sensorium_agent.fuse.network import CLAIMS, FACTS, MASKED, ROWS
 from sensorium_agent.infer import small_onnx
 
 _INPUTS: Final = ("claims", "facts", "rows", "trusted")

@@ -12,8 +12,8 @@ from models.build.device_fusion.net import VotingNet, loss
 from models.build.device_fusion.scenes import Scene
 from torch import Tensor
 
-from sensorium_agent.fusion_network import MASKED, Asked, ask
-from sensorium_agent.readings import Sense
+from sensorium_agent.fuse.network import MASKED, Asked, ask
+from sensorium_agent.fuse.readings import Sense
 
 _BATCH = 256
 _RATE = 4e-3

@@ -15,9 +15,9 @@ from sensorium.assemble import Thresholds, verdict
 from sensorium.event import Modality
 from sensorium.symbol import Reason, disagreement_bits
 from sensorium.window import Presence
-from sensorium_agent import local_fusion
-from sensorium_agent.local_fusion import FusionSettings
-from sensorium_agent.pooling import Pool
+from sensorium_agent.fuse import symbol as device_symbol
+from sensorium_agent.fuse.pooling import Pool
+from sensorium_agent.fuse.symbol import FusionSettings
 
 Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -69,7 +69,7 @@ def answers(pool: Pool, scenes: Sequence[Scene], thresholds: Thresholds | None =
 
 
 def _answer(pool: Pool, scene: Scene, thresholds: Thresholds) -> tuple[Sequence[float], int, bool]:
-    answer = local_fusion.answer(scene.window, scene.vocabulary, _SETTINGS, pool)
+    answer = device_symbol.answer(scene.window, scene.vocabulary, _SETTINGS, pool)
     here = [s.modality for s in scene.told if s.presence is not Presence.STALE and s.speaks]
     alone = [answer.voices[m].answer for m in here]
     bits = disagreement_bits([a for a in alone if a], [answer.voices[m].trust for m in here])

@@ -14,11 +14,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from sensorium_agent.fusion_network import CLAIMS, FACTS, MASKED, ROWS
+from sensorium_agent.fuse.network import CLAIMS, FACTS, MASKED, ROWS
 
 
 class VotingNet(nn.Module):
-    """Votes of senses on rows; see `sensorium_agent.fusion_network.Asked` for the inputs."""
+    """Votes of senses on rows; see `sensorium_agent.fuse.network.Asked` for the inputs."""
 
     def __init__(self, width: int = 32, heads: int = 2) -> None:
         super().__init__()

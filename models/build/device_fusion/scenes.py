@@ -24,7 +24,7 @@ from sensorium import phrases
 from sensorium.concepts import Concept, Precedence, Vocabulary
 from sensorium.event import Event, Modality
 from sensorium.window import Presence, Slot, Window
-from sensorium_agent.readings import Sense, senses
+from sensorium_agent.fuse.readings import Sense, senses
 
 Kind = Literal["meant", "strange", "conflict"]
 T = TypeVar("T")

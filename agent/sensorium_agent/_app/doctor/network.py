@@ -11,7 +11,7 @@ from sensorium.settings import SettingsError
 from sensorium_agent._app.cloud_link import credentials
 from sensorium_agent._app.doctor.result import INSTALL, Result, told
 from sensorium_agent._app.settings import Cloud, Mqtt
-from sensorium_agent.replicas import named
+from sensorium_agent.uplink.replicas import named
 
 _REACH_S: Final = 3.0
 

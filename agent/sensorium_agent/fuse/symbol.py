@@ -1,7 +1,7 @@
 """The device's own answer for a window: always there, and well under a millisecond.
 
 What each sense says is read in `readings`; what they say together comes from a small network over these readings
-(`fusion_network`), or from rules (`pooling`) where it cannot be had. Stale events support what is said now; they never
+(`network`), or from rules (`pooling`) where it cannot be had. Stale events support what is said now; they never
 speak alone.
 """
 
@@ -21,8 +21,8 @@ from sensorium.concepts import Vocabulary
 from sensorium.event import Modality
 from sensorium.symbol import ModelRef, Provenance, Revision, Stage, Symbol
 from sensorium.window import Presence, Window
-from sensorium_agent.pooling import Pool, Pooled, by_rules
-from sensorium_agent.readings import Sense, senses
+from sensorium_agent.fuse.pooling import Pool, Pooled, by_rules
+from sensorium_agent.fuse.readings import Sense, senses
 
 _NS_PER_MS: Final = 1e6
 

@@ -10,7 +10,7 @@ from typing import Final
 import grpc
 
 from sensorium.errors import SensoriumError
-from sensorium_agent.replicas import Replica
+from sensorium_agent.uplink.replicas import Replica
 
 OPTIONS: Final[tuple[tuple[str, int | str], ...]] = (
     # With gRPC's defaults a link that swallows everything was not noticed in 45 s; with these in 4.5 s.

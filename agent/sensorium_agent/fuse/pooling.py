@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from sensorium import symbol as formulas
 from sensorium.assemble import Distribution
 from sensorium.event import Modality
-from sensorium_agent.readings import Sense
+from sensorium_agent.fuse.readings import Sense
 
 _UNKNOWN_MASS: Final = 0.6
 """What evidence that nobody understands says for "none of them"; the rest is spread evenly."""

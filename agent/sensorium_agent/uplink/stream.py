@@ -19,8 +19,8 @@ from sensorium import wire
 from sensorium.delivery import Response
 from sensorium.errors import FieldError
 from sensorium.v1 import fusion_pb2
-from sensorium_agent.channel import Trouble, explain, open_channel
-from sensorium_agent.replicas import Replica
+from sensorium_agent.uplink.channel import Trouble, explain, open_channel
+from sensorium_agent.uplink.replicas import Replica
 
 METHOD: Final = "/sensorium.v1.FusionService/Fuse"
 

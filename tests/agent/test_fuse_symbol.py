@@ -16,10 +16,10 @@ from sensorium import concepts
 from sensorium.event import Event, EventStream, Media, Modality
 from sensorium.symbol import ModelRef, Reason, Revision, Share, Symbol
 from sensorium.window import Presence, Slot, Window
-from sensorium_agent.fusion_network import FusionNetwork
+from sensorium_agent.fuse.network import FusionNetwork
+from sensorium_agent.fuse.pooling import Pool, by_rules
+from sensorium_agent.fuse.symbol import FusionSettings, answer, fuse
 from sensorium_agent.infer.model import load
-from sensorium_agent.local_fusion import FusionSettings, answer, fuse
-from sensorium_agent.pooling import Pool, by_rules
 from sensorium_models import store
 
 MS = 1_000_000

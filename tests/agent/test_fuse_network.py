@@ -15,11 +15,11 @@ from sensorium.concepts import Vocabulary
 from sensorium.event import Event, EventStream, Modality
 from sensorium.symbol import Reason
 from sensorium.window import Presence, Slot, Window
-from sensorium_agent.fusion_network import FusionNetwork, OrRules, answered, ask
+from sensorium_agent.fuse.network import FusionNetwork, OrRules, answered, ask
+from sensorium_agent.fuse.pooling import Pooled, by_rules
+from sensorium_agent.fuse.readings import Sense, senses
+from sensorium_agent.fuse.symbol import FusionSettings, answer, fuse
 from sensorium_agent.infer.model import ModelError, load
-from sensorium_agent.local_fusion import FusionSettings, answer, fuse
-from sensorium_agent.pooling import Pooled, by_rules
-from sensorium_agent.readings import Sense, senses
 from sensorium_models import store
 
 MS = 1_000_000

@@ -24,9 +24,9 @@ import numpy.typing as npt
 from sensorium.assemble import Distribution
 from sensorium.event import Modality
 from sensorium.window import Presence
+from sensorium_agent.fuse.pooling import Pool, Pooled, by_rules
+from sensorium_agent.fuse.readings import Sense
 from sensorium_agent.infer.model import Model, ModelError
-from sensorium_agent.pooling import Pool, Pooled, by_rules
-from sensorium_agent.readings import Sense
 
 log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float32]
@@ -74,7 +74,7 @@ class Asked:
 
 
 class FusionNetwork:
-    """Pools by a network; see `sensorium_agent.pooling.Pool`.
+    """Pools by a network; see `sensorium_agent.fuse.pooling.Pool`.
 
     Args:
         model: the network.

@@ -1,6 +1,6 @@
 """The uplink: windows go through the spool to the cloud, refined symbols come back.
 
-A thin shell: `sensorium_agent.delivery` decides what to send when, the spool keeps it, this moves bytes.
+A thin shell: `sensorium_agent.uplink.delivery` decides what to send when, the spool keeps it, this moves bytes.
 A cloud that is away costs nothing but room in the spool, and one line in the log.
 """
 
@@ -24,14 +24,14 @@ from sensorium.event import Modality
 from sensorium.symbol import Symbol
 from sensorium.v1 import event_pb2, fusion_pb2, window_pb2
 from sensorium.window import Window
-from sensorium_agent import delivery
-from sensorium_agent.channel import Trouble
-from sensorium_agent.delivery import Delivery, Item
-from sensorium_agent.fuse_stream import DownError, FuseStream, Traffic, first_down, nonsense, open_stream
-from sensorium_agent.replicas import Replica, Rounds, ranked, resolve
 from sensorium_agent.spool.log import Counts as SpoolCounts
 from sensorium_agent.spool.log import Record, Spool, SpoolError
 from sensorium_agent.spool.worker import GROUP_BYTES, SpoolWorker, fitting
+from sensorium_agent.uplink import delivery
+from sensorium_agent.uplink.channel import Trouble
+from sensorium_agent.uplink.delivery import Delivery, Item
+from sensorium_agent.uplink.replicas import Replica, Rounds, ranked, resolve
+from sensorium_agent.uplink.stream import DownError, FuseStream, Traffic, first_down, nonsense, open_stream
 
 log = logging.getLogger(__name__)
 
@@ -109,13 +109,13 @@ class Uplink:
     """Sends windows to the fusion service at ``target``; to be made and used inside one event loop.
 
     Args:
-        target: host:port, or several with commas; several addresses are replicas, see `sensorium_agent.replicas`.
+        target: host:port, or several with commas; several addresses are replicas, see `uplink.replicas`.
         spool: used by a thread of the uplink's own until `close` has returned; the caller closes it.
         clock: real time of this device.
         caller: who this device is.
         on_symbol: gets each refined symbol once, in the event loop; must return at once.
         on_link: gets True when the service welcomes us, False when it is gone.
-        credentials: for TLS, see `sensorium_agent.channel.read_credentials`; None for a link in the clear.
+        credentials: for TLS, see `sensorium_agent.uplink.channel.read_credentials`; None for a link in the clear.
         taught: asked before each greeting for what this device was taught.
         patience: how long it waits for what.
     """

@@ -1,0 +1,1 @@
+"""Windows from the spool to the cloud, refined symbols back: link, delivery, stream, channel, replicas."""
