@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from figures import auroc
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -37,11 +38,8 @@ def together(parts: list[Judged]) -> Judged:
 
 
 def area(found: Judged) -> float:
-    """Under the receiver operating characteristic (Mann and Whitney's U; what is equal shares its ranks)."""
-    _, place, count = np.unique(found.probability, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
-    ones = int(found.truth.sum())
-    return float((ranks[found.truth].sum() - ones * (ones + 1) / 2) / (ones * (len(ranks) - ones)))
+    """Under the receiver operating characteristic."""
+    return auroc(found.probability, found.truth)
 
 
 def sensitivity(found: Judged) -> float:

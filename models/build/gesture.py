@@ -23,7 +23,8 @@ import hand_photos
 import hand_sets
 import numpy as np
 import numpy.typing as npt
-from gesture_scores import interval, print_confusion, ranks
+from figures import auroc
+from gesture_scores import interval, print_confusion
 from int8_network import Network, to_litert, train
 
 from sensorium.event import Event, EventStream, Frame, Modality, Sample
@@ -110,7 +111,7 @@ def measure_generated(model: Model) -> None:
     print_confusion("generated people", truth, named(probabilities))
     unknown = truth == _NONE
     sure = probabilities[:, : len(LABELS)].max(axis=1)
-    print(f"generated people, a known hand against an unknown one: AUROC {ranks(sure, ~unknown):.3f}")
+    print(f"generated people, a known hand against an unknown one: AUROC {auroc(sure, ~unknown):.3f}")
 
 
 def measure_cost(model: Model) -> None:
@@ -146,7 +147,7 @@ def measure_sets(root: Path, model: Model) -> None:
     )
     print(f"all their hands that show something known: {interval(sum(right), sum(total))}")
     known = ~np.concatenate(unknown)
-    print(f"collections, a known hand against an unknown one: AUROC {ranks(np.concatenate(sure), known):.3f}")
+    print(f"collections, a known hand against an unknown one: AUROC {auroc(np.concatenate(sure), known):.3f}")
 
 
 def turned(joints: npt.NDArray[np.float32], degrees: float) -> npt.NDArray[np.float32]:

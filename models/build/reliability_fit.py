@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from fusion.figures import auroc
+from figures import auroc
 from reliability_looks import Bools, Floats, Looks
 from scipy.optimize import minimize
 

@@ -24,7 +24,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from models.build.fusion.figures import auroc, drawn, wilson
+from models.build.figures import auroc, drawn, wilson
 
 from sensorium import concepts
 from sensorium.concepts import Concept, Vocabulary

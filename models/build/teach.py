@@ -24,7 +24,7 @@ import hand_sets
 import numpy as np
 import numpy.typing as npt
 import touch
-from gesture_scores import ranks
+from figures import auroc
 from hand_model import Finger, Pose, Thumb
 from hand_view import Facing
 from scipy.linalg import eigh  # type: ignore[import-untyped]
@@ -166,8 +166,8 @@ def draw(space: Space, hands: Mapping[str, Shown], examples: int, rng: Rng) -> t
         lost.append(float((right & (scores > 0.5)).mean()))
         pairs += [(float(s), False) for s in scores if s > 0.5]
     positive = np.arange(len(mine) + len(unknown)) < len(mine)
-    auroc = ranks(np.concatenate([mine, unknown]), positive)
-    return Draw(float((mine > 0.5).mean()), float(np.mean(lost)), auroc, float((unknown > 0.5).mean())), pairs
+    told_apart = auroc(np.concatenate([mine, unknown]), positive)
+    return Draw(float((mine > 0.5).mean()), float(np.mean(lost)), told_apart, float((unknown > 0.5).mean())), pairs
 
 
 def spread(values: Sequence[float]) -> str:

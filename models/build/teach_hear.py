@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from gesture_scores import ranks
+from figures import auroc
 from keyword_sounds import read
 from speech import poisson_upper
 from teach import Draw, spread, summary
@@ -115,8 +115,8 @@ def draw(words: Mapping[str, Sounds], examples: int, rng: Rng, *, waking: bool =
     others = np.concatenate([after.told(words[name].numbers)[:, after.names.index(new)] for name in strange])
     positive = np.arange(len(mine) + len(others)) < len(mine)
     lost = float(np.mean([right(before, name) - right(after, name) for name in known]))
-    auroc = ranks(np.concatenate([mine, others]), positive)
-    return Draw(right(after, new), lost, auroc, float((others > OWN_FROM).mean()))
+    told_apart = auroc(np.concatenate([mine, others]), positive)
+    return Draw(right(after, new), lost, told_apart, float((others > OWN_FROM).mean()))
 
 
 def _shuffled(own: Sounds, rng: Rng) -> Sounds:

@@ -10,7 +10,6 @@ say that the rules keep their promises over the ranges given there, not how peop
 from __future__ import annotations
 
 import argparse
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +21,7 @@ import numpy.typing as npt
 import touch_exam
 import touch_strokes
 import touch_unseen
+from figures import wilson
 
 from sensorium.event import EventStream, Modality, Sample
 from sensorium_agent.infer.touch import Strokes, TouchPerceiver
@@ -70,12 +70,10 @@ def understood(given: Iterable[Sample], strokes: Strokes | None = None) -> str:
     return "+".join(event.label or "none" for event in [*events, *perceiver.finish(0)])
 
 
-def wilson(right: int, of: int) -> str:
-    """A share and its 95 % interval (Wilson 1927)."""
-    z, share = 1.96, right / of
-    centre, spread = share + z * z / (2 * of), z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    low, high = (centre - spread) / (1 + z * z / of), (centre + spread) / (1 + z * z / of)
-    return f"{share:.3f} [{low:.3f}, {high:.3f}] of {of}"
+def share(right: int, of: int) -> str:
+    """A share and its 95 % interval."""
+    low, high = wilson(right, of)
+    return f"{right / of:.3f} [{low:.3f}, {high:.3f}] of {of}"
 
 
 def built_in(maker: Maker, each: int, rng: Rng) -> None:
@@ -85,8 +83,8 @@ def built_in(maker: Maker, each: int, rng: Rng) -> None:
         answers = Counter(understood(maker.touch(meant, rng)) for _ in range(each))
         right = answers.pop(meant, 0)
         total += right
-        print(f"  {meant:<12} {wilson(right, each)}  else: {dict(answers.most_common(3))}")
-    print(f"  {'all':<12} {wilson(total, each * len(touch_strokes.MEANT))}")
+        print(f"  {meant:<12} {share(right, each)}  else: {dict(answers.most_common(3))}")
+    print(f"  {'all':<12} {share(total, each * len(touch_strokes.MEANT))}")
 
 
 def taught(maker: Maker, count: int, rng: Rng) -> list[Template]:
@@ -107,7 +105,7 @@ def free(examples: list[Template], maker: Maker, each: int, rng: Rng) -> None:
             right += understood(maker.drawing(name, rng, _SLANT_DEG), everything) == name
             strangers += understood(maker.drawing(name, rng, _SLANT_DEG), others) in others.names
     of = each * len(touch_strokes.DRAWINGS)
-    print(f"    found {wilson(right, of)}; untaught, taken for another {wilson(strangers, of)}")
+    print(f"    found {share(right, of)}; untaught, taken for another {share(strangers, of)}")
 
 
 def unseen(rate_hz: int, each: int, rng: Rng) -> None:
@@ -127,8 +125,8 @@ def unseen(rate_hz: int, each: int, rng: Rng) -> None:
     found = sum(
         understood(touch_unseen.felt(touch_unseen.drawing(name, rng), rng, rate_hz), strokes) == name for name in drawn
     )
-    print(f"  {rate_hz} Hz: with a name {wilson(right.total(), each * len(named))} (worst {worst} {right[worst]})")
-    print(f"    taught by one example {wilson(found, len(drawn))}")
+    print(f"  {rate_hz} Hz: with a name {share(right.total(), each * len(named))} (worst {worst} {right[worst]})")
+    print(f"    taught by one example {share(found, len(drawn))}")
 
 
 def cost(rng: Rng) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from models.build.fusion import figures
+from models.build import figures
 from models.build.fusion.events import bank as fusion_bank
 from models.build.fusion.events import lines as fusion_lines
 from models.build.fusion.events import mix as fusion_mix

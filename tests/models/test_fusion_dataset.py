@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from models.build.figures import fit_temperature
 from models.build.fusion import dataset as datasets
 from models.build.fusion import exam, leaks
 from models.build.fusion.__main__ import main
 from models.build.fusion.answers import Answers, ModelError
 from models.build.fusion.dataset import DatasetError
-from models.build.fusion.figures import fit_temperature
 from models.build.fusion.guess import kind_of
 from models.build.fusion.teach import Lessons, Space, choose, prototypes
 from models.clips import a_file, some_clips

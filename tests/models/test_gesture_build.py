@@ -16,6 +16,7 @@ from sensorium_models import store
 BUILD = Path(__file__).parents[2] / "models" / "build"
 sys.path.insert(0, str(BUILD))
 
+import figures  # noqa: E402
 import gesture_scores  # noqa: E402
 import hand_model  # noqa: E402
 import hand_sets  # noqa: E402
@@ -58,14 +59,14 @@ def test_the_committed_classifier_knows_people_it_never_met() -> None:
     said = np.where(sure >= MEASURED_FROM, np.array(LABELS)[chances[:, : len(LABELS)].argmax(axis=1)], "none")
 
     assert (said == TRUTH)[known].mean() > 0.9
-    assert gesture_scores.ranks(sure, known) > 0.93
+    assert figures.auroc(sure, known) > 0.93
 
 
 def test_a_rank_is_one_for_order_a_half_for_chance_and_ties_count_half() -> None:
     scores = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
 
-    assert gesture_scores.ranks(scores, scores > 0.25) == 1
-    assert gesture_scores.ranks(np.zeros(4, np.float32), scores > 0.25) == 0.5
+    assert figures.auroc(scores, scores > 0.25) == 1
+    assert figures.auroc(np.zeros(4, np.float32), scores > 0.25) == 0.5
 
 
 def test_an_interval_holds_its_proportion_and_stays_within_one() -> None:

@@ -24,6 +24,7 @@ from models.build.device_fusion import measure, perceived, picture, scenes
 from models.build.device_fusion.measure import Answers
 from models.build.device_fusion.perceived import Bank, Split
 from models.build.device_fusion.scenes import Director, Scene
+from models.build.figures import Flags, Row
 
 from sensorium import concepts
 from sensorium_agent.fuse import symbol as device_symbol
@@ -134,13 +135,13 @@ def _of_ones_own(out: Path, ways: dict[str, Pool]) -> dict[str, Any]:
     return {"own": {who: [asdict(row) for row in some] for who, some in rows.items()}}
 
 
-def _table(name: str, found: dict[str, Answers], chosen: measure.Flags) -> dict[str, Any]:
+def _table(name: str, found: dict[str, Answers], chosen: Flags) -> dict[str, Any]:
     rows = {who: list(measure.figures(answers.among(chosen))) for who, answers in found.items()}
     _print(f"{name}: {int(chosen.sum())} scenes", rows)
     return {who: [asdict(row) for row in some] for who, some in rows.items()}
 
 
-def _print(title: str, rows: dict[str, list[measure.Row]]) -> None:
+def _print(title: str, rows: dict[str, list[Row]]) -> None:
     print(f"\n{title}\n{'':<58}" + "".join(f"{who:<26}" for who in rows))
     for same in zip(*rows.values(), strict=True):
         print(f"{same[0].name:<58}" + "".join(f"{row!s:<26}" for row in same))

@@ -11,7 +11,7 @@ import torch
 from models.build.device_fusion.learn import lessons
 from models.build.device_fusion.net import VotingNet
 from models.build.device_fusion.scenes import Scene
-from models.build.fusion.figures import fit_temperature
+from models.build.figures import fit_temperature
 from torch import Tensor
 
 from sensorium_agent.fuse.network import CLAIMS, FACTS, MASKED, ROWS

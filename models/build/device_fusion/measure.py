@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from models.build.device_fusion.scenes import Director, Scene
-from models.build.fusion.figures import auroc, drawn, ece, wilson
+from models.build.figures import Doubles, Flags, Row, auroc, bootstrapped, ece, share
 
 from sensorium.assemble import Thresholds, verdict
 from sensorium.event import Modality
@@ -19,24 +19,8 @@ from sensorium_agent.fuse import symbol as device_symbol
 from sensorium_agent.fuse.pooling import Pool
 from sensorium_agent.fuse.symbol import FusionSettings
 
-Doubles = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 _SETTINGS: Final = FusionSettings()
 _COVERED: Final = 0.9
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure with its 95 % interval, and on how many scenes; NaN intervals are not shown."""
-
-    name: str
-    value: float
-    low: float
-    high: float
-    scenes: int
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,18 +93,6 @@ def _clear(found: Answers) -> Iterator[Row]:
 
 def _told_apart(sure: Doubles, known: Flags) -> float:
     return auroc(sure, known) if known.any() and not known.all() else 0.5
-
-
-def share(name: str, right: Flags) -> Row:
-    """A share with its interval (Wilson 1927)."""
-    if not len(right):
-        return Row(name, np.nan, np.nan, np.nan, 0)
-    return Row(name, float(right.mean()), *wilson(int(right.sum()), len(right)), len(right))
-
-
-def bootstrapped(name: str, figure: Callable[[npt.NDArray[np.intp]], float], count: int) -> Row:
-    """A figure with its interval over draws (Efron 1979)."""
-    return Row(name, figure(np.arange(count)), *drawn(figure, count), count)
 
 
 def kinds(scenes: Sequence[Scene]) -> Mapping[str, Flags]:

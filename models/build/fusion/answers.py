@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from models.build.figures import softmax
 from models.build.fusion.dataset import Dataset, DatasetError, Doubles, Floats
-from models.build.fusion.figures import softmax
 
 from sensorium.errors import SensoriumError
 

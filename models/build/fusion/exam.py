@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+from models.build.figures import auroc, covered, drawn, ece
 from models.build.fusion.answers import Answers, Run, joined
 from models.build.fusion.dataset import Bools, Dataset, Doubles, Ints, Sense
-from models.build.fusion.figures import auroc, covered, drawn, ece
 
 NOISE: Final = 3.0
 """Standard deviations, each number's own over the real steps of the dataset."""

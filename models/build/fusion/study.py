@@ -11,12 +11,12 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from models.build.figures import fit_temperature
 from models.build.fusion import exam, leaks, report, words
 from models.build.fusion.answers import Answers, pooled
 from models.build.fusion.dataset import Bools, Dataset, DatasetError, fingerprint, folds, random_folds
 from models.build.fusion.exam import Row, Sitting
 from models.build.fusion.export import Pool, answers, member_answers, write
-from models.build.fusion.figures import fit_temperature
 from models.build.fusion.jobs import Job, Lesson, train_all
 from models.build.fusion.learn import Recipe
 from models.build.fusion.network import ClipNet, Shape

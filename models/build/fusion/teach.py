@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from models.build.figures import auroc, drawn, wilson
 from models.build.fusion.answers import Answers, ModelError
 from models.build.fusion.dataset import Bools, Dataset, Doubles, Floats, Ints
-from models.build.fusion.figures import auroc, drawn, wilson
 
 _SHRINK: Final = 0.3
 _MARGIN: Final = 0.2

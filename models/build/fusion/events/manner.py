@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from models.build.figures import fit_temperature
 from models.build.fusion.events.lines import NOTHING_KNOWN, practised
-from models.build.fusion.figures import fit_temperature
 
 from sensorium.concepts import Vocabulary
 from sensorium_cloud.reading import EncodeSentences, Manner, Reader

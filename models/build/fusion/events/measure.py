@@ -9,10 +9,10 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from models.build.figures import Doubles, Flags, Indices, Row, auroc, bootstrapped, ece, share
 from models.build.fusion.events.bank import Bank, Floats
 from models.build.fusion.events.lines import DENIED
 from models.build.fusion.events.mix import MODALITIES, Evidence, Inputs, Mixer, Scene, materialise
-from models.build.fusion.figures import auroc, ece, wilson
 
 from sensorium.concepts import Precedence, Vocabulary
 from sensorium.event import Modality
@@ -20,7 +20,6 @@ from sensorium.symbol import disagreement_bits
 from sensorium_cloud.network import softmax
 
 Run = Callable[[Inputs], tuple[Floats, Floats]]
-Doubles = npt.NDArray[np.float64]
 _SCENES: Final = 3000
 _CONFIDENT: Final = 0.5
 _OUTVOTED: Final = 0.95
@@ -28,17 +27,6 @@ _FALSE_ALARMS: Final = 0.02
 _WRONG_NAMES: Final = 0.015
 _SHIFTS: Final = np.arange(0.0, 5.01, 0.1)
 _LEAST_CONFLICT_BITS: Final = 0.35
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure with its 95 % interval, and on how many scenes."""
-
-    name: str
-    value: float
-    low: float
-    high: float
-    scenes: int
 
 
 @dataclass(slots=True)
@@ -54,19 +42,16 @@ class Figures:
         """The table, for people."""
         yield f"shift {self.shift:.1f}, temperature {self.temperature:.3f}, thresholds {self.thresholds}"
         for row in self.rows:
-            yield f"{row.name:<58} {row.value:6.3f}  [{row.low:.3f}, {row.high:.3f}]  n={row.scenes}"
+            yield f"{row.name:<58} {row.value:6.3f}  [{row.low:.3f}, {row.high:.3f}]  n={row.count}"
 
-    def share(self, name: str, right: npt.NDArray[np.bool_]) -> None:
-        """Add a share of scenes with its Wilson interval (Wilson 1927)."""
+    def share(self, name: str, right: Flags) -> None:
+        """Add a share of scenes, if there are any."""
         if len(right):
-            self.rows.append(Row(name, float(right.mean()), *wilson(int(right.sum()), len(right)), len(right)))
+            self.rows.append(share(name, right))
 
-    def drawn(self, name: str, figure: Callable[[npt.NDArray[np.intp]], float], count: int) -> None:
-        """Add a figure with its interval over 200 bootstrap draws (Efron 1979)."""
-        rng = np.random.default_rng(0)
-        draws = [figure(rng.integers(count, size=count)) for _ in range(200)]
-        low, high = (float(q) for q in np.quantile(draws, (0.025, 0.975)))
-        self.rows.append(Row(name, figure(np.arange(count)), low, high, count))
+    def drawn(self, name: str, figure: Callable[[Indices], float], count: int) -> None:
+        """Add a figure of so many scenes."""
+        self.rows.append(bootstrapped(name, figure, count))
 
 
 class Examiner:

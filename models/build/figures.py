@@ -4,12 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Doubles = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure with its 95 % interval, and on how many it was measured; all NaN where there were none."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def share(name: str, right: Flags) -> Row:
+    """The share of ``right`` that holds."""
+    if not len(right):
+        return Row(name, math.nan, math.nan, math.nan, 0)
+    return Row(name, float(right.mean()), *wilson(int(right.sum()), len(right)), len(right))
+
+
+def bootstrapped(name: str, figure: Callable[[Indices], float], count: int) -> Row:
+    """``figure`` of ``count`` scenes, with the interval of `drawn`."""
+    return Row(name, figure(np.arange(count)), *drawn(figure, count), count)
 
 
 def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
@@ -20,7 +49,7 @@ def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def ece(probabilities: Doubles, targets: npt.NDArray[np.intp], bins: int = 15) -> float:
+def ece(probabilities: Doubles, targets: Indices, bins: int = 15) -> float:
     """Expected calibration error of the best answer, in equal bins of confidence (Naeini et al. 2015)."""
     sure, right = probabilities.max(1), probabilities.argmax(1) == targets
     place = np.minimum((sure * bins).astype(int), bins - 1)
@@ -28,7 +57,7 @@ def ece(probabilities: Doubles, targets: npt.NDArray[np.intp], bins: int = 15) -
     return float(sum(gaps))
 
 
-def auroc(scores: Doubles, positive: npt.NDArray[np.bool_]) -> float:
+def auroc(scores: npt.NDArray[np.floating[Any]], positive: Flags) -> float:
     """Chance that a positive scores above a negative, ties counted half (Mann and Whitney 1947); NaN without both."""
     _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
@@ -59,13 +88,13 @@ def fit_temperature(logits: Doubles, targets: npt.NDArray[np.integer[Any]], *, d
     return float(temperatures[int(np.argmin(losses))])
 
 
-def covered(sure: Doubles, right: npt.NDArray[np.bool_], share: float = 0.9) -> float:
+def covered(sure: Doubles, right: Flags, share: float = 0.9) -> float:
     """How often the surest ``share`` of the answers are right."""
     kept = np.argsort(-sure, kind="stable")[: max(1, round(share * len(sure)))]
     return float(right[kept].mean())
 
 
-def drawn(figure: Callable[[npt.NDArray[np.intp]], float], count: int, draws: int = 200) -> tuple[float, float]:
+def drawn(figure: Callable[[Indices], float], count: int, draws: int = 200) -> tuple[float, float]:
     """95 % interval of ``figure(indices)`` over bootstrap draws of ``count`` clips (Efron 1979)."""
     rng = np.random.default_rng(0)
     found = [figure(rng.integers(count, size=count)) for _ in range(draws)]
