@@ -26,7 +26,7 @@ from msgspec import Meta
 from sensorium.concepts import Vocabulary
 from sensorium.episode import Episode, Phase
 from sensorium.event import Modality
-from sensorium.settings import SettingsError, decode, explained
+from sensorium.settings import SettingsError, decode, explained, read_text
 
 _REMEMBERED: Final = 256
 """Episodes a rule remembers having fired for; more are never open at once."""
@@ -85,12 +85,7 @@ def read(path: Path, vocabulary: Vocabulary) -> Rules:
     Raises:
         SettingsError: the file cannot be read, or something in it is wrong; one line.
     """
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-        raise SettingsError(str(path), "", f"{reason}; name a file with rules") from error
-    rules = _decoded(text, str(path))
+    rules = _decoded(read_text(path, "name a file with rules"), str(path))
     for name, rule in rules.rule.items():
         _check(name, rule, [concept.name for concept in vocabulary], str(path))
     return rules

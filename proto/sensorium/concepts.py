@@ -22,7 +22,7 @@ import msgspec
 from sensorium import limits, settings
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality
-from sensorium.settings import SettingsError
+from sensorium.settings import SettingsError, read_text
 
 _DEFAULT: Final = Path(__file__).with_name("concepts.toml")
 _SLACK: Final = 1e-9
@@ -161,12 +161,7 @@ def load(path: Path | None = None) -> Vocabulary:
         SettingsError: the file cannot be read, or `parse` refuses it.
     """
     source = path or _DEFAULT
-    try:
-        text = source.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise SettingsError(str(source), "", f"cannot be read: {reason}") from error
-    return parse(text, where=str(source))
+    return parse(read_text(source, "name a file of concepts"), where=str(source))
 
 
 def parse(text: str, *, where: str = "vocabulary") -> Vocabulary:

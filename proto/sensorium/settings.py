@@ -1,6 +1,6 @@
 """Settings: TOML text into frozen msgspec structs, with errors a person can act on.
 
-Pure: the text and the environment are arguments. A settings file is described by a tree of
+Pure but for `read_text`: the text and the environment are arguments. A settings file is described by a tree of
 ``msgspec.Struct`` types with ``frozen=True, forbid_unknown_fields=True``.
 """
 
@@ -10,6 +10,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 
@@ -36,6 +37,20 @@ class SettingsError(SensoriumError):
         super().__init__(": ".join(part for part in (where, key, reason) if part))
         self.where = where
         self.key = key
+
+
+def read_text(path: Path, mend: str) -> str:
+    """What a person wrote in ``path``, in UTF-8 with or without a byte order mark; ``mend`` ends the message if not.
+
+    Raises:
+        SettingsError: it cannot be read, or is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise SettingsError(str(path), "", f"cannot be read: {error.strerror}; {mend}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(str(path), "", f"is not UTF-8 text; {mend}") from error
 
 
 def decode(text: str, kind: type[T], *, where: str, overrides: Mapping[str, Any] | None = None) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import jsonschema
@@ -9,7 +10,7 @@ import msgspec
 import pytest
 
 from sensorium.errors import SensoriumError
-from sensorium.settings import SettingsError, decode, from_environment, schema
+from sensorium.settings import SettingsError, decode, from_environment, read_text, schema
 
 
 class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +102,24 @@ def test_names_the_key_whose_value_does_not_fit(text: str, said: str) -> None:
 
 def test_says_where_the_text_is_not_toml() -> None:
     assert refusal("[link\n").startswith("house.toml: not TOML: ")
+
+
+def test_a_file_that_cannot_be_read_is_refused_in_one_line_that_says_what_to_name(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as missing:
+        read_text(tmp_path / "gone.toml", "name another file with --config")
+    assert str(missing.value).endswith(
+        "gone.toml: cannot be read: No such file or directory; name another file with --config"
+    )
+
+    (tmp_path / "photo.toml").write_bytes(b"\x89PNG\xff")
+    with pytest.raises(SettingsError, match=r"photo\.toml: is not UTF-8 text; name a file with rules"):
+        read_text(tmp_path / "photo.toml", "name a file with rules")
+
+
+def test_a_file_may_begin_with_the_mark_that_some_editors_write(tmp_path: Path) -> None:
+    (tmp_path / "agent.toml").write_bytes(b'\xef\xbb\xbflink = { address = "cloud:1" }')
+
+    assert decode(read_text(tmp_path / "agent.toml", ""), House, where="agent.toml").link.address == "cloud:1"
 
 
 def test_a_secret_comes_from_the_environment() -> None:

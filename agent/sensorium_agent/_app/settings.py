@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from sensorium.event import Modality
-from sensorium.settings import SettingsError, decode
+from sensorium.settings import SettingsError, decode, read_text
 from sensorium_agent.infer.accelerate import Accelerator, AcceleratorUnknown
 from sensorium_agent.infer.keyword import KEYWORDS, THRESHOLD, Keyword
 from sensorium_agent.offload import Egress
@@ -307,11 +307,7 @@ def read(path: Path, environment: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: the file cannot be read, or something in it is wrong; one line.
     """
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-        raise SettingsError(str(path), "", f"{reason}; name another file with --config") from error
+    text = read_text(path, "name another file with --config")
     settings = decode(text, Settings, where=str(path))
     _check_windows(settings.windows, settings.modalities, str(path))
     if settings.pulse is not None and settings.pulse.low_bpm >= settings.pulse.high_bpm:

@@ -270,7 +270,8 @@ def load(path: Path | None, environ: Mapping[str, str], told: Mapping[str, Any] 
     """
     where = str(path) if path else "settings"
     overrides = {**settings.from_environment(environ, _SECRETS), **told}
-    found = settings.decode(_read(path) if path else "", Settings, where=where, overrides=overrides)
+    text = settings.read_text(path, "name another file with --config") if path else ""
+    found = settings.decode(text, Settings, where=where, overrides=overrides)
     return _checked(_with_tokens(found), where)
 
 
@@ -279,7 +280,8 @@ def _with_tokens(found: Settings) -> Settings:
     gateway = found.gateway
     if not gateway.tokens_file:
         return found
-    more = settings.decode(_read(Path(gateway.tokens_file)), Tokens, where=gateway.tokens_file).tokens
+    text = settings.read_text(Path(gateway.tokens_file), "name a file of tokens in gateway.tokens_file")
+    more = settings.decode(text, Tokens, where=gateway.tokens_file).tokens
     together = msgspec.structs.replace(gateway, tokens=(*gateway.tokens, *more))
     return msgspec.structs.replace(found, gateway=together)
 
@@ -352,12 +354,3 @@ def pem(value: str, key: str, where: str = "settings") -> bytes:
     if _PEM.encode() not in found:
         raise SettingsError(where, key, f"{value}: not a PEM file")
     return found
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(str(path), "", f"cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(str(path), "", "not UTF-8 text") from error
