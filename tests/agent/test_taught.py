@@ -58,6 +58,11 @@ def test_a_damaged_file_is_refused_in_one_line(data: bytes) -> None:
         parse(data, "here")
 
 
+def test_a_file_of_a_newer_version_asks_for_an_update_whatever_else_it_holds() -> None:
+    with pytest.raises(StrokesError, match="version 9 is not known here; update Sensorium"):
+        parse(b'{"version": 9, "drawings": {}}', "here")
+
+
 def test_a_file_that_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(StrokesError, match="check the path"):
         read(tmp_path)

@@ -83,10 +83,9 @@ class Lesson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     say: Annotated[tuple[_Sentence, ...], Meta(max_length=limits.TAUGHT_PARAPHRASES)] = ()
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    version: int
+class _File(kept.Kept, frozen=True):
     signs: tuple[Sign, ...] = ()
-    concepts: dict[_Name, Lesson] = {}
+    concepts: dict[_Name, Lesson] = msgspec.field(default_factory=dict)
     strokes: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -199,8 +198,8 @@ class Taught:
 
     def export(self, strokes: bytes = b"") -> bytes:
         """All of it as JSON, with the file of strokes; `parse` reads it."""
-        file = _File(1, self.signs, dict(self.concepts), msgspec.Raw(strokes or b"null"))
-        return msgspec.json.format(msgspec.json.encode(file), indent=0) + b"\n"
+        raw = msgspec.Raw(strokes or b"null")
+        return kept.encode(_File(signs=self.signs, concepts=dict(self.concepts), strokes=raw))
 
 
 def _used(concepts: Mapping[str, Lesson], signs: Iterable[Sign]) -> dict[str, Lesson]:
@@ -227,12 +226,7 @@ def parse(data: bytes, where: str = "taught") -> Taught:
     Raises:
         TaughtError: it is damaged, or of another version.
     """
-    try:
-        file = msgspec.json.decode(data, type=_File)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise TaughtError(f"{where}: {error}; mend the file or teach anew") from error
-    if file.version != 1:
-        raise TaughtError(f"{where}: version {file.version} is not known here; update Sensorium")
+    file = kept.decode(data, _File, where, TaughtError)
     for sign in file.signs:
         _check_numbers(sign, where)
     strokes = bytes(file.strokes)

@@ -58,8 +58,7 @@ class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     paths: Annotated[tuple[tuple[tuple[float, float], ...], ...], Meta(min_length=1, max_length=_MOST_FINGERS)]
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    version: int
+class _File(kept.Kept, frozen=True, kw_only=True):
     strokes: tuple[Template, ...]
 
 
@@ -112,10 +111,10 @@ class Strokes:
 
     def forget(self, name: str) -> int:
         """Drop every example of ``name``; how many there were."""
-        kept = [example for example in self._examples if example.name != name]
-        dropped = len(self._examples) - len(kept)
+        left = [example for example in self._examples if example.name != name]
+        dropped = len(self._examples) - len(left)
         self._examples, self._curves = [], []
-        for example in kept:
+        for example in left:
             self._keep(example)
         return dropped
 
@@ -125,7 +124,7 @@ class Strokes:
         return Counter(example.name for example in self._examples)
 
     @property
-    def examples(self) -> Sequence[Template]:
+    def examples(self) -> tuple[Template, ...]:
         """All that was taught, in its order."""
         return tuple(self._examples)
 
@@ -169,7 +168,7 @@ class Strokes:
 
     def export(self) -> bytes:
         """All examples as JSON; `parse` reads it."""
-        return msgspec.json.format(msgspec.json.encode(_File(1, tuple(self._examples))), indent=0) + b"\n"
+        return kept.encode(_File(strokes=self.examples))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +185,7 @@ def parse(data: bytes, where: str = "strokes") -> Strokes:
     Raises:
         StrokesError: they are damaged, or of another version.
     """
-    try:
-        file = msgspec.json.decode(data, type=_File)
-        if file.version == 1:
-            return Strokes(file.strokes)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StrokesError(f"{where}: {error}; mend the file or teach the strokes anew") from error
-    raise StrokesError(f"{where}: version {file.version} is not known here; update Sensorium")
+    return Strokes(kept.decode(data, _File, where, StrokesError).strokes)
 
 
 def read(path: Path) -> Strokes:
