@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -31,7 +31,7 @@ from sensorium_agent.join import Heard, Turn
 from sensorium_agent.record.faults import Fault
 from sensorium_agent.record.inject import Message, Toll, inject, messages_of, turns_of
 from sensorium_agent.record.reader import Contents, SessionLog
-from sensorium_agent.record.replay import paced, perceived, retake, simulate
+from sensorium_agent.record.replay import paced, retake, simulate
 from sensorium_agent.record.session import RecordError
 
 W = TypeVar("W", Heard, Sample)
@@ -152,7 +152,7 @@ class _Taking:
             asyncio.run(self._play(paced(samples, _at_ns, self.wish.speed, session.start_ns), lanes))
             return {}
         messages, tolls = self._injected(Message(arrival.arrived_ns, arrival.sample) for arrival in arrivals)
-        return self._simulate(perceived(messages, lanes), tolls)
+        return self._simulate(_perceived(messages, lanes), tolls)
 
     def _injected(self, messages: Iterator[Message[W]]) -> tuple[Iterator[Message[W]], dict[str, Toll]]:
         return inject(messages, self.wish.faults, start_ns=self.log.session.start_ns, seed=self.wish.seed)
@@ -191,6 +191,21 @@ class _Taking:
         if silent or not self.contents.sensors:
             what = f"the samples of {', '.join(silent)} are" if silent else "samples are"
             raise RecordError(f"{self.log.path}: {what} not kept; record with --media, or replay --from events")
+
+
+def _perceived(arrivals: Iterable[Message[Sample]], lanes: Sequence[Lane]) -> Iterator[Message[Heard]]:
+    """What the lanes say to samples as they arrive: each lane marks how far its own sensor has been looked at."""
+    now_ns = 0
+    for arrival in arrivals:
+        now_ns = arrival.now_ns
+        for lane in lanes:
+            if (due_ns := lane.next_due_ns()) is not None and due_ns <= now_ns:
+                yield Message(now_ns, Heard(lane.modality, tuple(lane.tick(now_ns)), None))
+            if lane.takes is arrival.sense:
+                events = tuple(lane.perceive([arrival.what]))
+                yield Message(now_ns, Heard(lane.modality, events, arrival.what.at_ns))
+    for lane in lanes:
+        yield Message(now_ns, Heard(lane.modality, tuple(lane.perceiver.finish(now_ns)), None))
 
 
 def _at_ns(sample: Sample) -> int:

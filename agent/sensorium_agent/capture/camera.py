@@ -13,7 +13,7 @@ from typing import Any, Final
 from sensorium.clock import Clock
 from sensorium.event import Frame, Modality, Sample
 from sensorium_agent.capture.sensor import SensorFailed, threaded
-from sensorium_agent.opencv import opencv
+from sensorium_agent.opencv import NoOpenCV, opencv
 
 _KEPT: Final = 2
 """Pictures that may wait for the loop; an older one is worth nothing."""
@@ -97,7 +97,10 @@ class Camera:
 
 def _grab(source: str, max_fps: float, clock: Clock, put: Callable[[_Picture], None], stop: threading.Event) -> None:
     """Take pictures until there are no more (a file), the camera is lost, or ``stop`` is set."""
-    cv2 = opencv()
+    try:
+        cv2 = opencv()
+    except NoOpenCV as error:
+        raise SensorFailed(str(error)) from error
     capture = _opened(cv2, source)
     try:
         if "://" in source:

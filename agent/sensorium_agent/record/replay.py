@@ -6,19 +6,16 @@ Pure but for the pace: the aligner is told the times that were recorded, whateve
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TypeVar
 
 from sensorium.align import Windower
 from sensorium.clock import ManualClock, WallOffset, observe_wall
-from sensorium.event import Sample
 from sensorium.window import Window
 from sensorium.wire import canonical_bytes
-from sensorium_agent.infer.lanes import Lane
-from sensorium_agent.join import Heard, Turn, take
-from sensorium_agent.record.inject import Message
+from sensorium_agent.join import Turn, take
 
 T = TypeVar("T")
 
@@ -69,21 +66,6 @@ def paced(items: Iterable[T], at_ns: Callable[[T], int], speed: float | None, st
             if left_s > 0:
                 time.sleep(left_s)
         yield item
-
-
-def perceived(arrivals: Iterable[Message[Sample]], lanes: Sequence[Lane]) -> Iterator[Message[Heard]]:
-    """What the lanes say to samples as they arrive: each lane marks how far its own sensor has been looked at."""
-    now_ns = 0
-    for arrival in arrivals:
-        now_ns = arrival.now_ns
-        for lane in lanes:
-            if (due_ns := lane.next_due_ns()) is not None and due_ns <= now_ns:
-                yield Message(now_ns, Heard(lane.modality, tuple(lane.tick(now_ns)), None))
-            if lane.takes is arrival.sense:
-                events = tuple(lane.perceive([arrival.what]))
-                yield Message(now_ns, Heard(lane.modality, events, arrival.what.at_ns))
-    for lane in lanes:
-        yield Message(now_ns, Heard(lane.modality, tuple(lane.perceiver.finish(now_ns)), None))
 
 
 def count_steps(readings: Iterable[WallOffset]) -> tuple[int, int, int]:
