@@ -25,7 +25,7 @@ from sensorium.concepts import Vocabulary
 from sensorium.event import Event, Modality
 from sensorium.symbol import ModelRef
 from sensorium.window import Window
-from sensorium_cloud.runtime import ModelError, Net
+from sensorium_cloud.runtime import ModelError, Net, Provider, Sizes
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,8 @@ FRAME_WIDTH: Final = 1280
 CLIP: Final = "audio/wav"
 """Content type of a clip of speech: 16-bit mono at 16 kHz."""
 _MAX_TOKENS: Final = 128
+_TOKENS: Final = Sizes(rows=(1,), lengths=(16, 32, _MAX_TOKENS), filled=True)
+_PICTURES: Final = Sizes(rows=(1,))
 _FRAME_SIDE: Final = 224
 _MAX_PIXELS: Final = 4096 * 4096
 """A small file may unfold to gigabytes: its header is read before it is."""
@@ -138,9 +140,18 @@ class SentenceEncoder:
         ModelError: a file cannot be loaded, or is another kind of model.
     """
 
-    def __init__(self, model: Path, tokenizer: Path, *, remember: int = 4096, threads: int = 1) -> None:
+    def __init__(
+        self,
+        model: Path,
+        tokenizer: Path,
+        *,
+        remember: int = 4096,
+        threads: int = 1,
+        provider: Provider = Provider.CPU,
+    ) -> None:
         self.remembered: Remembered[str] = Remembered(remember)
-        self._net = Net(model, threads=threads)
+        self._net = Net(model, threads=threads, provider=provider, sizes=_TOKENS)
+        self.prepare = self._net.prepare
         self._tokenizer = _tokenizer(tokenizer)
         try:
             width = self._tokens("hello").shape[-1]
@@ -151,10 +162,11 @@ class SentenceEncoder:
 
     def encode(self, sentences: Sequence[str]) -> Floats:
         """float32 [n, 384] of unit length, for n sentences; what is beyond 128 tokens is not read."""
-        rows = [self.remembered(text, partial(self._row, text)) for text in map(str.strip, sentences)]
+        rows = [self.remembered(text, partial(self.vector, text)) for text in map(str.strip, sentences)]
         return np.stack(rows) if rows else np.zeros((0, SENTENCE_WIDTH), np.float32)
 
-    def _row(self, sentence: str) -> Floats:
+    def vector(self, sentence: str) -> Floats:
+        """float32 [384] of unit length, and nothing remembered."""
         mean = self._tokens(sentence).mean(axis=0)
         return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
 
@@ -206,12 +218,15 @@ class FrameEncoder:
         ModelError: the file cannot be loaded, or is another kind of model.
     """
 
-    def __init__(self, model: Path, *, remember: int = 1024, threads: int = 1) -> None:
+    def __init__(
+        self, model: Path, *, remember: int = 1024, threads: int = 1, provider: Provider = Provider.CPU
+    ) -> None:
         self.remembered: Remembered[bytes] = Remembered(remember)
         self.undecodable = 0
-        self._net = Net(model, threads=threads)
+        self._net = Net(model, threads=threads, provider=provider, sizes=_PICTURES)
+        self.prepare = self._net.prepare
         try:
-            shape = self._row(np.zeros((_FRAME_SIDE, _FRAME_SIDE, 3), np.uint8)).shape
+            shape = self.vector(np.zeros((_FRAME_SIDE, _FRAME_SIDE, 3), np.uint8)).shape
         except Exception as error:
             raise ModelError(f"{model}: not a frame embedding; run: sensorium-cloud models fetch") from error
         if shape != (FRAME_WIDTH,):
@@ -223,13 +238,14 @@ class FrameEncoder:
 
     def _encode_one(self, jpeg: bytes) -> Floats | None:
         try:
-            return self.remembered(blake2b(jpeg, digest_size=16).digest(), lambda: self._row(decode(jpeg)))
+            return self.remembered(blake2b(jpeg, digest_size=16).digest(), lambda: self.vector(decode(jpeg)))
         except UndecodablePicture as error:
             self.undecodable += 1
             log.debug("encode.picture_dropped reason=%s", error)
             return None
 
-    def _row(self, pixels: npt.NDArray[np.uint8]) -> Floats:
+    def vector(self, pixels: npt.NDArray[np.uint8]) -> Floats:
+        """float32 [1280] of a picture as `decode` gives it, and nothing remembered."""
         batch = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
         out: Floats = self._net.run({self._net.inputs[0]: batch})[0][0]
         return out

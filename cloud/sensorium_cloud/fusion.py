@@ -21,13 +21,15 @@ from sensorium.errors import FieldError
 from sensorium.event import Modality
 from sensorium.symbol import ModelRef, Provenance, Revision, Stage, Symbol
 from sensorium.window import Slot, Window
+from sensorium_cloud.choice import choose
 from sensorium_cloud.encode import EncodedWindow
 from sensorium_cloud.evidence import Packer, check_sizes, embed
 from sensorium_cloud.hearing import PLACE, Hearing, Verdicts
 from sensorium_cloud.network import Floats, Network, read_card
 from sensorium_cloud.reading import EncodeSentences, Reader
-from sensorium_cloud.runtime import Provider, available, chosen
+from sensorium_cloud.runtime import Provider
 from sensorium_cloud.space import Space
+from sensorium_cloud.trials import FUSION
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +96,7 @@ class Fuser:
         def made(with_: Provider) -> Network:
             return Network(*halves, card, concepts, threads=threads, provider=with_)
 
-        network = made(chosen(provider, available(), lambda p: made(p).batch_s()))
+        network = choose(FUSION, provider, made)
         own = [ModelRef(half.stem, hashlib.sha256(half.read_bytes()).hexdigest()) for half in halves]
         models = (*encoders, *own)
         reader = Reader(vocabulary, concepts, encode_sentences, card.reading, space)

@@ -7,7 +7,6 @@ which sizes it takes and how its answers are calibrated.
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy.typing as npt
 from sensorium.assemble import Thresholds
 from sensorium.event import Modality
 from sensorium_cloud.reading import Manner
-from sensorium_cloud.runtime import ModelError, Net, Provider
+from sensorium_cloud.runtime import ModelError, Net, Provider, Sizes
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
@@ -30,6 +29,8 @@ FACTS: Final = 4
 _MASKED: Final = -1e4
 """Log trust of who is not there: exp(-1e4) is 0, and no difference of two is not a number."""
 _MENDING: Final = "run: sensorium-cloud models verify"
+_GROUPS: Final = Sizes(rows=(1, 4, 8, 16, 32), lengths=tuple(range(1, len(Modality) + 1)))
+"""Of what meets: how many groups together, and how many modalities in each."""
 
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 _Size = Annotated[int, msgspec.Meta(ge=1, le=65_536)]
@@ -174,8 +175,14 @@ class Network:
         provider: Provider = Provider.CPU,
     ) -> None:
         self.card = card
-        self._senses = _half(senses, [*map(str, Modality), "phrases", "facts", "which"], threads, provider)
-        self._meeting = _half(meeting, ["tokens", "anchors", "trusted"], threads, provider)
+        self._senses = _half(
+            Net(senses, threads=threads, provider=provider),
+            senses,
+            [*map(str, Modality), "phrases", "facts", "which"],
+        )
+        self._meeting = _half(
+            Net(meeting, threads=threads, provider=provider, sizes=_GROUPS), meeting, ["tokens", "anchors", "trusted"]
+        )
         self._concepts = np.ascontiguousarray(concepts.T, np.float32)
         try:
             self.meet(self.hear(Inputs.zeros([(m, 0) for m in range(len(card.dims))], card)), [[0, 1], [2]])
@@ -188,16 +195,15 @@ class Network:
         other._concepts = np.ascontiguousarray(concepts.T, np.float32)  # noqa: SLF001 - one of us
         return other
 
-    def batch_s(self, windows: int = 32) -> float:
-        """Seconds that a batch of windows with three modalities takes, the least of some."""
-        inputs = Inputs.zeros([(m, w) for m in (1, 3, 4) for w in range(windows)], self.card)
-        took = []
-        for _ in range(5):
-            began = time.perf_counter()
-            told = self.hear(inputs)
-            self.meet_alike(told, [np.arange(3 * windows).reshape(-1, windows).T])
-            took.append(time.perf_counter() - began)
-        return min(took)
+    @property
+    def concepts(self) -> Floats:
+        """float32 [K, 384], the concepts that it answers in."""
+        return self._concepts.T
+
+    def prepare(self) -> None:
+        """Get everything ready that would otherwise be made when it is first needed."""
+        self._senses.prepare()
+        self._meeting.prepare()
 
     def hear(self, inputs: Inputs) -> Told:
         """What each modality says by itself."""
@@ -235,8 +241,7 @@ class Network:
         return Outputs(softmax(cosines * (self.card.scale / self.card.temperature)), attention)
 
 
-def _half(path: Path, expected: list[str], threads: int, provider: Provider) -> Net:
-    net = Net(path, threads=threads, provider=provider)
+def _half(net: Net, path: Path, expected: list[str]) -> Net:
     if net.inputs != expected:
         raise ModelError(f"{path}: takes {net.inputs}, where {expected} are needed; {_MENDING}")
     return net

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
-import math
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -15,11 +15,7 @@ import numpy.typing as npt
 
 from sensorium.errors import SensoriumError
 
-log = logging.getLogger(__name__)
-
 Array = npt.NDArray[Any]
-_WORTH: Final = 0.9
-"""Another provider must take less than this part of the plain one's time: plain binary32 is the one most tested."""
 
 
 class ModelError(SensoriumError):
@@ -34,11 +30,44 @@ class Provider(StrEnum):
     CUDA = "cuda"
     """ONNX Runtime on an NVIDIA card."""
     OPENVINO = "openvino"
+    """OpenVINO, binary32."""
+    OPENVINO_BF16 = "openvino-bf16"
     """OpenVINO in bfloat16, where the processor multiplies such matrices itself (AMX)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a net is prepared for by a runtime that has to know its sizes beforehand.
+
+    Attributes:
+        rows: sizes of the first axis, ascending. Fewer rows are filled up with zeros, more are run in parts: none may
+            depend on another.
+        lengths: sizes of the second axis, ascending, where that is free.
+        filled: whether a shorter second axis may be filled up with zeros; the net has to know by a mask what counts.
+    """
+
+    rows: tuple[int, ...]
+    lengths: tuple[int, ...] = ()
+    filled: bool = False
+
+    def room(self, rows: int, length: int) -> tuple[int, int]:
+        """The least size with room for so much; ``length`` itself where the second axis is not free."""
+        row = next((size for size in self.rows if size >= rows), self.rows[-1])
+        if not self.lengths:
+            return row, length
+        found = next((size for size in self.lengths if size == length or (self.filled and size > length)), None)
+        assert found is not None, f"prepared for {self.lengths}, not for {length}"
+        return row, found
 
 
 class Net:
     """A loaded ``.onnx`` model.
+
+    Args:
+        path: the file.
+        threads: for one run.
+        provider: what runs it. OpenVINO runs fixed sizes only; a net without any is left to ONNX Runtime.
+        sizes: those it may be prepared for.
 
     Attributes:
         inputs: names of its inputs, in order.
@@ -47,20 +76,41 @@ class Net:
         ModelError: the file cannot be loaded.
     """
 
-    def __init__(self, path: Path, *, threads: int = 1, provider: Provider = Provider.CPU) -> None:
+    def __init__(
+        self, path: Path, *, threads: int = 1, provider: Provider = Provider.CPU, sizes: Sizes | None = None
+    ) -> None:
         try:
-            opened = _openvino if provider is Provider.OPENVINO else _onnxruntime
-            self.inputs, self._run = opened(path, threads, provider)
+            self._run: _Run
+            if sizes and provider in (Provider.OPENVINO, Provider.OPENVINO_BF16):
+                fixed = _Fixed(path, threads, provider, sizes)
+                self.inputs, self._run, self._prepare = fixed.inputs, fixed.run, fixed.prepare
+            else:
+                self.inputs, self._run = _onnxruntime(path, threads, provider)
+                self._prepare = _nothing
         except Exception as error:  # the runtimes' own errors share no narrower base
-            first = str(error).splitlines()[0]
-            raise ModelError(f"{path}: not a model ({first}); run: sensorium-cloud models fetch") from error
+            way_out = "run: sensorium-cloud models fetch"
+            raise ModelError(f"{path}: not a model ({_first_line(error)}); {way_out}") from error
+
+    def prepare(self) -> None:
+        """Get everything ready that would otherwise be made when it is first needed."""
+        self._prepare()
 
     def run(self, inputs: Mapping[str, Array]) -> list[Array]:
-        """Its outputs, in order, for ``inputs`` by name."""
+        """Its outputs, in order, for ``inputs`` by name; several threads may call it."""
         return [np.asarray(output) for output in self._run(dict(inputs))]
 
 
+def _first_line(error: Exception) -> str:
+    """What is wrong; OpenVINO begins with where it noticed."""
+    lines = [line for line in str(error).splitlines() if line and not line.startswith("Exception from ")]
+    return lines[0] if lines else type(error).__name__
+
+
 _Run = Callable[[dict[str, Array]], Iterable[Any]]
+
+
+def _nothing() -> None:
+    """ONNX Runtime is ready for any size as soon as it has loaded a net."""
 
 
 def _onnxruntime(path: Path, threads: int, provider: Provider) -> tuple[list[str], _Run]:
@@ -77,21 +127,93 @@ def _onnxruntime(path: Path, threads: int, provider: Provider) -> tuple[list[str
     return [i.name for i in session.get_inputs()], lambda inputs: session.run(None, inputs)
 
 
-def _openvino(path: Path, threads: int, _: Provider) -> tuple[list[str], _Run]:
-    import openvino
-
-    config = {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-    model = openvino.Core().compile_model(str(path), "CPU", config)
-    request = model.create_infer_request()
-
-    def run(inputs: dict[str, Array]) -> list[Array]:
-        found = request.infer(inputs)
-        return [found[output] for output in model.outputs]
-
-    return [i.get_any_name() for i in model.inputs], run
+# --- at fixed sizes --------------------------------------------------------------------
 
 
-# --- which of them ---------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    """A net at one size: where its inputs go and its outputs appear, and what runs it."""
+
+    inputs: Mapping[str, Array]
+    outputs: list[Array]
+    infer: Callable[[], object]
+
+
+class _Fixed:
+    """A net as OpenVINO runs it, compiled for each of some sizes: with free ones it prepares anew for each batch."""
+
+    def __init__(self, path: Path, threads: int, provider: Provider, sizes: Sizes) -> None:
+        import openvino
+
+        self._core = openvino.Core()
+        self._model = self._core.read_model(str(path))
+        self._config = {
+            "INFERENCE_PRECISION_HINT": "bf16" if provider is Provider.OPENVINO_BF16 else "f32",
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            # Every worker of a machine would be pinned to the same processors.
+            "ENABLE_CPU_PINNING": False,
+            # It would take the activations of nets with small weights for integers.
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
+        }
+        self._sizes = sizes
+        shapes = [out.partial_shape for out in self._model.outputs]
+        self._lengthened = [len(shape) > 1 and shape[1].is_dynamic for shape in shapes]
+        self._prepared: dict[tuple[int, int], _Prepared] = {}
+        self._lock = threading.Lock()
+        self.inputs = [i.get_any_name() for i in self._model.inputs]
+
+    def prepare(self) -> None:
+        """Compile it for all of its sizes."""
+        with self._lock:
+            for rows in self._sizes.rows:
+                for length in self._sizes.lengths or (0,):
+                    self._at((rows, length))
+
+    def run(self, inputs: dict[str, Array]) -> list[Array]:
+        """The outputs, of as many rows as ``inputs`` have."""
+        rows, most = len(next(iter(inputs.values()))), self._sizes.rows[-1]
+        begins = range(0, rows, most)
+        parts = [self._part({name: x[at : at + most] for name, x in inputs.items()}) for at in begins]
+        return parts[0] if len(parts) == 1 else [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+
+    def _part(self, inputs: dict[str, Array]) -> list[Array]:
+        rows, length = next(iter(inputs.values())).shape[:2]
+        room = self._sizes.room(rows, length)
+        with self._lock:
+            prepared = self._at(room if self._sizes.lengths else (room[0], 0))
+            for name, given in inputs.items():
+                place = prepared.inputs[name]
+                if place.shape != given.shape:
+                    place.fill(0)
+                place[tuple(map(slice, given.shape))] = given
+            prepared.infer()
+            return [
+                (output[:rows, :length] if lengthened else output[:rows]).copy()
+                for output, lengthened in zip(prepared.outputs, self._lengthened, strict=True)
+            ]
+
+    def _at(self, size: tuple[int, int]) -> _Prepared:
+        if size not in self._prepared:
+            self._prepared[size] = self._compiled(*size)
+        return self._prepared[size]
+
+    def _compiled(self, rows: int, length: int) -> _Prepared:
+        model = self._model.clone()
+        model.reshape({i.get_any_name(): self._shape(i.partial_shape, rows, length) for i in model.inputs})
+        request = self._core.compile_model(model, "CPU", self._config).create_infer_request()
+        inputs = {name: request.get_tensor(name).data for name in self.inputs}
+        outputs = [request.get_output_tensor(number).data for number in range(len(model.outputs))]
+        return _Prepared(inputs, outputs, request.infer)
+
+    def _shape(self, free: Any, rows: int, length: int) -> list[int]:
+        wanted = (rows, length)
+        return [wanted[axis] if size.is_dynamic else size.get_length() for axis, size in enumerate(free)]
+
+
+# --- which there are -------------------------------------------------------------------
+
+_AMX: Final = "amx_bf16"
 
 
 def available() -> list[Provider]:
@@ -101,49 +223,16 @@ def available() -> list[Provider]:
     found = [Provider.CPU]
     if "CUDAExecutionProvider" in ort.get_available_providers():
         found.append(Provider.CUDA)
-    if _multiplies_bfloat16() and importlib.util.find_spec("openvino"):
+    if importlib.util.find_spec("openvino"):
         found.append(Provider.OPENVINO)
+        if multiplies_bfloat16():
+            found.append(Provider.OPENVINO_BF16)
     return found
 
 
-def _multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this processor has instructions for products of matrices of bfloat16 (AMX)."""
     try:
-        return "amx_bf16" in cpuinfo.read_text()
+        return _AMX in cpuinfo.read_text()
     except OSError:  # no Linux
         return False
-
-
-def chosen(wanted: str, there: Iterable[Provider], measure: Callable[[Provider], float]) -> Provider:
-    """The provider to use.
-
-    Args:
-        wanted: its name, or ``auto`` for the fastest.
-        there: what the machine could run.
-        measure: seconds that a batch takes with it; raises what it likes if it cannot be used.
-    """
-    candidates = [p for p in there if wanted in ("auto", p) or p is Provider.CPU]
-    if candidates == [Provider.CPU]:
-        best, took = Provider.CPU, {}
-    else:
-        took = {p: seconds for p in candidates if (seconds := _tried(p, measure)) is not None}
-        best = _best(wanted, took)
-    if wanted not in ("auto", best):
-        log.warning("engine.provider_unavailable wanted=%s used=%s", wanted, best)
-    figures = "".join(f" {p}_ms={1e3 * seconds:.2f}" for p, seconds in took.items())
-    log.log(logging.WARNING if took else logging.INFO, "engine.provider name=%s%s", best, figures)
-    return best
-
-
-def _best(wanted: str, took: Mapping[Provider, float]) -> Provider:
-    others = [p for p in took if p is not Provider.CPU]
-    best = min(others, key=lambda p: took[p], default=Provider.CPU)
-    plain_s = took.get(Provider.CPU, math.inf)
-    return Provider.CPU if wanted == "auto" and best in others and took[best] > _WORTH * plain_s else best
-
-
-def _tried(provider: Provider, measure: Callable[[Provider], float]) -> float | None:
-    try:
-        return measure(provider)
-    except Exception as error:  # noqa: BLE001 - a driver that does not fit must not keep us from starting
-        log.warning("engine.provider_failed name=%s reason=%s", provider, str(error).splitlines()[0])
-        return None

@@ -12,12 +12,15 @@ from sensorium import concepts
 from sensorium.event import Modality
 from sensorium.symbol import ModelRef
 from sensorium_cloud._app.settings import Encoders, Settings
+from sensorium_cloud.choice import choose
 from sensorium_cloud.dialects import Dialects
 from sensorium_cloud.encode import FrameEncoder, SentenceEncoder
 from sensorium_cloud.fusion import Fuser
 from sensorium_cloud.listen import Hears, Listener
 from sensorium_cloud.network import read_card
+from sensorium_cloud.runtime import Provider
 from sensorium_cloud.space import Space
+from sensorium_cloud.trials import FRAMES, SENTENCES
 from sensorium_cloud.whisper import Whisper
 
 MODELS: Final = (
@@ -77,19 +80,29 @@ def identity(settings: Settings) -> str:
 # --- loading ---------------------------------------------------------------------------
 
 
-def load_sentences(table: Encoders) -> SentenceEncoder:
+def load_sentences(settings: Settings) -> SentenceEncoder:
     """What reads words; raises as `work.load_engines` does."""
     from sensorium_models import store
 
     files = store.path("sentence_embedding"), store.path("sentence_tokenizer")
-    return SentenceEncoder(*files, remember=table.remember_sentences, threads=table.threads)
+    table = settings.encoders
+
+    def made(with_: Provider) -> SentenceEncoder:
+        return SentenceEncoder(*files, remember=table.remember_sentences, threads=table.threads, provider=with_)
+
+    return choose(SENTENCES, settings.engine.provider, made)
 
 
-def load_frames(table: Encoders) -> FrameEncoder:
+def load_frames(settings: Settings) -> FrameEncoder:
     """What looks at pictures; raises as `work.load_engines` does."""
     from sensorium_models import store
 
-    return FrameEncoder(store.path("frame_embedding"), remember=table.remember_pictures, threads=table.threads)
+    file, table = store.path("frame_embedding"), settings.encoders
+
+    def made(with_: Provider) -> FrameEncoder:
+        return FrameEncoder(file, remember=table.remember_pictures, threads=table.threads, provider=with_)
+
+    return choose(FRAMES, settings.engine.provider, made)
 
 
 def load_whisper(table: Encoders) -> Whisper:

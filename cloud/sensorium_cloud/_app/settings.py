@@ -80,7 +80,8 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Literal["embedded", "ray"], Meta(description="where the work is done: in this process, or on a Ray cluster")
     ] = "embedded"
     provider: Annotated[
-        Literal["auto", "cpu", "cuda", "openvino"], Meta(description="what runs the fusion; auto: what is fastest here")
+        Literal["auto", "cpu", "cuda", "openvino", "openvino-bf16"],
+        Meta(description="what runs fusion and encoders; auto: for each what is fastest here and answers the same"),
     ] = "auto"
     max_batch: Annotated[Count, Meta(description="windows fused together at most")] = 32
     max_waiting: Annotated[Count, Meta(description="windows in the service at most; more are asked to come later")] = (

@@ -50,7 +50,7 @@ def load_engines(settings: Settings) -> Engines:
 
         return remote_engines(settings)
     table = settings.encoders
-    sentences, frames = load_sentences(table), load_frames(table)
+    sentences, frames = load_sentences(settings), load_frames(settings)
     dialects = load_dialects(settings, sentences)
     return Engines(
         check=dialects.check,

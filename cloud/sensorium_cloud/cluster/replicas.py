@@ -28,8 +28,9 @@ class VideoAudio:
     """
 
     def __init__(self, settings: bytes, alone: bool) -> None:
-        table = _begun(settings, alone).encoders
-        self._frames = engines.load_frames(table)
+        begun = _begun(settings, alone)
+        table = begun.encoders
+        self._frames = engines.load_frames(begun)
         self._whisper = engines.load_whisper(table) if table.speech == "whisper" else None
         self._hearing = Lock()
         self._turn = Lock()
@@ -58,7 +59,7 @@ class TextGesture:
     """
 
     def __init__(self, settings: bytes, alone: bool) -> None:
-        self._sentences = engines.load_sentences(_begun(settings, alone).encoders)
+        self._sentences = engines.load_sentences(_begun(settings, alone))
         self._turn = Lock()
 
     def read(self, sentences: Sequence[str]) -> Floats:
@@ -79,7 +80,7 @@ class Fusion:
     def __init__(self, settings: bytes, alone: bool, *others: Any) -> None:  # noqa: ARG002 - Ray deploys what an application binds
         begun = _begun(settings, alone)
         self._identity = engines.identity(begun)
-        self._dialects = engines.load_dialects(begun, engines.load_sentences(begun.encoders))
+        self._dialects = engines.load_dialects(begun, engines.load_sentences(begun))
         self._turn = Lock()
 
     def fuse(self, parcel: Parcel) -> list[Symbol]:

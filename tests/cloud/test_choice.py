@@ -1,0 +1,153 @@
+"""What runs a net is chosen by trying, falls back to what every machine has, and never changes what is answered."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sensorium_cloud.choice import Task, Trial, candidates, choose, decided
+from sensorium_cloud.runtime import Provider, multiplies_bfloat16
+
+CPU, CUDA, OPENVINO, BF16 = Provider
+WITHOUT_AMX = [CPU, CUDA, OPENVINO]
+EVERYTHING = [*WITHOUT_AMX, BF16]
+
+
+def trials(**told: float | tuple[float, float]) -> dict[Provider, Trial]:
+    """Milliseconds by provider, and how far its answers are off."""
+    pairs = {name: value if isinstance(value, tuple) else (value, 0.0) for name, value in told.items()}
+    return {Provider[name.upper()]: Trial(ms / 1e3, apart) for name, (ms, apart) in pairs.items()}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "tried"),
+    [
+        ("auto", WITHOUT_AMX, [CUDA, OPENVINO]),
+        ("auto", EVERYTHING, [CUDA, BF16]),
+        ("auto", [CPU], []),
+        ("openvino", EVERYTHING, [OPENVINO]),
+        ("openvino-bf16", WITHOUT_AMX, []),
+        ("cpu", EVERYTHING, []),
+    ],
+)
+def test_each_runtime_is_tried_once_at_its_fastest_unless_one_is_named(
+    wanted: str, there: list[Provider], tried: list[Provider]
+) -> None:
+    assert candidates(wanted, there) == tried
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told", "best"),
+    [
+        ("auto", trials(cpu=3, cuda=2, openvino_bf16=1), BF16),
+        ("auto", trials(cpu=3, cuda=2.9, openvino_bf16=2.8), CPU),
+        ("auto", trials(cpu=3, cuda=2, openvino_bf16=(1, 0.06)), CUDA),
+        ("auto", trials(cpu=3, openvino_bf16=(1, math.inf)), CPU),
+        ("auto", trials(cpu=3, openvino_bf16=(1, math.nan)), CPU),
+        ("auto", trials(cpu=3), CPU),
+        ("cuda", trials(cpu=1, cuda=2), CUDA),
+        ("cuda", trials(cpu=1, cuda=(0.5, 0.06)), CPU),
+    ],
+)
+def test_the_fastest_that_answers_the_same_is_taken_if_it_is_worth_it_or_named(
+    wanted: str, told: dict[Provider, Trial], best: Provider
+) -> None:
+    assert decided(wanted, told, tolerance=0.05) is best
+
+
+# --- trying ----------------------------------------------------------------------------
+
+
+@dataclass
+class ANet:
+    """Answers with one number."""
+
+    answer: float
+    prepared: bool = False
+    asked: int = 0
+
+    def prepare(self) -> None:
+        self.prepared = True
+
+    def ask(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        self.asked += 1
+        return np.array([self.answer])
+
+
+@dataclass
+class Machine:
+    """What a machine has, and the nets that were made on it; what is not there cannot be made."""
+
+    answers: dict[Provider, float]
+    made: dict[Provider, ANet] = field(default_factory=dict)
+
+    def make(self, provider: Provider) -> ANet:
+        if provider not in self.answers:
+            raise OSError("no such driver\nand more")
+        return self.made.setdefault(provider, ANet(self.answers[provider]))
+
+    def choose(self, wanted: str, there: Collection[Provider]) -> ANet:
+        def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
+            return float(abs(ours - theirs).max())
+
+        return choose(Task("fusion", ANet.ask, apart, 0.05), wanted, self.make, there)
+
+
+def test_where_there_is_nothing_to_choose_nothing_is_tried() -> None:
+    machine = Machine({CPU: 0.7})
+
+    net = machine.choose("auto", [CPU])
+
+    assert (net.asked, net.prepared) == (0, True)
+
+
+def test_only_what_is_taken_is_prepared() -> None:
+    machine = Machine({CPU: 0.7, BF16: 0.71})
+
+    net = machine.choose("openvino-bf16", EVERYTHING)
+
+    assert net is machine.made[BF16]
+    assert {provider: made.prepared for provider, made in machine.made.items()} == {CPU: False, BF16: True}
+
+
+@pytest.mark.parametrize("answer", [0.8, math.nan])
+def test_who_answers_otherwise_is_done_without_and_that_is_said_loudly(
+    answer: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine = Machine({CPU: 0.7, BF16: answer})
+
+    with caplog.at_level(logging.WARNING):
+        assert machine.choose("openvino-bf16", EVERYTHING) is machine.made[CPU]
+
+    differs, unavailable, chosen = (record.getMessage() for record in caplog.records)
+    assert differs.startswith("engine.provider_differs net=fusion name=openvino-bf16 apart=")
+    assert unavailable == "engine.provider_unavailable net=fusion wanted=openvino-bf16 used=cpu"
+    assert chosen.startswith("engine.provider net=fusion name=cpu cpu_ms=")
+
+
+def test_what_cannot_be_used_is_said_loudly_and_done_without(caplog: pytest.LogCaptureFixture) -> None:
+    machine = Machine({CPU: 0.7})
+
+    with caplog.at_level(logging.WARNING):
+        assert machine.choose("openvino", [CPU]) is machine.made[CPU]
+        assert machine.choose("cuda", EVERYTHING) is machine.made[CPU]
+
+    assert [record.getMessage().partition(" cpu_ms=")[0] for record in caplog.records] == [
+        "engine.provider_unavailable net=fusion wanted=openvino used=cpu",
+        "engine.provider_failed net=fusion name=cuda reason=no such driver",
+        "engine.provider_unavailable net=fusion wanted=cuda used=cpu",
+        "engine.provider net=fusion name=cpu",
+    ]
+
+
+def test_a_processor_is_asked_whether_it_multiplies_bfloat16(tmp_path: Path) -> None:
+    (tmp_path / "with").write_text("flags\t\t: fpu amx_bf16 avx512_fp16\n")
+    (tmp_path / "without").write_text("flags\t\t: fpu avx512_bf16\n")
+
+    assert [multiplies_bfloat16(tmp_path / name) for name in ("with", "without", "nowhere")] == [True, False, False]
