@@ -1,1 +1,1 @@
-"""Windows from the spool to the cloud, refined symbols back: link, delivery, stream, channel, replicas."""
+"""Windows from the disk to the cloud, symbols back: outbox and delivery say what is sent, the link sends it."""

@@ -1,6 +1,7 @@
 """The uplink: windows go through the spool to the cloud, refined symbols come back.
 
-A thin shell: `sensorium_agent.uplink.delivery` decides what to send when, the spool keeps it, this moves bytes.
+A thin shell: `delivery` decides what to send when, the `outbox` has it on disk, this moves it over one stream
+after another.
 A cloud that is away costs nothing but room in the spool, and one line in the log.
 """
 
@@ -8,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final
 
 import grpc
 
@@ -22,25 +21,19 @@ from sensorium.concepts import Concept
 from sensorium.delivery import Ack, Hello, Refusal, Response, SequencedSymbol, Welcome
 from sensorium.event import Modality
 from sensorium.symbol import Symbol
-from sensorium.v1 import event_pb2, fusion_pb2, window_pb2
+from sensorium.v1 import fusion_pb2
 from sensorium.window import Window
 from sensorium_agent.spool.log import Counts as SpoolCounts
-from sensorium_agent.spool.log import Record, Spool, SpoolError
-from sensorium_agent.spool.worker import GROUP_BYTES, SpoolWorker, fitting
+from sensorium_agent.spool.log import Spool, SpoolError
 from sensorium_agent.uplink import delivery
 from sensorium_agent.uplink.channel import Trouble
-from sensorium_agent.uplink.delivery import Delivery, Item
+from sensorium_agent.uplink.outbox import Numbered, Outbox
 from sensorium_agent.uplink.replicas import Replica, Rounds, ranked, resolve
-from sensorium_agent.uplink.stream import DownError, FuseStream, Traffic, first_down, nonsense, open_stream
+from sensorium_agent.uplink.stream import DownError, FuseStream, Traffic, first, nonsense, open_stream
 
 log = logging.getLogger(__name__)
 
-_WINDOW: Final = 1
-"""`Record.kind` of a sensorium.v1.Window."""
 _WELCOME_S: Final = 10.0
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +129,10 @@ class Uplink:
         self._target, self._credentials, self._spool, self._clock = target, credentials, spool, clock
         self._caller, self._patience = caller, patience
         self._on_symbol, self._on_link, self._taught = on_symbol, on_link, taught
-        self._delivery = Delivery(
-            acknowledged=spool.acknowledged,
-            stored=spool.last,
-            random=random.random,
-            patience_ns=round(patience.stream_s * 1e9),
-            backoff_s=patience.backoff_s,
+        self._outbox = Outbox(
+            spool, clock, ttl_s=patience.ttl_s, patience_s=patience.stream_s, backoff_s=patience.backoff_s
         )
-        self._worker = SpoolWorker(spool, self._stored)
-        self._changed = asyncio.Event()
-        """Something was stored or heard: look again what may be sent."""
+        self._delivery, self._changed = self._outbox.delivery, self._outbox.changed
         self._open = True
         """Whether windows are taken."""
         self._closing = asyncio.Event()
@@ -154,11 +141,9 @@ class Uplink:
         self._up, self._greeted_anew = False, False
         self._trouble: Trouble | None = None
         self._refused_field: str | None = None
-        self._message_bytes = GROUP_BYTES
         self._traffic = Traffic()
         self._rounds = Rounds()
         self._order: Sequence[Replica] = ()
-        self._by_modality: Counter[Modality] = Counter()
 
     @property
     def stats(self) -> Stats:
@@ -169,7 +154,7 @@ class Uplink:
             trouble="" if self._up or self._trouble is None else self._trouble.text,
             bytes_sent=self._traffic.sent,
             bytes_received=self._traffic.received,
-            bytes_by_modality=dict(self._by_modality),
+            bytes_by_modality=dict(self._traffic.by_modality),
             in_flight=self._delivery.in_flight,
             spooled=self._spool.pending,
             round_trip_ms=None if trip_ns is None else trip_ns / 1e6,
@@ -184,18 +169,7 @@ class Uplink:
         """
         if not self._open:
             return None
-        payload = wire.window_to_proto(window).SerializeToString()
-        return await self._worker.store(Record(payload, self._clock.now_ns(), self._patience.ttl_s, _WINDOW))
-
-    def _stored(self, through: int) -> None:
-        self._delivery.stored(through)
-        self._changed.set()
-
-    async def _in_worker(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        try:
-            return await self._worker.call(function, *args, **kwargs)
-        except SpoolError as error:
-            raise DownError(Trouble("spool", str(error))) from error
+        return await self._outbox.store(window)
 
     # --- from stream to stream ---------------------------------------------------------------
 
@@ -221,13 +195,13 @@ class Uplink:
     async def close(self, flush_s: float = 2.0) -> None:
         """Take nothing more; if the link is up, deliver what waits, but not longer than ``flush_s``."""
         self._open = False
-        await self._worker.drain()
+        await self._outbox.drain()
         self._deadline_ns = self._clock.now_ns() + round(flush_s * 1e9)
         self._closing.set()
         self._changed.set()
         if self._running is not None:
             await asyncio.wait([self._running])
-        await self._worker.close()
+        await self._outbox.close()
 
     async def _one_stream(self) -> Trouble | None:
         """Deliver over one stream until it fails (why) or everything is delivered and we close (None)."""
@@ -236,16 +210,18 @@ class Uplink:
         replica = self._rounds.choose(self._order)
         async with open_stream(replica, self._credentials, self._patience.stream_s, self._traffic) as stream:
             try:
-                await self._greet(stream)
+                welcome = await self._greet(stream)
                 async with asyncio.TaskGroup() as group:
                     listening = group.create_task(self._listen(stream))
-                    await self._send(stream)
+                    await self._send(stream, welcome.max_message_bytes)
                     listening.cancel()
             except* DownError as down:
-                trouble = first_down(down).trouble
+                trouble = first(down).trouble
+            except* SpoolError as failed:
+                trouble = Trouble("spool", str(first(failed)))
         return trouble
 
-    async def _greet(self, stream: FuseStream) -> None:
+    async def _greet(self, stream: FuseStream) -> Welcome:
         wall = read_wall(self._clock)
         hello = Hello(
             device_id=self._caller.device_id,
@@ -268,8 +244,8 @@ class Uplink:
         if not self._delivery.welcome(welcome, self._clock.now_ns()):
             text = f"the cloud holds window {welcome.resume_after}, the spool ends at {self._spool.last}"
             raise DownError(Trouble("old spool", f"{text}: it is an old copy; remove the spool's directory"))
-        self._message_bytes = min(welcome.max_message_bytes, GROUP_BYTES)
         self._say_up(welcome)
+        return welcome
 
     def _say_up(self, welcome: Welcome) -> None:
         log.info("uplink.up target=%s service=%s spooled=%d", self._target, welcome.software, self._spool.pending)
@@ -294,16 +270,15 @@ class Uplink:
 
     # --- out ---------------------------------------------------------------------------------
 
-    async def _send(self, stream: FuseStream) -> None:
+    async def _send(self, stream: FuseStream, most_bytes: int) -> None:
         """Send what may be sent until we close and everything is delivered, or the time for that is over."""
         while True:
             self._changed.clear()
-            while (want := self._delivery.want(self._clock.now_ns())) is not None:
-                await self._send_wanted(stream, want)
-            await self._in_worker(self._spool.acknowledge, forgotten := self._delivery.acknowledged)
+            while (messages := await self._outbox.due(most_bytes)) is not None:
+                for message in messages:
+                    await stream.write(self._request(message))
+            done = await self._outbox.settle()
             now_ns = self._clock.now_ns()
-            # What was acknowledged while the spool was busy has yet to reach it.
-            done = self._delivery.idle and forgotten == self._delivery.acknowledged
             if self._closing.is_set() and (done or now_ns >= self._deadline_ns):
                 return
             if self._delivery.overdue(now_ns):
@@ -319,25 +294,10 @@ class Uplink:
             due_ns = self._deadline_ns if due_ns is None else min(due_ns, self._deadline_ns)
         return None if due_ns is None else max(due_ns - now_ns, 0) / 1e9
 
-    async def _send_wanted(self, stream: FuseStream, want: delivery.Want) -> None:
-        now_ns = self._clock.now_ns()
-        found = await self._in_worker(self._spool.read, want.after, want.limit, now_ns=now_ns)
-        windows = {stored.sequence: window_pb2.Window.FromString(stored.payload) for stored in found}
-        items = [
-            Item(s.sequence, (windows[s.sequence].id, windows[s.sequence].revision), len(s.payload)) for s in found
-        ]
-        sending = self._delivery.take(want, items, self._clock.now_ns())
-        for part in _parts(items, set(sending), self._message_bytes):
-            patience_ms = self._patience.answer_ms
-            batch = [fusion_pb2.SequencedWindow(sequence=n, window=windows[n], patience_ms=patience_ms) for n in part]
-            await stream.write(fusion_pb2.FuseRequest(windows=fusion_pb2.WindowBatch(windows=batch)))
-            self._attribute(windows[n] for n in part)
-
-    def _attribute(self, windows: Iterator[window_pb2.Window]) -> None:
-        for window in windows:
-            for slot in window.slots:
-                name = event_pb2.Modality.Name(slot.modality).removeprefix("MODALITY_").lower()
-                self._by_modality[Modality(name)] += slot.ByteSize()
+    def _request(self, message: Sequence[Numbered]) -> fusion_pb2.FuseRequest:
+        patience_ms = self._patience.answer_ms
+        windows = [fusion_pb2.SequencedWindow(sequence=n, window=w, patience_ms=patience_ms) for n, w in message]
+        return fusion_pb2.FuseRequest(windows=fusion_pb2.WindowBatch(windows=windows))
 
     # --- in ----------------------------------------------------------------------------------
 
@@ -374,12 +334,3 @@ class Uplink:
                 await event.wait()
         except TimeoutError:
             pass
-
-
-def _parts(items: Sequence[Item], sending: set[int], limit: int) -> Iterator[list[int]]:
-    """The sequences to be sent, a message each."""
-    rest = [item for item in items if item.sequence in sending]
-    while rest:
-        count = fitting([item.size_bytes + delivery.FRAME_BYTES for item in rest], limit)
-        yield [item.sequence for item in rest[:count]]
-        rest = rest[count:]

@@ -6,11 +6,11 @@ It speaks bytes to gRPC, so that they can be counted, and what is not a message 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -18,9 +18,12 @@ from google.protobuf.message import DecodeError
 from sensorium import wire
 from sensorium.delivery import Response
 from sensorium.errors import FieldError
-from sensorium.v1 import fusion_pb2
+from sensorium.event import Modality
+from sensorium.v1 import event_pb2, fusion_pb2
 from sensorium_agent.uplink.channel import Trouble, explain, open_channel
 from sensorium_agent.uplink.replicas import Replica
+
+E = TypeVar("E", bound=Exception)
 
 METHOD: Final = "/sensorium.v1.FusionService/Fuse"
 
@@ -35,10 +38,18 @@ class DownError(Exception):
 
 @dataclass(slots=True)
 class Traffic:
-    """Bytes of messages so far, both ways."""
+    """Bytes of messages so far, both ways, and how many of those sent were each modality's own."""
 
     sent: int = 0
     received: int = 0
+    by_modality: Counter[Modality] = field(default_factory=Counter)
+
+    def count_sent(self, message: fusion_pb2.FuseRequest, size: int) -> None:
+        """One more message went, of ``size`` bytes."""
+        self.sent += size
+        for slot in (slot for sequenced in message.windows.windows for slot in sequenced.window.slots):
+            name = event_pb2.Modality.Name(slot.modality).removeprefix("MODALITY_").lower()
+            self.by_modality[Modality(name)] += slot.ByteSize()
 
 
 class FuseStream:
@@ -63,7 +74,7 @@ class FuseStream:
             raise self.silent() from None
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
             raise await self._ended() from error
-        self._traffic.sent += len(data)
+        self._traffic.count_sent(message, len(data))
 
     async def read(self) -> Response:
         """The next answer, however long it takes; the service may send several in one message.
@@ -122,10 +133,7 @@ def nonsense(target: str, what: str) -> DownError:
     return DownError(Trouble("nonsense", text))
 
 
-def first_down(group: BaseExceptionGroup[DownError]) -> DownError:
+def first(group: BaseExceptionGroup[E]) -> E:
     """One of a group's errors, however deep: each says why the stream ended."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, DownError)
-    return error
+    error = group.exceptions[0]
+    return first(error) if isinstance(error, BaseExceptionGroup) else error
