@@ -174,7 +174,8 @@ def _announce(address: str, ready_file: Path | None) -> None:
 
 def _settings(args: argparse.Namespace) -> Settings:
     """The file's settings, with what the command line says in their place."""
-    from sensorium_cloud._app import settings
+    from sensorium.settings import SettingsError
+    from sensorium_cloud._app import keys, settings
 
     told = {
         "device_name": args.device_name,
@@ -191,12 +192,16 @@ def _settings(args: argparse.Namespace) -> Settings:
         "tls.key": args.tls_key,
         "tls.client_ca": args.client_ca,
     }
-    return settings.load(args.config, os.environ, {key: value for key, value in told.items() if value is not None})
+    found = settings.load(args.config, os.environ, {key: value for key, value in told.items() if value is not None})
+    if args.ray_address and found.engine.kind != "ray":
+        raise SettingsError("--ray-address", "", "needs --engine ray")
+    keys.check(found, str(args.config or "settings"))
+    return found
 
 
 def _validate(args: argparse.Namespace) -> int:
     from sensorium.settings import SettingsError, schema
-    from sensorium_cloud._app import settings
+    from sensorium_cloud._app import keys, settings
 
     if args.schema:
         print(json.dumps(schema(settings.Settings), indent=2))
@@ -204,6 +209,7 @@ def _validate(args: argparse.Namespace) -> int:
     if args.file is None:
         raise SettingsError("", "", "which file? sensorium-cloud validate FILE, or --schema")
     found = settings.load(args.file, os.environ)
+    keys.check(found, str(args.file))
     if found.fusion.vocabulary:
         from sensorium import concepts
 

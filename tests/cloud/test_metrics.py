@@ -19,8 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sensorium.event import Modality
 from sensorium.symbol import Evidence, Stage
-from sensorium_cloud._app.http import PlaceTaken
 from sensorium_cloud._app.metrics import Metrics, exposition
+from sensorium_cloud._app.place import AddressTaken
 from sensorium_cloud._app.server import running
 from sensorium_cloud._app.settings import Gateway, Limits
 from sensorium_cloud._app.settings import Metrics as MetricsTable
@@ -90,7 +90,6 @@ TOLD = """
 import sys
 from cloud.doubles import a_symbol, a_window
 from prometheus_client import CollectorRegistry
-from sensorium_cloud._app.http import PlaceTaken
 from sensorium_cloud._app.metrics import Metrics, exposition
 metrics = Metrics(registry := CollectorRegistry())
 metrics.fused(a_symbol(a_window()))
@@ -150,7 +149,7 @@ async def test_a_port_of_the_metrics_that_is_in_use_is_one_line() -> None:
         other.listen()
         port = other.getsockname()[1]
         wrong = msgspec.structs.replace(settings(), metrics=MetricsTable(enabled=True, port=port))
-        with pytest.raises(PlaceTaken, match=f"metrics cannot be served on 127.0.0.1:{port}: .*metrics.port"):
+        with pytest.raises(AddressTaken, match=f"metrics cannot be served on 127.0.0.1:{port}: .*metrics.port"):
             async with running(wrong, FakeFusion().engines()):
                 pass
 

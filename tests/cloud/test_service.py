@@ -39,7 +39,7 @@ from sensorium.delivery import (
     Welcome,
 )
 from sensorium.v1 import event_pb2, fusion_pb2
-from sensorium_cloud._app.server import AddressTaken
+from sensorium_cloud._app.place import AddressTaken
 from sensorium_cloud._app.settings import Listen, State
 from sensorium_cloud.answer import Memory
 from sensorium_cloud.store import Place, Store

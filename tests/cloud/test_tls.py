@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from sensorium.delivery import SequencedSymbol
 from sensorium.settings import SettingsError
-from sensorium_cloud._app.server import AddressTaken, running
+from sensorium_cloud._app.server import running
 from sensorium_cloud._app.settings import Tls
 
 NAME = [("grpc.ssl_target_name_override", "localhost")]
@@ -89,7 +89,7 @@ async def test_a_device_is_called_as_its_certificate_says(
 
 async def test_a_key_that_is_none_is_one_line(keys: Path, fusion: FakeFusion) -> None:
     wrong = Tls(certificate=str(keys / "certificate.pem"), key=str(keys / "certificate.pem"))
-    with pytest.raises(AddressTaken, match=r"tls\.certificate and tls\.key do not fit each other"):
+    with pytest.raises(SettingsError, match=r"tls\.key: .*certificate\.pem: no private key, or a damaged one$"):
         async with running(replace(settings(), tls=wrong), fusion.engines()):
             pass
 

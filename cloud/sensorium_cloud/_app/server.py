@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import signal
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, nullcontext
@@ -22,12 +21,12 @@ from prometheus_client import CollectorRegistry
 
 from sensorium import clock
 from sensorium.errors import SensoriumError
-from sensorium.settings import SettingsError
-from sensorium_cloud._app import state
+from sensorium_cloud._app import keys, state
 from sensorium_cloud._app.chronicle import chronicle
 from sensorium_cloud._app.engines import identity, sizes, software, vocabulary
 from sensorium_cloud._app.hall import Hall
 from sensorium_cloud._app.metrics import Metrics, exposition
+from sensorium_cloud._app.place import not_free, tried, written
 from sensorium_cloud._app.service import SERVICE, FusionService
 from sensorium_cloud._app.settings import Listen, Settings, Tls, pem
 from sensorium_cloud._app.stream import Terms
@@ -48,10 +47,6 @@ _HARD_LIMIT: Final = 4
 
 _MOST_MS: Final = (1 << 31) - 1
 """gRPC's options are 32-bit numbers."""
-
-
-class AddressTaken(SensoriumError):
-    """The service cannot listen where it should."""
 
 
 # --- the service -----------------------------------------------------------------------
@@ -294,34 +289,15 @@ async def _started(server: grpc.aio.Server, service: FusionService, listen: List
 
 
 def _bind(server: grpc.aio.Server, listen: Listen, tls: Tls) -> str:
-    host = f"[{listen.host}]" if ":" in listen.host else listen.host  # an IPv6 address
+    host = written(listen.host)
     wanted = f"{host}:{listen.port}"
     try:
         credentials = _credentials(tls)
         bound = server.add_secure_port(wanted, credentials) if credentials else server.add_insecure_port(wanted)
     except RuntimeError as error:
-        _check_certificates(tls)
-        raise AddressTaken(taken(wanted, tls=bool(tls.certificate))) from error
+        keys.context(tls, "tls")  # gRPC only says that it cannot listen
+        raise not_free(listen, tried(listen.host, listen.port)) from error
     return f"{host}:{bound}"
-
-
-def _check_certificates(tls: Tls) -> None:
-    """Name the one that is damaged: gRPC only says that it cannot listen."""
-    for value, key in ((tls.certificate, "tls.certificate"), (tls.client_ca, "tls.client_ca")):
-        try:
-            if text := pem(value, key).decode("ascii"):
-                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=text)
-        except (ssl.SSLError, UnicodeDecodeError) as error:
-            named = "" if "\n" in value else f"{value}: "
-            raise SettingsError("settings", key, f"{named}no certificate, or a damaged one") from error
-
-
-def taken(wanted: str, *, tls: bool = False) -> str:
-    """What to say when ``wanted`` cannot be listened on."""
-    way_out = "stop what uses it, or give another --port (0 takes a free one)"
-    if tls:
-        way_out = f"tls.certificate and tls.key do not fit each other, or it is in use: {way_out}"
-    return f"cannot listen on {wanted}: {way_out}"
 
 
 def _credentials(tls: Tls) -> grpc.ServerCredentials | None:

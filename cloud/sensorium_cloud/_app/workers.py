@@ -29,16 +29,10 @@ from prometheus_client.multiprocess import mark_process_dead
 from sensorium.errors import SensoriumError
 from sensorium_cloud._app import state
 from sensorium_cloud._app.engines import check_files
-from sensorium_cloud._app.http import not_free
 from sensorium_cloud._app.metrics import MULTIPROCESS
+from sensorium_cloud._app.place import bound, not_free
 from sensorium_cloud._app.quota import processors
-from sensorium_cloud._app.server import (
-    AddressTaken,
-    Ready,
-    loop_factory,
-    serve,
-    taken,
-)
+from sensorium_cloud._app.server import Ready, loop_factory, serve
 from sensorium_cloud._app.settings import Gateway, Listen, Metrics, Settings
 from sensorium_cloud._app.work import load_engines
 
@@ -80,13 +74,12 @@ def serve_together(settings: Settings, ready: Ready, *, log_level: str) -> None:
         table = msgspec.structs.replace(settings.state, folder=folder)
         state.prepare(table)  # made once: a dozen workers would trip over each other
         listen, gateway = settings.listen, settings.gateway
-        refused = AddressTaken(taken(f"{listen.host}:{listen.port}"))
-        listen = msgspec.structs.replace(listen, port=stack.enter_context(_reserved(listen, refused)))
+        listen = msgspec.structs.replace(listen, port=stack.enter_context(_reserved(listen)))
         if gateway.enabled:
-            gateway = msgspec.structs.replace(gateway, port=stack.enter_context(_reserved(gateway, not_free(gateway))))
+            gateway = msgspec.structs.replace(gateway, port=stack.enter_context(_reserved(gateway)))
         metrics = settings.metrics
         if metrics.enabled:
-            metrics = msgspec.structs.replace(metrics, port=stack.enter_context(_reserved(metrics, not_free(metrics))))
+            metrics = msgspec.structs.replace(metrics, port=stack.enter_context(_reserved(metrics)))
         shared = msgspec.structs.replace(settings, state=table, listen=listen, gateway=gateway, metrics=metrics)
         beside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sensorium-mesh-")))
         crew = _Crew(shared, log_level, metrics=Path(stack.enter_context(_metrics_folder())), beside=beside)
@@ -206,22 +199,20 @@ def _said(says: Connection) -> tuple[bool, str] | None:
 
 
 @contextlib.contextmanager
-def _reserved(place: Listen | Gateway | Metrics, refused: SensoriumError) -> Iterator[int]:
-    """A port that the workers can share, and nobody else takes meanwhile; raises ``refused`` if there is none."""
+def _reserved(place: Listen | Gateway | Metrics) -> Iterator[int]:
+    """A port that the workers can share, and nobody else takes meanwhile.
+
+    Raises:
+        AddressTaken: there is none.
+    """
     try:
-        family, _, _, _, address = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, socket.SOCK_STREAM) as alone:
-            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            alone.bind(address)  # fails where another service listens; sharing would take half of its devices
+        with bound(place.host, place.port) as alone:  # fails where another service listens; its devices would be shared
             port = int(alone.getsockname()[1])
-        with socket.socket(family, socket.SOCK_STREAM) as shared:
-            shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            # A service that ran alone leaves closing connections behind; they would keep the port for a minute.
-            shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            shared.bind((address[0], port, *address[2:]))
-            yield port
+        reserving = bound(place.host, port, shared=True)
     except OSError as error:
-        raise refused from error
+        raise not_free(place, error) from error
+    with reserving:
+        yield port
 
 
 @contextlib.contextmanager
