@@ -68,11 +68,33 @@ def test_slow_skin_with_times_in_seconds_stays_slow() -> None:
         ("t_s,ppg\n0,1\noops,2\n", "line 3"),
         ("t_s,ppg\n0,1\n", "one line of values"),
         ("t_s,ppg\n", "no values"),
+        ("t_s,ppg\n0,1e300\n1,2\n", "line 2"),
+        ("rr_ms\n800000\n810000\n", "no heart waits 805 s between beats"),
     ],
 )
 def test_a_damaged_file_is_refused_with_its_reason(text: str, reason: str) -> None:
     with pytest.raises(BadFile, match=reason):
         read_body(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "t_s;ppg\n0,00;0,5\n0,02;0,25\n0,04;1,0\n",
+        "t_s\tppg\n0,00\t0,5\n0,02\t0,25\n0,04\t1,0\n",
+        "t_s ppg\n0.00 0.5\n0.02  0.25\n0.04 1.0\n",
+        "0.00 0.5\n0.02 0.25\n0.04 1.0\n",
+        "timestamp,ppg\n0,0.5\n20000,0.25\n40000,1.0\n",
+        "timestamp,ppg\n1764000000000000000,0.5\n1764000000020000000,0.25\n1764000000040000000,1.0\n",
+    ],
+    ids=["semicolons and decimal commas", "tabs", "blanks", "blanks without names", "microseconds", "nanoseconds"],
+)
+def test_columns_and_times_are_known_however_they_were_exported(text: str) -> None:
+    (pulse,) = read_body(text)
+
+    assert isinstance(pulse, Series)
+    assert pulse.rate_hz == pytest.approx(50)
+    assert pulse.values == pytest.approx([0.5, 0.25, 1.0])
 
 
 def test_what_is_unknown_beside_a_pulse_is_passed_over_and_said(caplog: pytest.LogCaptureFixture) -> None:

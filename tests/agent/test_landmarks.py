@@ -60,6 +60,7 @@ def test_sides_are_probabilities(tmp_path: Path) -> None:
         ({"y": HANDS}, "no array x"),
         ({"x": HANDS[0]}, r"shape \[21, 3\]"),
         ({"x": HANDS[:0]}, "no hands in it"),
+        ({"x": 3.0}, r"shape \[\]"),
         ({"x": HANDS[:, :20]}, r"shape \[4, 20, 3\]"),
         ({"x": HANDS.astype(str)}, "no numbers"),
         ({"x": HANDS, "right": [1, 0]}, r"right has shape \[2\]"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import soundfile
 
 from sensorium.clock import ManualClock
 from sensorium.errors import SensoriumError
@@ -138,6 +139,13 @@ def test_lines_come_one_a_second_or_at_their_times(tmp_path: Path) -> None:
     assert [s.at_ns / 1e9 for s in samples] == [0, 2.5, 3.5]
 
 
+def test_a_byte_order_mark_before_touches_is_none_of_them(tmp_path: Path) -> None:
+    touch = {"t_s": 0.1, "pointer": 0, "phase": "down", "x": 0.5, "y": 0.5}
+    (tmp_path / "t.jsonl").write_text(json.dumps(touch) + "\r\n", "utf-8-sig")
+
+    assert len(all_of(tmp_path / "t.jsonl")) == 1
+
+
 def test_strokes_come_at_their_times(tmp_path: Path) -> None:
     lines = [
         {"t_s": 0.1, "pointer": 0, "phase": "down", "x": 0.2, "y": 0.3},
@@ -193,8 +201,8 @@ def test_a_pulse_is_read_however_it_was_written(tmp_path: Path, text: str, rate_
         ("a.csv", b"1\n2\n3\n", "t_s,ppg,eda_us"),
         ("a.csv", b"t,v\n0.1,1\n0.0,2\n", "t_s,ppg,eda_us"),
         ("a.csv", b"1,1\n2\n", "t_s,ppg,eda_us"),
-        ("a.xyz", b"?", "sound (.wav, .raw), text (.txt)"),
-        ("noending", b"?", "sound (.wav, .raw), text (.txt)"),
+        ("a.xyz", b"?", "sound (.wav .flac .ogg .mp3 ...), text (.txt)"),
+        ("noending", b"?", "sound (.wav .flac .ogg .mp3 ...), text (.txt)"),
     ],
 )
 def test_a_bad_file_is_one_line_that_names_it_and_the_way_out_for_its_kind(
@@ -214,12 +222,19 @@ def test_a_bad_file_is_one_line_that_names_it_and_the_way_out_for_its_kind(
 
 def test_a_file_without_what_is_asked_for_says_what_to_give(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello\n")
-    (tmp_path / "a.mp3").write_bytes(b"ID3")
+    (tmp_path / "a.mid").write_bytes(b"MThd")
+    (tmp_path / "a.m4a").write_bytes(b"ftyp")
+    a_film(tmp_path / "a.avi", frames=2)
+    give = r"give sound \(\.wav \.flac \.ogg \.mp3 \.\.\.\), a session"
 
-    with pytest.raises(RecordingError, match=r"a\.txt: it has no sound; give sound \(\.wav, \.raw\), a session"):
+    with pytest.raises(RecordingError, match=rf"a\.txt: it has no sound; {give}"):
         open_recording(tmp_path / "a.txt", [Modality.AUDIO])
-    with pytest.raises(RecordingError, match=r"a\.mp3: \.mp3 is no kind .* known here; give sound \(\.wav, \.raw\), a"):
-        open_recording(tmp_path / "a.mp3", [Modality.AUDIO])
+    with pytest.raises(RecordingError, match=rf"a\.mid: \.mid is no kind .* known here; {give}"):
+        open_recording(tmp_path / "a.mid", [Modality.AUDIO])
+    with pytest.raises(RecordingError, match=r"a\.m4a: \.m4a is no kind .* known here; convert it, .* out\.wav"):
+        open_recording(tmp_path / "a.m4a", [Modality.AUDIO])
+    with pytest.raises(RecordingError, match=r"a\.avi: of a video only the pictures are read; convert it, .* out\.wav"):
+        open_recording(tmp_path / "a.avi", [Modality.AUDIO])
 
 
 def test_a_picture_may_be_of_any_depth_and_turned(tmp_path: Path) -> None:
@@ -238,6 +253,76 @@ def test_a_picture_may_be_of_any_depth_and_turned(tmp_path: Path) -> None:
         assert isinstance(sample.data, Frame)
         assert sample.data.pixels.dtype == np.uint8
         assert np.abs(sample.data.pixels.astype(int) - scene).mean() < 5, path.name
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.mp3", "a.aiff", "a.w64", "adpcm.wav"])
+def test_compressed_sound_is_heard_as_it_was(tmp_path: Path, name: str) -> None:
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(44_100) / 44_100)
+    coding = "IMA_ADPCM" if name.startswith("adpcm") else None
+    soundfile.write(tmp_path / name, np.stack([tone, tone], axis=1), 44_100, subtype=coding)
+
+    pcm = heard(all_of(tmp_path / name))
+
+    assert len(pcm) == pytest.approx(16_000, rel=0.1)  # MP3 adds silence before and after
+    assert np.abs(np.fft.rfft(pcm[2000:10_000])).argmax() * 2 == 440
+    assert pcm[2000:10_000].std() == pytest.approx(0.3 / 2**0.5 * 32768, rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.mp3"])
+@pytest.mark.parametrize("content", [b"", b"not sound", b"fLaC\0\0\0\x22"])
+def test_what_is_no_compressed_sound_is_refused_and_no_library_adds_its_own(
+    tmp_path: Path, name: str, content: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(RecordingError, match="it is damaged, or not sound; convert it"):
+        open_recording(tmp_path / name)
+
+    assert capfd.readouterr().err == ""
+
+
+def test_what_is_cut_off_is_played_to_where_it_ends_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    noise = np.random.default_rng(0).normal(0, 3000, 96_000).astype(np.int16)
+    soundfile.write(tmp_path / "a.flac", noise, 16_000)
+    for path in (a_wav(tmp_path / "a.wav", noise), tmp_path / "a.flac", a_film(tmp_path / "a.avi")):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+        samples = all_of(path)
+
+        assert samples
+        assert [message.split()[0] for message in caplog.messages] == [
+            "video.cut_off" if path.suffix == ".avi" else "sound.cut_off"
+        ]
+        assert str(path) in caplog.text
+        caplog.clear()
+
+
+def test_a_damaged_picture_is_refused_and_no_library_adds_its_own(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    for name in ("a.png", "a.jpg"):
+        path = tmp_path / name
+        cv2.imwrite(str(path), noise)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+        with pytest.raises(RecordingError, match="it is damaged, or not a picture"):
+            open_recording(path)
+
+    assert capfd.readouterr().err == ""
+
+
+def test_a_gif_is_a_photo_or_a_video_by_whether_it_moves(tmp_path: Path) -> None:
+    shades = [np.full((48, 64, 3), shade, np.uint8) for shade in (0, 80, 160)]
+    moving = cv2.Animation()
+    moving.frames, moving.durations = shades, [100, 100, 100]
+    cv2.imwriteanimation(str(tmp_path / "moves.gif"), moving)
+    cv2.imwrite(str(tmp_path / "still.gif"), shades[1])
+
+    photo, film = open_recording(tmp_path / "still.gif"), open_recording(tmp_path / "moves.gif")
+
+    assert photo.duration_s == 0
+    assert [round(s.at_ns / 1e9, 2) for s in film.samples()] == [0, 0.1, 0.2]
 
 
 def test_telephones_companded_sound_is_read(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sensorium_agent.infer.sound_quality import BLOCK, SILENT_DBFS, Noise, level_dbfs, quality
+from sensorium_agent.infer.sound_quality import BLOCK, SILENT_DBFS, Noise, Whole, level_dbfs, quality
 
 Pcm = npt.NDArray[np.int16]
 
@@ -75,3 +75,30 @@ def test_clipped_samples_are_counted_and_lower_the_trust() -> None:
 def test_silence_has_the_level_of_one_bit() -> None:
     assert level_dbfs(np.zeros(100, np.int16)) == SILENT_DBFS
     assert level_dbfs(np.zeros(0, np.int16)) == SILENT_DBFS
+
+
+def test_what_a_microphone_adds_to_every_sample_is_no_sound() -> None:
+    sound, quiet = white(1000, 40), white(10, 10)
+
+    assert level_dbfs(sound + 8000) == pytest.approx(level_dbfs(sound), abs=0.1)
+    assert followed(quiet + 8000, sound + 8000) == pytest.approx(followed(quiet, sound), abs=0.1)
+
+
+@pytest.mark.parametrize("run", [100, BLOCK, 5000])
+def test_a_long_sound_is_measured_in_runs_as_in_one_piece(run: int) -> None:
+    sound = np.concatenate([white(30, 20), white(3000, 40)])
+    whole = Whole()
+
+    for begin in range(0, len(sound), run):
+        whole.add(sound[begin : begin + run])
+
+    found, at_once = whole.quality(), quality(sound, followed(sound))
+    assert found.measures() == pytest.approx(at_once.measures(), abs=0.01)
+
+
+def test_a_sound_shorter_than_a_block_has_a_level_too() -> None:
+    whole = Whole()
+    whole.add(white(3000, 1)[:100])
+
+    assert whole.quality().level_dbfs == pytest.approx(-21, abs=2)
+    assert Whole().quality().level_dbfs == SILENT_DBFS

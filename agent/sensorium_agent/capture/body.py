@@ -24,7 +24,13 @@ log = logging.getLogger(__name__)
 
 _RATE: Final = re.compile(r"rate(?:_hz)?\s*[:=]\s*([0-9.]+)", re.IGNORECASE)
 _SLOWEST_S: Final = 0.5
-"""A body is not measured less often than this: a larger step is in milliseconds."""
+_SLOWEST_SKIN_S: Final = 10.0
+"""A body is not measured less often than this, nor does a heart beat: a larger step is in milliseconds or less."""
+_FINER: Final = 3
+"""Milli-, micro-, nanoseconds."""
+_SLOWEST_BEAT_S: Final = 5.0
+_LARGEST: Final = 1e30
+"""What float32 and its squares hold."""
 _GAP_S: Final = 0.5
 _GAP_STEPS: Final = 5
 _IN_SECONDS: Final = 10.0
@@ -165,22 +171,30 @@ def _beats(times: Floats | None, values: Floats) -> BeatSeries:
     if (values <= 0).any():
         raise BadFile("an interval between beats is not above 0")
     seconds = values if float(np.median(values)) < _IN_SECONDS else values / 1000
+    if (usual_s := float(np.median(seconds))) > _SLOWEST_BEAT_S:
+        raise BadFile(f"no heart waits {usual_s:.3g} s between beats, write rr_ms in milliseconds")
     if times is None:
         return BeatSeries((seconds * 1000).astype(np.float32), np.cumsum(seconds))
     steps = np.diff(times)
     if (steps < 0).any():
         raise BadFile(f"time goes back at value {int(np.argmax(steps < 0)) + 2}")
-    in_ms = float(np.median(steps)) > _IN_SECONDS
-    return BeatSeries((seconds * 1000).astype(np.float32), (times - times[0]) / (1000 if in_ms else 1) + seconds[0])
+    ends_s = _in_seconds(times, _SLOWEST_SKIN_S)
+    return BeatSeries((seconds * 1000).astype(np.float32), ends_s - ends_s[0] + seconds[0])
+
+
+def _in_seconds(times: Floats, slowest_s: float) -> Floats:
+    """Times in seconds, whether they are in those or in milli-, micro- or nanoseconds."""
+    step = float(np.median(np.diff(times)))
+    finer = sum(step > slowest_s * 1000**n for n in range(_FINER))
+    return np.asarray(times / 1000.0**finer)
 
 
 def _even(times: Floats, values: Floats, rate_hz: float | None, signal: Signal) -> Series:
     steps = np.diff(times)
     if (steps < 0).any():
         raise BadFile(f"time goes back at value {int(np.argmax(steps < 0)) + 2}")
-    if float(np.median(steps)) > _SLOWEST_S and (signal is Signal.PULSE or float(np.median(steps)) > _IN_SECONDS):
-        times, steps = times / 1000, steps / 1000
-    typical_s = float(np.median(steps)) or float(times[-1] - times[0]) / (len(times) - 1)
+    times = _in_seconds(times, _SLOWEST_S if signal is Signal.PULSE else _SLOWEST_SKIN_S)
+    typical_s = float(np.median(np.diff(times))) or float(times[-1] - times[0]) / (len(times) - 1)
     if typical_s <= 0:
         raise BadFile("every value has the same time")
     rate = rate_hz or 1.0 / typical_s
@@ -227,7 +241,12 @@ def _rows(text: str, columns: Collection[int]) -> Iterator[tuple[float, ...]]:
 
 
 def _fields(line: str) -> list[str]:
-    return re.split(r"[,;\t]", line.strip())
+    """Separated by semicolons or tabs, beside which a comma is a decimal point, else by commas, else by blanks."""
+    line = line.strip()
+    separator = next((mark for mark in ";\t" if mark in line), "")
+    if separator:
+        return line.replace(",", ".").split(separator)
+    return line.split(",") if "," in line else line.split() or [""]
 
 
 def _row(fields: Sequence[str]) -> tuple[float, ...] | None:
@@ -236,7 +255,11 @@ def _row(fields: Sequence[str]) -> tuple[float, ...] | None:
         numbers = (*map(_time, fields[:1]), *(float(field.strip() or "nan") for field in fields[1:]))
     except ValueError:
         return None
-    return None if any(map(math.isinf, numbers)) or (math.isnan(numbers[0]) and len(numbers) > 1) else numbers
+    return (
+        None
+        if any(abs(number) > _LARGEST for number in numbers) or (math.isnan(numbers[0]) and len(numbers) > 1)
+        else numbers
+    )
 
 
 def _time(text: str) -> float:

@@ -5,6 +5,7 @@ The file's text in, values out; every refusal says the line.
 
 from __future__ import annotations
 
+import codecs
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -97,6 +98,7 @@ def read_touches(data: bytes) -> tuple[tuple[float, Touch], ...]:
     Raises:
         BadFile: a line is not such an object, or there is none.
     """
+    data = data.removeprefix(codecs.BOM_UTF8)
     lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
     stated = _stated_width(lines[0][1]) if lines else None
     points = [_point(number, line) for number, line in lines[stated is not None :]]

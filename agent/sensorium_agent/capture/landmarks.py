@@ -64,7 +64,7 @@ def _arrays(loaded: NpzFile | npt.NDArray[np.generic]) -> dict[str, npt.NDArray[
 
 
 def _joints(x: npt.NDArray[np.generic]) -> Floats:
-    if len(x) == 0:
+    if x.shape[:1] == (0,):
         raise BadFile("there are no hands in it")
     if x.ndim != 3 or x.shape[1] != _JOINTS or x.shape[2] not in (2, 3):
         raise BadFile(f"its x has shape {list(x.shape)}: needed is {_SHAPES}")

@@ -22,10 +22,11 @@ from sensorium_agent.capture.ahead import Ahead
 from sensorium_agent.capture.body import read_body
 from sensorium_agent.capture.files import BadFile, read_lines, read_text, read_touches
 from sensorium_agent.capture.landmarks import Landmarks, read_landmarks
+from sensorium_agent.capture.packed import read_sound
 from sensorium_agent.capture.sensor import Sensor, Sleep
 from sensorium_agent.capture.staging import RecordingError, stage, worn
 from sensorium_agent.capture.tracks import Track
-from sensorium_agent.capture.wav import BadWav, read_sound
+from sensorium_agent.capture.wav import BadWav
 
 __all__ = ["PlayedSensor", "Recording", "RecordingError", "open_landmarks", "open_recording"]
 
@@ -35,7 +36,7 @@ _LATE_NS: Final = 250_000_000
 """Pictures that could be given only later than this are dropped, as a live camera drops them."""
 _KINDS: Final[Mapping[Modality, str]] = {
     Modality.VIDEO: "pictures (.jpg .png .webp ...), videos (.mp4 .avi .mkv ...)",
-    Modality.AUDIO: "sound (.wav, .raw)",
+    Modality.AUDIO: "sound (.wav .flac .ogg .mp3 ...)",
     Modality.TEXT: "text (.txt)",
     Modality.HAPTIC: "touches (.jsonl)",
     Modality.BIOMETRIC: "heart and skin (.csv, a wristband's folder)",
@@ -48,12 +49,15 @@ _SHOWN: Final[Mapping[Modality, tuple[str, ...]]] = {
     Modality.BIOMETRIC: ("heart", "skin"),
 }
 """What a recording of a sense has in it."""
+_SOUND_OUT: Final = "convert it, as in: ffmpeg -i FILE out.wav"
+_FOREIGN: Final = frozenset({".m4a", ".aac", ".wma", ".amr", ".ac3"})
+"""Sound that nothing here reads."""
 _WAYS_OUT: Final[Mapping[str, str]] = {
     **dict.fromkeys(scene.IMAGE_KINDS, "save it anew as .jpg or .png"),
     **dict.fromkeys(scene.VIDEO_KINDS, "convert it, as in: ffmpeg -i FILE out.mp4"),
-    **dict.fromkeys(tracks.SOUND_KINDS, "convert it, as in: ffmpeg -i FILE out.wav"),
+    **dict.fromkeys(tracks.SOUND_KINDS, _SOUND_OUT),
     ".txt": "write what is said, a line each",
-    ".jsonl": 'a touch is {"t_s": 0.1, "pointer": 0, "phase": "down", "x": 0.5, "y": 0.5}',
+    ".jsonl": 'a touch is down, move or up: {"t_s": 0.1, "pointer": 0, "phase": "down", "x": 0.5, "y": 0.5}',
     ".csv": "a file begins with names, as t_s,ppg,eda_us or rr_ms, and has a line for each moment",
 }
 
@@ -107,13 +111,16 @@ def open_recording(path: Path, senses: Sequence[Modality] = ()) -> Recording:
     try:
         recording = _opened(told if (told := path / "recording.toml").is_file() else path)
     except UnknownKind as error:
-        raise RecordingError(f"{path}: {error}; give {_kinds(senses)}") from error
+        instead = _SOUND_OUT if path.suffix.lower() in _FOREIGN else f"give {_kinds(senses)}"
+        raise RecordingError(f"{path}: {error}; {instead}") from error
     except (BadFile, BadWav) as error:
         way_out = None if path.is_dir() else _WAYS_OUT.get(path.suffix.lower())
         raise RecordingError(f"{path}: {error}; {way_out or 'give a file, or a folder with one of these'}") from error
     except OSError as error:
         raise RecordingError(f"{path}: {error.strerror}; check the path") from error
     if senses and not set(senses) & set(recording.modalities):
+        if Modality.AUDIO in senses and path.suffix.lower() in scene.VIDEO_KINDS:
+            raise RecordingError(f"{path}: of a video only the pictures are read; {_SOUND_OUT}")
         *first, last = [word for sense in senses for word in _SHOWN[sense]]
         wanted = f"{', '.join(first)} or {last}" if first else last
         raise RecordingError(f"{path}: it has no {wanted}; give {_kinds(senses)}")
@@ -158,10 +165,8 @@ def _opened(path: Path) -> Recording:
 
 def _track(path: Path, kind: str) -> Track:
     """A file by itself."""
-    if kind in scene.IMAGE_KINDS:
-        return scene.Photo(scene.read_image(path))
-    if kind in scene.VIDEO_KINDS:
-        return scene.Reel(scene.read_film(path))
+    if kind in scene.IMAGE_KINDS | scene.VIDEO_KINDS:
+        return scene.read_pictures(path, kind)
     if kind in tracks.SOUND_KINDS:
         clip = tracks.Clip(read_sound(path))
         return tracks.SoundTrack((clip,), clip.length_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,13 +13,47 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium.event import Frame, Modality, Sample
+from sensorium_agent import chatter
 from sensorium_agent.capture.files import BadFile
 from sensorium_agent.opencv import opencv
 
-IMAGE_KINDS: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
-VIDEO_KINDS: Final = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mjpeg", ".mjpg", ".ogv", ".mpg"})
+IMAGE_KINDS: Final = frozenset(
+    {
+        ".jpg",
+        ".jpeg",
+        ".jfif",
+        ".jpe",
+        ".png",
+        ".bmp",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".gif",
+        ".avif",
+        ".jp2",
+    }
+)
+VIDEO_KINDS: Final = frozenset(
+    {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mjpeg", ".mjpg", ".ogv", ".mpg", ".mpeg", ".ts", ".mts", ".3gp"}
+    | {".wmv", ".flv"}
+)
+_CHATTER: Final = (
+    b"libpng ",
+    b"Corrupt JPEG data",
+    b"Premature end of JPEG",
+    b"Inconsistent progression",
+    b"Invalid SOS parameters",
+    b"Unknown Adobe color",
+    b"Warning: unknown JFIF",
+)
+"""What the readers of PNG and JPEG say of a damaged file."""
+_CUT_OFF: Final = 0.9
+_ENDING_S: Final = 1.0
 
 Pixels = npt.NDArray[np.uint8]
+log = logging.getLogger(__name__)
 
 
 # --- files -------------------------------------------------------------------------------
@@ -31,8 +66,10 @@ def read_image(path: Path) -> Pixels:
         BadFile: it is damaged, or not a picture.
     """
     cv2 = opencv()
+    data = np.frombuffer(path.read_bytes(), np.uint8)
     try:
-        pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+        with chatter.held_back(*_CHATTER):
+            pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise BadFile("it is damaged, or not a picture") from error
     if pixels is None:
@@ -77,7 +114,7 @@ def read_film(path: Path) -> Film:
 
 
 def decode(film: Film, from_s: float = 0.0) -> Iterator[tuple[float, Pixels]]:
-    """The film's pictures (RGB) with their own times, from 0 at ``from_s``."""
+    """The film's pictures (RGB) with their own times, from 0 at ``from_s``; a warning tells of one that is cut off."""
     cv2 = opencv()
     capture = cv2.VideoCapture(str(film.path), cv2.CAP_FFMPEG)
     try:
@@ -93,8 +130,10 @@ def decode(film: Film, from_s: float = 0.0) -> Iterator[tuple[float, Pixels]]:
                 continue
             taken, pixels = capture.retrieve()
             if not taken:
-                return
+                break
             yield at_s - from_s, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+        if last_s + _ENDING_S < _CUT_OFF * film.duration_s:
+            log.warning("video.cut_off file=%s has_s=%.1f of_s=%.1f", film.path, max(last_s, 0.0), film.duration_s)
     finally:
         capture.release()
 
@@ -149,6 +188,17 @@ class Reel:
 def _exposure_ns(fps: float) -> int:
     """Half a picture's time: when in it the shutter was open, no file says."""
     return round(0.5e9 / fps)
+
+
+def read_pictures(path: Path, kind: str) -> Photo | Reel:
+    """What is in a file with one of the endings above; a GIF that moves is a video.
+
+    Raises:
+        BadFile: it is damaged, or neither picture nor video.
+    """
+    if kind == ".gif" and (film := read_film(path)).frames > 1:
+        return Reel(film)
+    return Photo(read_image(path)) if kind in IMAGE_KINDS else Reel(read_film(path))
 
 
 # --- a camera that sees several ----------------------------------------------------------

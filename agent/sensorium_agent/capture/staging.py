@@ -13,8 +13,9 @@ from sensorium.event import Touch
 from sensorium_agent.capture import scene, story, tracks
 from sensorium_agent.capture.body import BeatSeries, Series, Signal, read_body
 from sensorium_agent.capture.files import BadFile, read_lines, read_text, read_touches
+from sensorium_agent.capture.packed import read_sound
 from sensorium_agent.capture.tracks import Track
-from sensorium_agent.capture.wav import BadWav, read_sound
+from sensorium_agent.capture.wav import BadWav
 
 T = TypeVar("T")
 

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium.event import Conductance, Intervals, Modality, Pulse, Sample, Sound, Text, Touch
+from sensorium_agent.capture.packed import PACKED_KINDS, Packed
 from sensorium_agent.capture.resample import SPEECH_RATE_HZ, Resampler
 from sensorium_agent.capture.wav import Wav
 
-SOUND_KINDS: Final = frozenset({".wav", ".wave", ".raw"})
+SOUND_KINDS: Final = frozenset({".wav", ".wave", ".raw"}) | PACKED_KINDS
 
 _RUN: Final = SPEECH_RATE_HZ // 50
 """20 ms."""
@@ -67,9 +68,9 @@ def _ns(seconds: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A WAV file (or raw samples) on the time line."""
+    """A file of sound on the time line."""
 
-    wav: Wav
+    sound: Wav | Packed
     at_s: float = 0.0
     from_s: float = 0.0
     for_s: float | None = None
@@ -78,7 +79,7 @@ class Clip:
     @property
     def length_s(self) -> float:
         """How long it is heard."""
-        left_s = max(0.0, self.wav.frames / self.wav.rate_hz - self.from_s)
+        left_s = max(0.0, self.sound.frames / self.sound.rate_hz - self.from_s)
         return left_s if self.for_s is None else min(left_s, self.for_s)
 
     @property
@@ -93,8 +94,8 @@ class Clip:
 
     def runs(self) -> Iterator[Pcm]:
         """Its samples at 16 kHz, from the beginning of the file."""
-        resampler = Resampler(self.wav.rate_hz)
-        for block in self.wav.blocks(_BLOCK_FRAMES):
+        resampler = Resampler(self.sound.rate_hz)
+        for block in self.sound.blocks(_BLOCK_FRAMES):
             yield resampler.feed(block)
         yield resampler.finish()
 

@@ -7,6 +7,7 @@ Multiple Channel Audio Data and WAVE Files (Microsoft) for the extensible header
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ _MU_LAW: Final = 7
 _EXTENSIBLE: Final = 0xFFFE
 _BITS: Final = {_PCM: (8, 16, 24, 32), _FLOAT: (32, 64), _A_LAW: (8,), _MU_LAW: (8,)}
 _RAW_RATE_HZ: Final = 16_000
+_LENGTH_UNKNOWN: Final = 0x7000_0000
+"""Who writes into a pipe says a number near 2^31 or 2^32."""
+_CUT_OFF: Final = 0.9
 _MOST_RATE_HZ: Final = 768_000
 _MOST_CHANNELS: Final = 64
 
@@ -43,6 +47,9 @@ def _a_law() -> npt.NDArray[np.float64]:
 
 
 _COMPANDED: Final = {_A_LAW: _a_law(), _MU_LAW: _mu_law()}
+
+
+log = logging.getLogger(__name__)
 
 
 class BadWav(ValueError):
@@ -140,10 +147,17 @@ def read_header(path: Path) -> Wav:
             if kind == b"fmt ":
                 form = _format(file.read(length + length % 2))
             elif kind == b"data":
-                return _wav(path, form, file.tell(), min(length, size - file.tell()))
+                return _wav(path, form, file.tell(), _there(path, length, size - file.tell()))
             else:
                 _skip(file, length)
     raise BadWav("it has no samples")
+
+
+def _there(path: Path, length: int, left: int) -> int:
+    """How many of the bytes that a file says to have are there."""
+    if left < _CUT_OFF * length and length < _LENGTH_UNKNOWN:
+        log.warning("sound.cut_off file=%s has_bytes=%d of_bytes=%d", path, left, length)
+    return min(length, left)
 
 
 def _skip(file: BinaryIO, length: int) -> None:

@@ -7,14 +7,9 @@ file of their kind is loaded, LiteRT first, tflite-runtime where only that exist
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import logging
-import os
-import sys
-import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium.errors import SensoriumError
+from sensorium_agent import chatter
 from sensorium_agent.infer import small_onnx
 from sensorium_agent.infer.accelerate import CPU, PROVIDERS, Accelerator
 
@@ -31,7 +27,7 @@ Array = npt.NDArray[Any]
 log = logging.getLogger(__name__)
 
 _CHATTER = b"INFO: Created TensorFlow Lite"
-_stderr = threading.Lock()
+"""What LiteRT's core tells everybody of its first delegate; it has no setting for that."""
 _told: set[tuple[str, str]] = set()
 """Fallbacks this process has warned of: one line each, however many models there are."""
 
@@ -193,33 +189,12 @@ def interpreter_type() -> Any:
     return Interpreter
 
 
-@contextlib.contextmanager
-def _no_chatter() -> Iterator[None]:
-    """Keep to itself what LiteRT's core tells everybody of its first delegate; pass on whatever else it says.
-
-    It writes to the process's standard error, below Python, and has no setting for that.
-    """
-    sys.stderr.flush()
-    with _stderr, tempfile.TemporaryFile() as said:
-        real = os.dup(2)
-        os.dup2(said.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(real, 2)
-            os.close(real)
-            said.seek(0)
-            for line in said:
-                if not line.startswith(_CHATTER):
-                    os.write(2, line)
-
-
 class _LiteRt:
     def __init__(self, path: Path, threads: int, accelerator: Accelerator) -> None:
         interpreter = interpreter_type()
         delegates = [_delegate(accelerator)] if accelerator.library else None
         try:
-            with _no_chatter():
+            with chatter.held_back(_CHATTER):
                 self._net = interpreter(
                     model_path=str(path),
                     num_threads=accelerator.threads or threads,

@@ -94,16 +94,56 @@ def quality(pcm: Pcm, noise_dbfs: float) -> Quality:
 
     SNR = (power - noise power) / noise power; no less than -20 dB, which says that there is nothing but noise.
     """
-    noise, loud = 10 ** (noise_dbfs / 10), power(pcm)
+    return _worth(power(pcm), clipped(pcm) / max(len(pcm), 1), noise_dbfs)
+
+
+def _worth(loud: float, share_clipped: float, noise_dbfs: float) -> Quality:
+    noise = 10 ** (noise_dbfs / 10)
     snr_db = decibels(max(loud - noise, noise / 100) / noise)
-    clipped = float(np.mean(np.abs(pcm.astype(np.int32)) >= _CLIPPED)) if len(pcm) else 0.0
-    return Quality(level_dbfs(pcm), snr_db, clipped)
+    return Quality(max(decibels(loud), SILENT_DBFS), snr_db, share_clipped)
+
+
+def clipped(pcm: Pcm) -> int:
+    """How many samples are at the end of the scale."""
+    return int(np.count_nonzero(np.abs(pcm.astype(np.int32)) >= _CLIPPED))
+
+
+class Whole:
+    """The quality of a sound of any length that comes in runs (int16 [n])."""
+
+    def __init__(self) -> None:
+        self._noise = Noise()
+        self._waiting: Pcm = np.zeros(0, np.int16)
+        self._samples = self._clipped = 0
+        self._energy = 0.0
+
+    def add(self, pcm: Pcm) -> None:
+        """The next samples."""
+        waiting = np.concatenate([self._waiting, pcm])
+        for begin in range(0, len(waiting) - BLOCK + 1, BLOCK):
+            self._count(waiting[begin : begin + BLOCK])
+        self._waiting = waiting[len(waiting) // BLOCK * BLOCK :]
+
+    def _count(self, block: Pcm) -> None:
+        self._samples += len(block)
+        self._clipped += clipped(block)
+        self._energy += power(block) * len(block)
+        self._noise.add(block)
+
+    def quality(self) -> Quality:
+        """Of all that was added; the last, shorter block counts where there is no other."""
+        if self._samples == 0:
+            return quality(self._waiting, self._noise.level_dbfs)
+        return _worth(self._energy / self._samples, self._clipped / self._samples, self._noise.level_dbfs)
 
 
 def power(pcm: Pcm) -> float:
-    """Mean square against full scale, 0 to 1."""
+    """Mean square about the mean against full scale, 0 to 1: what a microphone adds to every sample is no sound."""
+    if len(pcm) == 0:
+        return 0.0
     wide = pcm.astype(np.float32)
-    return float(np.dot(wide, wide)) / max(len(pcm), 1) / 32768.0**2
+    wide -= wide.mean()
+    return float(np.dot(wide, wide)) / len(pcm) / 32768.0**2
 
 
 def level_dbfs(pcm: Pcm) -> float:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,18 +18,12 @@ from sensorium_agent.capture.recording import open_recording
 from sensorium_agent.infer import lanes
 from sensorium_agent.infer.keyword import Listening
 from sensorium_agent.infer.shelf import Shelf
-from sensorium_agent.infer.sound_quality import BLOCK, Noise, quality
+from sensorium_agent.infer.sound_quality import Quality, Whole
 from sensorium_agent.infer.taught import Taught
 
 _NOISE_DBFS: Final = -60.0  # what is softer than this is called silence
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Heard:
-    """A file's sound (int16 at 16 kHz) and its events."""
-
-    pcm: npt.NDArray[np.int16]
-    events: tuple[Event, ...]
+Hearing = Callable[[npt.NDArray[np.int16]], None]
 
 
 def hear_files(
@@ -45,19 +38,28 @@ def hear_files(
     """Write a line for each event of each file and draw it; returns how many files could not be read."""
 
     def hear(number: int, file: Path) -> None:
-        heard = listen(file, number, listening, models, taught)
-        for event in heard.events:
+        runs, events = list[npt.NDArray[np.int16]](), list[Event]()
+        heed: Hearing = (lambda _: None) if sheet is None else runs.append
+        for event in listen(file, number, listening, models, taught, heed=heed):
             write(event_line(event, str(file)))
+            if sheet is not None:
+                events.append(event)
         if sheet is not None:
-            sheet.add(file.name, heard.pcm, heard.events)
+            sheet.add(file.name, np.concatenate([np.zeros(0, np.int16), *runs]), events)
 
     return each(files, hear)
 
 
 def listen(
-    file: Path, number: int, listening: Listening, models: Shelf | None = None, taught: Taught | None = None
-) -> Heard:
-    """What is heard in the file at that place of the command line, in the order in which it is known.
+    file: Path,
+    number: int,
+    listening: Listening,
+    models: Shelf | None,
+    taught: Taught | None,
+    *,
+    heed: Hearing,
+) -> Iterator[Event]:
+    """What is heard in the file at that place of the command line, as soon as it is known; ``heed`` gets its sound.
 
     Raises:
         RecordingError: it cannot be read, or has no sound.
@@ -66,23 +68,23 @@ def listen(
     session = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{number}:{file.name}"))  # the same files, the same lines
     recording = open_recording(file, [Modality.AUDIO])
     (lane,) = lanes.build({Modality.AUDIO}, session, models=models, listening=listening, taught=taught)
-    runs, events, end_ns = [], [], 0
+    whole, silent, end_ns = Whole(), True, 0
     for sample in recording.samples():
         if isinstance(sample.data, Sound):
-            runs.append(sample.data.pcm)
-            events += lane.perceive([sample])
+            heed(sample.data.pcm)
+            whole.add(sample.data.pcm)
             end_ns = sample.at_ns
-    events += lane.perceiver.finish(end_ns)
-    pcm = np.concatenate(runs) if runs else np.zeros(0, np.int16)
-    return Heard(pcm, tuple(events) or (_nothing(pcm, end_ns, EventStream(session, Modality.AUDIO)),))
+            for event in lane.perceive([sample]):
+                silent = False
+                yield event
+    last = lane.perceiver.finish(end_ns)
+    yield from last
+    if silent and not last:
+        yield _nothing(whole.quality(), end_ns, EventStream(session, Modality.AUDIO))
 
 
-def _nothing(pcm: npt.NDArray[np.int16], end_ns: int, stream: EventStream) -> Event:
+def _nothing(worth: Quality, end_ns: int, stream: EventStream) -> Event:
     """The one line of a file in which nothing was heard: how it sounds at all."""
-    noise = Noise()
-    for begin in range(0, len(pcm), BLOCK):
-        noise.add(pcm[begin : begin + BLOCK])
-    worth = quality(pcm, noise.level_dbfs)
     kind = "silence" if worth.level_dbfs < _NOISE_DBFS else "noise"
     metadata = {"heard": kind, **worth.metadata()}
     return stream.event(end_ns, span_ns=end_ns, label=None, quality=worth.trust, metadata=metadata)
