@@ -112,7 +112,7 @@ class FakeFusion:
 
 
 def settings(**engine: float) -> Settings:
-    return Settings(listen=Listen(port=0, stop_grace_s=0.1), engine=Engine(**engine))  # type: ignore[arg-type]
+    return Settings(listen=Listen(port=0, stop_grace_s=0.1), engine=Engine(provider="cpu", **engine))  # type: ignore[arg-type]
 
 
 @dataclass

@@ -67,7 +67,8 @@ def ray_service(folder: Path, **ray: int) -> Iterator[Service]:
     """The service, ready."""
     config = folder / "cloud.toml"
     keys = "".join(f"{key} = {value}\n" for key, value in ray.items())
-    config.write_text(f'device_name = "here"\n[listen]\nport = 0\n[engine]\nkind = "ray"\n[ray]\n{keys}')
+    engine = 'kind = "ray"\nprovider = "cpu"\n'
+    config.write_text(f'device_name = "here"\n[listen]\nport = 0\n[engine]\n{engine}[ray]\n{keys}')
     command = [sys.executable, "-m", "sensorium_cloud", "serve", "--config", str(config), "--state", str(folder)]
     environment = os.environ | {"TMPDIR": str(folder)}
     with (

@@ -11,7 +11,7 @@ from sensorium import wire
 from sensorium.delivery import SequencedSymbol
 from sensorium.event import Event, Media, Modality
 from sensorium.window import Presence, Slot, Window
-from sensorium_cloud._app.settings import Settings
+from sensorium_cloud._app.settings import Engine, Settings
 from sensorium_cloud._app.work import load_engines
 from sensorium_cloud.meeting import Meetings
 
@@ -114,7 +114,7 @@ def test_sessions_are_bounded() -> None:
 
 @pytest.mark.needs_models
 async def test_a_gesture_of_one_device_and_a_word_of_another_meet_over_grpc() -> None:
-    engines = load_engines(Settings())
+    engines = load_engines(Settings(engine=Engine(provider="cpu")))
     async with connected(settings(), engines) as client:
         camera, phone = client.device(), client.device()
         await camera.greet(device="camera", spool="camera")

@@ -25,7 +25,7 @@ from sensorium.symbol import Symbol
 from sensorium.window import Window
 from sensorium_cloud._app.mesh import Carrier, LocalMesh, Lost, Nobody, RedisMesh, SharedMeetings, unheeded
 from sensorium_cloud._app.server import running
-from sensorium_cloud._app.settings import Settings
+from sensorium_cloud._app.settings import Engine, Settings
 from sensorium_cloud._app.work import load_engines
 from sensorium_cloud.neighbours import Here, Neighbours, Report
 from sensorium_cloud.redis_history import connected
@@ -263,7 +263,7 @@ async def test_a_client_that_swallows_the_news_of_a_stop_keeps_nobody() -> None:
 
 @pytest.mark.needs_models
 async def test_a_gesture_seen_in_one_worker_is_part_of_what_a_sentence_means_in_another(tmp_path: Path) -> None:
-    engines = load_engines(Settings())
+    engines = load_engines(Settings(engine=Engine(provider="cpu")))
     async with contextlib.AsyncExitStack() as stack:
         devices = []
         for name in ("camera", "phone"):
