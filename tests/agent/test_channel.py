@@ -115,6 +115,23 @@ def test_says_which_file_is_missing_or_wrong(tmp_path: Path, keys: Path) -> None
         assert "\n" not in str(caught.value)
 
 
+CORE = "failed to connect to all addresses; last error: UNKNOWN: ipv4:192.0.2.1:50051: Tls handshake failed "
+SAID = CORE + "(TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL: error:1000007d:SSL routines:OPENSSL_internal:"
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("CERTIFICATE_VERIFY_FAILED: certificate has expired: OK", "(certificate has expired); have the service's"),
+        ("CERTIFICATE_VERIFY_FAILED: unable to get local issuer certificate: OK", "(unable to get local issuer"),
+        ("WRONG_VERSION_NUMBER", "(wrong version number); check cloud.tls"),
+    ],
+)
+def test_the_reason_of_a_failed_handshake_is_said_and_nothing_else(why: str, told: str) -> None:
+    trouble = explain("host:1", grpc.StatusCode.UNAVAILABLE, SAID + why)
+    assert (trouble.kind, trouble.text.startswith(f"host:1: TLS failed {told}")) == ("tls", True)
+
+
 @pytest.mark.parametrize("code", list(grpc.StatusCode))
 def test_every_end_of_a_stream_is_one_line(code: grpc.StatusCode) -> None:
     trouble = explain("host:1", code, "first line\nsecond line " + 300 * "x")

@@ -18,6 +18,8 @@ FAILED = CORE + "Handshake failed with error SSL_ERROR_SSL: error:10:SSL routine
     [
         ("PEER_DID_NOT_RETURN_A_CERTIFICATE: Invalid context", "showed no certificate"),
         ("CERTIFICATE_VERIFY_FAILED: self signed certificate", "is not of tls.client_ca"),
+        ("CERTIFICATE_VERIFY_FAILED: certificate has expired", "has expired"),
+        ("CERTIFICATE_VERIFY_FAILED: certificate is not yet valid", "set this clock"),
         ("WRONG_VERSION_NUMBER: Invalid context", "does not speak TLS"),
         ("NO_SHARED_CIPHER: none", "no shared cipher (none)"),
         ("NO_SHARED_CIPHER", "no shared cipher (no more was said)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ OPTIONS: Final[tuple[tuple[str, int | str], ...]] = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_retries", 0),
 )
+
+_REASON: Final = re.compile(r"OPENSSL_internal:(\w+)(?:: ([^:]+))?")
+"""What gRPC says of a handshake: a code of BoringSSL and, of a certificate, what is wrong with it."""
 
 
 class CredentialsError(SensoriumError):
@@ -104,9 +108,12 @@ def _said(error: OSError) -> str:
 
 def explain(target: str, code: grpc.StatusCode, details: str | None, *, greeted: bool = True) -> Trouble:
     """What a stream's end with ``code`` means for whoever runs the agent; ``greeted``: the service had said a word."""
-    said = " ".join((details or "").split())[:200]
+    whole = " ".join((details or "").split())
+    said = whole[:200]
     match code:
         case grpc.StatusCode.UNAVAILABLE:
+            if _is_tls(whole):
+                return Trouble("tls", f"{target}: TLS failed {_handshake(whole)}")
             return _unavailable(target, said, greeted=greeted)
         case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
             return Trouble("refused", f"{target}: does not let this device in ({said}); check cloud.certificate")
@@ -119,13 +126,21 @@ def explain(target: str, code: grpc.StatusCode, details: str | None, *, greeted:
 
 
 def _unavailable(target: str, said: str, *, greeted: bool) -> Trouble:
-    if _is_tls(said):
-        return Trouble("tls", f"{target}: TLS failed ({said}); check cloud.tls, cloud.ca, cloud.certificate, cloud.key")
     if not greeted and _is_hung_up(said):
         # Where it is a certificate that is missing, the service says so to itself only.
         way_out = "check cloud.tls, and whether it wants cloud.certificate and cloud.key"
         return Trouble("hung up", f"{target}: hung up without a word ({said}); {way_out}")
     return Trouble("unreachable", f"{target}: no answer ({said}); is sensorium-cloud running there?")
+
+
+def _handshake(said: str) -> str:
+    """Why, as far as gRPC knows, and the way out."""
+    found = _REASON.search(said)
+    reason = (found[2] or found[1].lower().replace("_", " ")) if found else said[:200]
+    way_out = "check cloud.tls, cloud.ca, cloud.certificate, cloud.key"
+    if "expired" in reason or "not yet valid" in reason:
+        way_out = "have the service's certificate renewed, or set this device's clock"
+    return f"({reason}); {way_out}"
 
 
 def _is_hung_up(said: str) -> bool:

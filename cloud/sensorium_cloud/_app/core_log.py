@@ -23,9 +23,10 @@ VERBOSITY: Final = "GRPC_VERBOSITY"
 _CORE: Final = re.compile(r"^[IWEF]\d{4} [\d:.]+ +\d+ \S+\.cc:\d+\] (.*)$")
 _HANDSHAKE: Final = re.compile(r"Handshake failed with error .*OPENSSL_internal:(\w+)(?:: (.*))?")
 _SILENCE_S: Final = 60.0
+_OUT_OF_DATE: Final = "a device's certificate has expired, or is not yet valid; give it another, or set this clock"
 _WHY: Final = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "a device showed no certificate; set its cloud.certificate and cloud.key",
-    "CERTIFICATE_VERIFY_FAILED": "a device's certificate is not of tls.client_ca, or has expired",
+    "CERTIFICATE_VERIFY_FAILED": "a device's certificate is not of tls.client_ca",
     "WRONG_VERSION_NUMBER": "a device does not speak TLS; set its cloud.tls",
     "HTTP_REQUEST": "a device does not speak TLS; set its cloud.tls",
     "TLSV1_ALERT_UNKNOWN_CA": "a device does not know who signed tls.certificate; set its cloud.ca",
@@ -39,6 +40,8 @@ def refusal(line: str) -> str | None:
     said = _HANDSHAKE.search(core[1]) if core else None
     if said is None:
         return None
+    if said[2] and ("has expired" in said[2] or "not yet valid" in said[2]):
+        return _OUT_OF_DATE
     return _WHY.get(said[1], f"{said[1].lower().replace('_', ' ')} ({said[2] or 'no more was said'})")
 
 
