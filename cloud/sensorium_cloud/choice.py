@@ -45,13 +45,13 @@ class Task(Generic[T]):
 
     Attributes:
         net: its name, for the log.
-        run: does it, and gives the answers.
+        begin: gets it ready for a net, and gives what does it and tells the answers; that alone is timed.
         apart: how far answers lie from those of the plain provider.
         tolerance: how far they may.
     """
 
     net: str
-    run: Callable[[T], Floats]
+    begin: Callable[[T], Callable[[], Floats]]
     apart: Callable[[Floats, Floats], float]
     tolerance: float
 
@@ -102,17 +102,19 @@ def _trials(
     task: Task[T], made: dict[Provider, T], others: Iterable[Provider], make: Callable[[Provider], T]
 ) -> dict[Provider, Trial]:
     """How all of them did; what can be made is added to ``made``."""
-    answers = {Provider.CPU: task.run(made[Provider.CPU])}
+    runs = {Provider.CPU: task.begin(made[Provider.CPU])}
+    answers = {Provider.CPU: runs[Provider.CPU]()}
     for provider in others:
         try:
             net = make(provider)
-            answers[provider] = task.run(net)
+            run = task.begin(net)
+            answers[provider] = run()
         except Exception as error:  # noqa: BLE001 - a driver that does not fit must not keep us from starting
             reason = (str(error) or type(error).__name__).splitlines()[0]
             log.warning("engine.provider_failed net=%s name=%s reason=%s", task.net, provider, reason)
         else:
-            made[provider] = net
-    took_s = _took_s(task, made)
+            made[provider], runs[provider] = net, run
+    took_s = _took_s(runs)
     return {p: Trial(took_s[p], _apart(task, found, answers[Provider.CPU])) for p, found in answers.items()}
 
 
@@ -120,13 +122,13 @@ def _apart(task: Task[T], answers: Floats, expected: Floats) -> float:
     return task.apart(answers, expected) if np.isfinite(answers).all() else math.inf
 
 
-def _took_s(task: Task[T], made: Mapping[Provider, T]) -> dict[Provider, float]:
+def _took_s(runs: Mapping[Provider, Callable[[], object]]) -> dict[Provider, float]:
     """Seconds, the least of some runs: whatever else the machine does only adds to them. In turns, for it may begin."""
-    least, began, rounds = dict.fromkeys(made, math.inf), time.perf_counter(), 0
+    least, began, rounds = dict.fromkeys(runs, math.inf), time.perf_counter(), 0
     while rounds < _LEAST_ROUNDS or (rounds < _MOST_ROUNDS and time.perf_counter() - began < _TRIAL_S):
-        for provider, net in made.items():
+        for provider, run in runs.items():
             before = time.perf_counter()
-            task.run(net)
+            run()
             least[provider] = min(least[provider], time.perf_counter() - before)
         rounds += 1
     return least

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sensorium_cloud.choice import Task, Trial, candidates, choose, decided
+from sensorium_cloud.choice import Floats, Task, Trial, candidates, choose, decided
 from sensorium_cloud.runtime import Provider, multiplies_bfloat16
+from sensorium_cloud.trials import largest_difference
 
 CPU, CUDA, OPENVINO, BF16 = Provider
 WITHOUT_AMX = [CPU, CUDA, OPENVINO]
@@ -75,7 +76,10 @@ class ANet:
     def prepare(self) -> None:
         self.prepared = True
 
-    def ask(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def begin(self) -> Callable[[], Floats]:
+        return self.ask
+
+    def ask(self) -> Floats:
         self.asked += 1
         return np.array([self.answer])
 
@@ -93,10 +97,7 @@ class Machine:
         return self.made.setdefault(provider, ANet(self.answers[provider]))
 
     def choose(self, wanted: str, there: Collection[Provider]) -> ANet:
-        def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
-            return float(abs(ours - theirs).max())
-
-        return choose(Task("fusion", ANet.ask, apart, 0.05), wanted, self.make, there)
+        return choose(Task("fusion", ANet.begin, largest_difference, 0.05), wanted, self.make, there)
 
 
 def test_where_there_is_nothing_to_choose_nothing_is_tried() -> None:
