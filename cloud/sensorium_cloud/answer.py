@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from sensorium.delivery import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Hello, Refusal, SequencedWindow
 from sensorium.errors import FieldError, SensoriumError
@@ -18,6 +19,8 @@ from sensorium_cloud.meeting import Meetings
 from sensorium_cloud.refine import Arrival, Refined, Refinery, apart, numeric, unencoded
 from sensorium_cloud.store import Operation, Place, Remembers, Store, run_together
 from sensorium_cloud.tempo import Tempo
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -150,6 +153,7 @@ class Desk:
         self._asked: list[_Question] = []
         self._advancing: list[_Progress] = []
         self._making: dict[tuple[str, str], _Question] = {}
+        self._idle = asyncio.Event()
 
     # --- a window's way ------------------------------------------------------------------
 
@@ -166,6 +170,7 @@ class Desk:
             then(self._refused(error))
             return
         question = self._making[place.device, place.content] = _Question(place, self._met(sent), [then])
+        self._idle.clear()
         self._tempo.asked(self._now_ns(), len(self._making))
         if numeric(question.arrival.window) and self.memory.new(place):
             self._fuse(question, unencoded(question.arrival))
@@ -175,7 +180,7 @@ class Desk:
     def _prepare(self, question: _Question) -> None:
         """Look a window up, and have it encoded, with whatever else is asked in this turn of the event loop."""
         if len(self._asked) % _TOGETHER == 0:
-            self._group.create_task(self._prepare_next())  # begins in the loop's next turn
+            self._begin(self._prepare_next())  # in the loop's next turn
         self._asked.append(question)
 
     async def _prepare_next(self) -> None:
@@ -189,7 +194,7 @@ class Desk:
         self._settle("remembered", known)
         new = [question for question, symbol in zip(asked, found, strict=True) if symbol is None]
         for party in apart([question.arrival for question in new]):
-            self._group.create_task(self._encode([new[n] for n in party]))
+            self._begin(self._encode([new[n] for n in party]))
 
     async def _encode(self, party: Sequence[_Question]) -> None:
         encoded = await self.refinery.encode_all([question.arrival for question in party])
@@ -214,7 +219,7 @@ class Desk:
                 made.append((question, outcome.value))
         if made:
             self.refinery.announce([refined for _, refined in made])
-            self._group.create_task(self._keep(made))
+            self._begin(self._keep(made))
 
     async def _keep(self, made: Sequence[tuple[_Question, Refined]]) -> None:
         questions = [question for question, _ in made]
@@ -233,7 +238,9 @@ class Desk:
         for question, answer in answers:
             del self._making[question.place.device, question.place.content]
             for then in question.tell:
-                then(answer)
+                _tell(then, answer)
+        if not self._making:
+            self._idle.set()
         self._tempo.answered(self._now_ns(), len(self._making), len(answers))
 
     def _refuse(self, questions: Sequence[_Question], error: SensoriumError) -> None:
@@ -246,12 +253,25 @@ class Desk:
         window = self._meetings.join(sent.hello.device_id, arrival.window, arrival.received_ns)
         return arrival if window is arrival.window else replace(arrival, window=window)
 
+    async def settled(self) -> None:
+        """Wait until no answer is in the making: to be awaited before ``group`` ends, while the lanes still run."""
+        if self._making:
+            await self._idle.wait()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have ``work`` done; not if the service is ending: its windows are not acknowledged, and are sent again."""
+        try:
+            self._group.create_task(work)
+        except RuntimeError:  # what was under way when the group ended comes back from its lane all the same
+            work.close()
+            log.info("desk.closed making=%d", len(self._making))
+
     # --- how far spools have come --------------------------------------------------------
 
     def advance(self, hello: Hello, through: int, tell: Callable[[SensoriumError | None], None]) -> None:
         """Remember that the device's spool has come so far, with all that come on in this turn of the event loop."""
         if not self._advancing:
-            self._group.create_task(self._advance())
+            self._begin(self._advance())
         self._advancing.append(_Progress(hello, through, tell))
 
     async def _advance(self) -> None:
@@ -287,6 +307,14 @@ class Desk:
 
     def _refused(self, error: SensoriumError) -> Refusal:
         return self.counted(_refusal(error))
+
+
+def _tell(then: Callable[[Answer], None], answer: Answer) -> None:
+    """Tell one of those who asked; whatever they make of it, the others are told too."""
+    try:
+        then(answer)
+    except Exception:
+        log.exception("answer.untold")
 
 
 def _outcome(refusal: Refusal) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from sensorium_cloud.accept import Check
 from sensorium_cloud.batch import Lane, Outcome
 from sensorium_cloud.encode import EncodedWindow, clips_in, pictures_in, words_in
 
+log = logging.getLogger(__name__)
+
 Encode = Callable[[Sequence[EncodedWindow]], Sequence[EncodedWindow]]
 Fuse = Callable[[Sequence[EncodedWindow]], Sequence[Symbol]]
 Understand = Callable[[Sequence[Concept]], Vocabulary | None]
@@ -29,6 +32,8 @@ Sink = Callable[[Sequence[Refined]], None]
 W = TypeVar("W")
 """Whose a window is, as who asks for it says."""
 
+_COMPANY_NS: Final = 8_000_000
+"""How long a window of a crowd may wait for others to be fused with: thirty-two together cost half of four."""
 _FOR_CLIPS: Final = 0.8
 """Of the time a window has, what may be spent on its clips."""
 
@@ -59,6 +64,7 @@ class Engines:
         add_heard: gives windows the words of their clips; None where nobody listens to clips.
         understand: the vocabulary of a device that was taught so, None for the service's own; slow, any thread.
         at_once: in how many threads each is called; more than one only where the work is done elsewhere.
+        inline: whether ``fuse`` is so short, and so much of it Python, that it is called on the event loop itself.
     """
 
     check: Check
@@ -68,6 +74,7 @@ class Engines:
     understand: Understand = lambda _: None
     add_heard: Encode | None = None
     at_once: int = 1
+    inline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,14 @@ class Refinery:
         self._listens = engines.add_heard is not None
         self.words = made("words", engines.add_words, max_waiting=wide, max_batch=batch)
         self.fusion: Lane[Prepared, Refined] = Lane(
-            "fusion", self._refine, max_waiting=wide, max_batch=batch, at_once=engines.at_once, now_ns=now_ns
+            "fusion",
+            self._refine,
+            max_waiting=wide,
+            max_batch=batch,
+            at_once=engines.at_once,
+            inline=engines.inline,
+            company_ns=_COMPANY_NS if engines.inline else 0,
+            now_ns=now_ns,
         )
 
     # --- asking --------------------------------------------------------------------------
@@ -147,7 +161,10 @@ class Refinery:
     def announce(self, made: Sequence[Refined]) -> None:
         """Tell all sinks of symbols that were made together."""
         for sink in self._sinks if made else ():
-            sink(made)
+            try:
+                sink(made)
+            except Exception:
+                log.exception("sink.failed")  # whoever listens, the answers have to go out
 
     async def refine_all(self, arrivals: Sequence[Arrival]) -> list[Refined | SensoriumError]:
         """What became of each window, when all of them are done.

@@ -1,9 +1,10 @@
-"""Whatever waits runs together, the moment the engine is free; what is too much is refused with a time."""
+"""Whatever waits runs together, as soon as is worth it; what is too much is refused with a time."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -81,6 +82,56 @@ def test_what_would_come_too_late_is_refused_at_once() -> None:
     assert queue.refused == 1
 
 
+MS = 1_000_000
+
+
+def crowd(every_ms: float, *, company_ms: int = 8, many: int = 50, deadline_ms: int | None = None) -> Backlog[int]:
+    """One to which items came so often until 0 ms, all but the last of them run."""
+    queue: Backlog[int] = Backlog("fusion", max_waiting=100, max_batch=32, company_ns=company_ms * MS)
+    for number in range(1 - many, 1):
+        queue.take(0)
+        until_ns = None if deadline_ms is None else deadline_ms * MS
+        queue.offer(number, now_ns=round(number * every_ms * MS), deadline_ns=until_ns)
+    return queue
+
+
+def test_in_a_crowd_the_first_waits_for_others_and_no_longer_than_it_may() -> None:
+    queue = crowd(every_ms=2)
+
+    assert queue.hold_ns(0) == 8 * MS
+    assert queue.hold_ns(5 * MS) == 3 * MS
+    assert queue.hold_ns(9 * MS) == 0
+
+
+def test_who_comes_alone_never_waits() -> None:
+    assert crowd(every_ms=10).hold_ns(0) == 0
+
+
+def test_a_crowd_that_has_gone_is_not_waited_for() -> None:
+    queue = crowd(every_ms=2)
+    queue.take(0)
+    queue.offer(1, now_ns=300 * MS)
+
+    assert queue.hold_ns(300 * MS) == 0
+
+
+def test_a_full_batch_does_not_wait() -> None:
+    queue = crowd(every_ms=2)
+    for number in range(31):
+        queue.offer(number, now_ns=0)
+
+    assert queue.hold_ns(0) == 0
+
+
+def test_who_has_little_time_waits_for_a_tenth_of_it_or_not_at_all() -> None:
+    assert crowd(every_ms=1, deadline_ms=50).hold_ns(0) == 5 * MS
+    assert crowd(every_ms=2, deadline_ms=20).hold_ns(0) == 0
+
+
+def test_nothing_is_waited_for_by_an_engine_that_is_told_nothing_of_it() -> None:
+    assert crowd(every_ms=0.1, company_ms=0).hold_ns(0) == 0
+
+
 # --- the lane --------------------------------------------------------------------------
 
 
@@ -108,15 +159,35 @@ class Engine:
 
 @asynccontextmanager
 async def running(
-    engine: Callable[[Sequence[int]], list[int]], *, max_waiting: int = 100, max_batch: int = 8, at_once: int = 1
+    engine: Callable[[Sequence[int]], list[int]],
+    *,
+    max_waiting: int = 100,
+    max_batch: int = 8,
+    at_once: int = 1,
+    inline: bool = False,
+    company_ns: int = 0,
+    now_ns: Callable[[], int] = time.monotonic_ns,
 ) -> AsyncIterator[Lane[int, int]]:
-    lane = Lane("double", engine, max_waiting=max_waiting, max_batch=max_batch, at_once=at_once)
+    lane = Lane(
+        "double",
+        engine,
+        max_waiting=max_waiting,
+        max_batch=max_batch,
+        at_once=at_once,
+        inline=inline,
+        company_ns=company_ns,
+        now_ns=now_ns,
+    )
     async with asyncio.TaskGroup() as group:
         task = group.create_task(lane.run())
         yield lane
         if isinstance(engine, Engine):
             engine.go.set()
         task.cancel()
+
+
+def ignored(_: Sequence[tuple[None, Outcome[int]]]) -> None:
+    pass
 
 
 async def while_busy(lane: Lane[int, int], engine: Engine, *items: int) -> list[int | BaseException]:
@@ -271,3 +342,60 @@ async def test_what_somebody_has_in_a_batch_is_told_them_at_once() -> None:
 
     assert engine.batches == [[2, 3, 4]]
     assert told.empty()
+
+
+# --- on the event loop itself ------------------------------------------------------------
+
+
+async def test_an_inline_lane_runs_on_the_event_loop_and_lets_others_run_between_its_batches() -> None:
+    engine, order = Engine(), list[str]()
+
+    def work(items: Sequence[int]) -> list[int]:
+        order.append(f"batch of {len(items)}")
+        return engine(items)
+
+    async def neighbour() -> None:
+        while len(engine.batches) < 2:
+            order.append("neighbour")
+            await asyncio.sleep(0)
+
+    async with running(work, max_batch=2, inline=True) as lane:
+        done, _ = await asyncio.gather(lane.do_all([1, 2, 3, 4]), neighbour())
+
+    assert [outcome.value for outcome in done if isinstance(outcome, Done)] == [2, 4, 6, 8]
+    assert engine.threads == {threading.get_ident()}
+    first, second = (n for n, what in enumerate(order) if what == "batch of 2")
+    assert "neighbour" in order[first:second]
+
+
+async def test_what_has_come_is_read_before_an_inline_lane_runs() -> None:
+    engine = Engine()
+    async with running(engine, inline=True) as lane:
+        for number in range(1, 5):  # as messages that lie there are read: one in a turn of the event loop
+            lane.put(number, None, ignored, deadline_ns=None)
+            await asyncio.sleep(0)
+        await lane.do(5)
+
+    assert engine.batches == [[1, 2, 3, 4, 5]]
+
+
+async def test_a_crowd_runs_together_although_the_engine_is_free() -> None:
+    engine = Engine()
+    async with running(engine, max_batch=32, inline=True, company_ns=5 * MS, now_ns=lambda: 0) as lane:
+        await lane.do_all([1] * 20)
+        lane.put(2, None, ignored, deadline_ns=None)
+        for _ in range(8):  # longer than reading takes
+            await asyncio.sleep(0)
+        await lane.do(3)
+
+    assert engine.batches == [[1] * 20, [2, 3]]
+
+
+async def test_an_inline_lane_fails_items_alone_too(caplog: pytest.LogCaptureFixture) -> None:
+    async with running(Engine(), inline=True) as lane:
+        good, refused, failed = await lane.do_all([2, 13, 0])
+
+    assert isinstance(good, Done)
+    assert isinstance(refused, FieldError)
+    assert isinstance(failed, WorkFailed)
+    assert "lane.failed name=double" in caplog.text

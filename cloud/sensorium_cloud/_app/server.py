@@ -193,6 +193,7 @@ async def _answering(
             gateway = _gateway(settings, desk, works, answers, registry, shared=shared)
         async with _started(server, service, settings.listen), gateway, _scraped(settings, registry, shared=shared):
             yield
+        await desk.settled()
 
 
 @asynccontextmanager

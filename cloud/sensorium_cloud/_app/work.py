@@ -59,4 +59,5 @@ def load_engines(settings: Settings) -> Engines:
         fuse=dialects.fuse,
         understand=dialects.understand,
         add_heard=listener(load_whisper(table), table) if table.speech == "whisper" else None,
+        inline=True,
     )
