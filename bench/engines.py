@@ -62,7 +62,8 @@ def tasks(nets: Nets) -> dict[str, tuple[Callable[[], object], int]]:
         "windows to symbols, one by one": (lambda: nets.fuser.fuse(batch[:1]), 1),
     }
     for said in SENTENCES:
-        found[f"a sentence of {len(said.split())} words"] = (lambda said=said: nets.sentences.vector(said), 1)
+        found[f"a sentence of {len(said.split())} words"] = (lambda said=said: nets.sentences.vectors([said]), 1)
+    found["sentences, 32 together"] = (lambda: nets.sentences.vectors(said()[:32]), 32)
     found["a picture"] = (lambda: nets.frames.vector(picture), 1)
     return found
 

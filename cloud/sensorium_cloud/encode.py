@@ -1,8 +1,8 @@
 """Encoders: the words and pictures of a window become vectors.
 
-Sentences and pictures run through their nets one at a time: a row never depends on what else was
-waiting. What was encoded lately is remembered, because a stale slot repeats its last event in every
-window until it is forgotten.
+A row never depends on what else was waiting: pictures run through their net one at a time, sentences too unless the
+net was prepared for several of a size. What was encoded lately is remembered, because a stale slot repeats its last
+event in every window until it is forgotten.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -37,8 +36,8 @@ FRAME_WIDTH: Final = 1280
 CLIP: Final = "audio/wav"
 """Content type of a clip of speech: 16-bit mono at 16 kHz."""
 _MAX_TOKENS: Final = 128
-_TOKENS: Final = Sizes(rows=(1,), lengths=(16, 32, _MAX_TOKENS), filled=True)
-_PICTURES: Final = Sizes(rows=(1,))
+_TOKENS: Final = Sizes(((1, 16), (8, 16), (1, 32), (8, 32), (1, _MAX_TOKENS)), filled=True)
+_PICTURES: Final = Sizes(((1, 3),))
 _FRAME_SIDE: Final = 224
 _MAX_PIXELS: Final = 4096 * 4096
 """A small file may unfold to gigabytes: its header is read before it is."""
@@ -115,19 +114,29 @@ class Remembered(Generic[K]):
 
     def __call__(self, key: K, compute: Callable[[], Floats]) -> Floats:
         """The row of ``key``, computed if nobody remembers it."""
+        return self.all([key], lambda _: [compute()])[0]
+
+    def all(self, keys: Sequence[K], compute: Callable[[Sequence[K]], Sequence[Floats]]) -> list[Floats]:
+        """The rows of ``keys``, in order; those that nobody remembers are computed together, each once."""
+        found: dict[K, Floats] = {}
         with self._lock:
-            row = self._rows.get(key)
-            if row is not None:
-                self.hits += 1
-                self._rows.move_to_end(key)
-                return row
-            self.misses += 1
-        row = compute()  # outside the lock: two threads may both compute it, and agree
+            for key in keys:
+                if key in self._rows:
+                    self._rows.move_to_end(key)
+                    found[key] = self._rows[key]
+            missing = [key for key in dict.fromkeys(keys) if key not in found]
+            self.misses += len(missing)
+            self.hits += len(keys) - len(missing)
+        if missing:
+            found |= zip(missing, compute(missing), strict=True)  # unlocked: two threads may compute one, and agree
+            self._keep(missing, found)
+        return [found[key] for key in keys]
+
+    def _keep(self, keys: Sequence[K], found: Mapping[K, Floats]) -> None:
         with self._lock:
-            self._rows[key] = row
+            self._rows |= ((key, found[key]) for key in keys)
             while len(self._rows) > self._size:
                 self._rows.popitem(last=False)
-        return row
 
 
 # --- words -----------------------------------------------------------------------------
@@ -154,7 +163,7 @@ class SentenceEncoder:
         self.prepare = self._net.prepare
         self._tokenizer = _tokenizer(tokenizer)
         try:
-            width = self._tokens("hello").shape[-1]
+            width = len(self.vectors(["hello"])[0])
         except Exception as error:
             raise ModelError(f"{model}: not a sentence embedding; run: sensorium-cloud models fetch") from error
         if width != SENTENCE_WIDTH:
@@ -162,20 +171,43 @@ class SentenceEncoder:
 
     def encode(self, sentences: Sequence[str]) -> Floats:
         """float32 [n, 384] of unit length, for n sentences; what is beyond 128 tokens is not read."""
-        rows = [self.remembered(text, partial(self.vector, text)) for text in map(str.strip, sentences)]
+        rows = self.remembered.all([sentence.strip() for sentence in sentences], self.vectors)
         return np.stack(rows) if rows else np.zeros((0, SENTENCE_WIDTH), np.float32)
 
-    def vector(self, sentence: str) -> Floats:
-        """float32 [384] of unit length, and nothing remembered."""
-        mean = self._tokens(sentence).mean(axis=0)
-        return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
+    def vectors(self, sentences: Sequence[str]) -> list[Floats]:
+        """float32 [384] of unit length for each of ``sentences``, and nothing remembered."""
+        ids = [self._tokenizer.encode(sentence).ids for sentence in sentences]
+        rows: dict[int, Floats] = {}
+        for places in self._together(ids):
+            tokens = self._tokens([ids[place] for place in places])
+            rows |= ((place, _mean(own[: len(ids[place])])) for place, own in zip(places, tokens, strict=True))
+        return [rows[place] for place in range(len(ids))]
 
-    def _tokens(self, sentence: str) -> Floats:
-        """Token vectors [t, width]; alone in its batch, so there is no padding to mask."""
-        ids = np.asarray([self._tokenizer.encode(sentence).ids], np.int64)
-        named = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        out: Floats = self._net.run({name: named[name] for name in self._net.inputs})[0][0]
+    def _together(self, ids: Sequence[Sequence[int]]) -> Collection[Sequence[int]]:
+        """Places in ``ids`` of what runs together: what is filled up to the same size; else each alone, unpadded."""
+        if self._net.sizes is None:
+            return [[place] for place in range(len(ids))]
+        found: dict[int, list[int]] = {}
+        for place, own in enumerate(ids):
+            found.setdefault(self._net.sizes.room(1, len(own))[1], []).append(place)
+        return found.values()
+
+    def _tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
+        """Token vectors [n, t, width], of which those count that have an id."""
+        given = np.zeros((len(ids), max(map(len, ids))), np.int64)
+        mask = np.zeros_like(given)
+        for row, own in enumerate(ids):
+            given[row, : len(own)] = own
+            mask[row, : len(own)] = 1
+        named = {"input_ids": given, "attention_mask": mask, "token_type_ids": np.zeros_like(given)}
+        out: Floats = self._net.run({name: named[name] for name in self._net.inputs})[0]
         return out
+
+
+def _mean(tokens: Floats) -> Floats:
+    """The mean of token vectors, at unit length."""
+    mean = tokens.mean(axis=0)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
 
 
 def _tokenizer(path: Path) -> Any:
@@ -191,18 +223,18 @@ def _tokenizer(path: Path) -> Any:
 
 
 def add_words(encoder: SentenceEncoder, batch: Sequence[EncodedWindow], *, limit: int) -> list[EncodedWindow]:
-    """Each window with the vectors of its newest ``limit`` texts."""
-    return [_with_words(encoder, encoded, limit) for encoded in batch]
-
-
-def _with_words(encoder: SentenceEncoder, encoded: EncodedWindow, limit: int) -> EncodedWindow:
+    """Each window with the vectors of its newest ``limit`` texts; all wait for the texts of all."""
     began = time.perf_counter()
-    chosen = words_in(encoded.window, limit)
-    if not chosen:
-        return encoded
-    events = encoded.window.slot(Modality.TEXT).events
-    rows = encoder.encode([events[i].text or "" for i in chosen])
-    return replace(encoded, text=rows, text_events=chosen, encode_ms=encoded.encode_ms + _ms_since(began))
+    chosen = [words_in(encoded.window, limit) for encoded in batch]
+    slots = [encoded.window.slot(Modality.TEXT).events for encoded in batch]
+    rows = encoder.encode([events[i].text or "" for events, own in zip(slots, chosen, strict=True) for i in own])
+    ms, ends = _ms_since(began), np.cumsum([len(own) for own in chosen])
+    return [
+        replace(encoded, text=rows[end - len(own) : end], text_events=own, encode_ms=encoded.encode_ms + ms)
+        if own
+        else encoded
+        for encoded, own, end in zip(batch, chosen, ends, strict=True)
+    ]
 
 
 # --- pictures --------------------------------------------------------------------------

@@ -7,6 +7,7 @@ which sizes it takes and how its answers are calibrated.
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ FACTS: Final = 4
 _MASKED: Final = -1e4
 """Log trust of who is not there: exp(-1e4) is 0, and no difference of two is not a number."""
 _MENDING: Final = "run: sensorium-cloud models verify"
-_GROUPS: Final = Sizes(rows=(1, 4, 8, 16, 32), lengths=tuple(range(1, len(Modality) + 1)))
+_GROUPS: Final = Sizes(tuple(itertools.product((1, 4, 8, 16, 32), range(1, len(Modality) + 1))))
 """Of what meets: how many groups together, and how many modalities in each."""
 
 _Positive = Annotated[float, msgspec.Meta(gt=0)]

@@ -40,24 +40,20 @@ class Sizes:
     """What a net is prepared for by a runtime that has to know its sizes beforehand.
 
     Attributes:
-        rows: sizes of the first axis, ascending. Fewer rows are filled up with zeros, more are run in parts: none may
-            depend on another.
-        lengths: sizes of the second axis, ascending, where that is free.
-        filled: whether a shorter second axis may be filled up with zeros; the net has to know by a mask what counts.
+        each: sizes of the first two axes, ascending: rows, none of which depends on another, and their length, or what
+            else the second axis counts. Fewer rows are filled up with zeros, more are run in parts.
+        filled: whether shorter rows are filled up with zeros; the net has to know by a mask what counts.
     """
 
-    rows: tuple[int, ...]
-    lengths: tuple[int, ...] = ()
+    each: tuple[tuple[int, int], ...]
     filled: bool = False
 
     def room(self, rows: int, length: int) -> tuple[int, int]:
-        """The least size with room for so much; ``length`` itself where the second axis is not free."""
-        row = next((size for size in self.rows if size >= rows), self.rows[-1])
-        if not self.lengths:
-            return row, length
-        found = next((size for size in self.lengths if size == length or (self.filled and size > length)), None)
-        assert found is not None, f"prepared for {self.lengths}, not for {length}"
-        return row, found
+        """The size that ``rows`` rows go into; the largest of their length where they are more than that."""
+        lengths = {own for _, own in self.each if own == length or (self.filled and own > length)}
+        assert lengths, f"prepared for {self.each}, not for rows of {length}"
+        fitting = [(count, own) for count, own in self.each if own == min(lengths)]
+        return next((size for size in fitting if size[0] >= rows), fitting[-1])
 
 
 class Net:
@@ -71,6 +67,7 @@ class Net:
 
     Attributes:
         inputs: names of its inputs, in order.
+        sizes: what it was prepared for; None if it takes any.
 
     Raises:
         ModelError: the file cannot be loaded.
@@ -81,8 +78,9 @@ class Net:
     ) -> None:
         try:
             self._run: _Run
-            if sizes and provider in (Provider.OPENVINO, Provider.OPENVINO_BF16):
-                fixed = _Fixed(path, threads, provider, sizes)
+            self.sizes = sizes if provider in (Provider.OPENVINO, Provider.OPENVINO_BF16) else None
+            if self.sizes:
+                fixed = _Fixed(path, threads, provider, self.sizes)
                 self.inputs, self._run, self._prepare = fixed.inputs, fixed.run, fixed.prepare
             else:
                 self.inputs, self._run = _onnxruntime(path, threads, provider)
@@ -166,22 +164,20 @@ class _Fixed:
     def prepare(self) -> None:
         """Compile it for all of its sizes."""
         with self._lock:
-            for rows in self._sizes.rows:
-                for length in self._sizes.lengths or (0,):
-                    self._at((rows, length))
+            for size in self._sizes.each:
+                self._at(size)
 
     def run(self, inputs: dict[str, Array]) -> list[Array]:
         """The outputs, of as many rows as ``inputs`` have."""
-        rows, most = len(next(iter(inputs.values()))), self._sizes.rows[-1]
-        begins = range(0, rows, most)
-        parts = [self._part({name: x[at : at + most] for name, x in inputs.items()}) for at in begins]
+        rows, length = next(iter(inputs.values())).shape[:2]
+        most, _ = self._sizes.room(rows, length)
+        parts = [self._part({name: x[at : at + most] for name, x in inputs.items()}) for at in range(0, rows, most)]
         return parts[0] if len(parts) == 1 else [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
     def _part(self, inputs: dict[str, Array]) -> list[Array]:
         rows, length = next(iter(inputs.values())).shape[:2]
-        room = self._sizes.room(rows, length)
         with self._lock:
-            prepared = self._at(room if self._sizes.lengths else (room[0], 0))
+            prepared = self._at(self._sizes.room(rows, length))
             for name, given in inputs.items():
                 place = prepared.inputs[name]
                 if place.shape != given.shape:

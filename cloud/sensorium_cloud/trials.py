@@ -58,7 +58,7 @@ def _evidence(network: Network) -> Inputs:
 
 
 def _read(encoder: SentenceEncoder) -> Callable[[], Floats]:
-    return lambda: np.stack([encoder.vector(sentence) for sentence in _SENTENCES])
+    return lambda: np.concatenate([encoder.vectors([sentence]) for sentence in _SENTENCES])
 
 
 def _seen(encoder: FrameEncoder) -> Callable[[], Floats]:

@@ -19,7 +19,7 @@ from sensorium_cloud.trials import FRAMES, SENTENCES, largest_angle
 from sensorium_models import store
 
 MEETING = Path(__file__).parents[2] / "models" / "weights" / "fusion.onnx"
-SIZES = Sizes(rows=(1, 4, 8), lengths=(2,))
+SIZES = Sizes(((1, 2), (4, 2), (8, 2)))
 
 
 def groups(count: int, seed: int = 0) -> dict[str, Array]:
@@ -33,11 +33,11 @@ def groups(count: int, seed: int = 0) -> dict[str, Array]:
 
 
 def test_what_is_asked_goes_where_it_just_fits() -> None:
-    exact, filled = Sizes((1, 4, 32), (1, 2, 3)), Sizes((1,), (16, 128), filled=True)
+    exact = Sizes(((1, 1), (1, 2), (4, 2), (32, 2)))
+    filled = Sizes(((1, 16), (8, 16), (1, 128)), filled=True)
 
     assert [exact.room(rows, 2) for rows in (1, 2, 32, 33)] == [(1, 2), (4, 2), (32, 2), (32, 2)]
-    assert [filled.room(1, length) for length in (3, 16, 17)] == [(1, 16), (1, 16), (1, 128)]
-    assert Sizes((1, 8)).room(5, 224) == (8, 224)
+    assert [filled.room(2, length) for length in (3, 16, 17)] == [(8, 16), (8, 16), (1, 128)]
 
 
 # --- answers ---------------------------------------------------------------------------
@@ -97,6 +97,18 @@ def test_sentences_of_any_length_mean_the_same(provider: Provider) -> None:
     ours, theirs = (SentenceEncoder(*files, provider=p).encode(said) for p in (provider, Provider.CPU))
 
     assert largest_angle(ours, theirs) <= (1e-5 if provider is Provider.OPENVINO else SENTENCES.tolerance)
+
+
+@pytest.mark.needs_models
+def test_a_sentence_is_the_same_among_others_as_alone() -> None:
+    encoder = SentenceEncoder(
+        store.path("sentence_embedding"), store.path("sentence_tokenizer"), provider=Provider.OPENVINO
+    )
+    said = [f"set the timer to {n} minutes" for n in range(9)] + ["stop", "what a lovely day " * 4, "yes", "42 " * 400]
+
+    together = np.stack(encoder.vectors(said))
+
+    assert np.concatenate([encoder.vectors([own]) for own in said]) == pytest.approx(together, abs=1e-6)
 
 
 @pytest.mark.needs_models
