@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import IO, Any
 
 import httpx
 import pytest
+from end_to_end.test_cloud_process import COMMAND, SMALL
 from end_to_end.test_cloud_workers import children
 from services import until
 from websockets.asyncio.client import ClientConnection, connect
@@ -24,14 +24,15 @@ from websockets.exceptions import ConnectionClosed
 
 pytestmark = pytest.mark.needs_models
 
-COMMAND = [sys.executable, "-m", "sensorium_cloud", "serve", "--port", "0", "--gateway", "0", "--workers", "2"]
+BOTH = [*COMMAND, "--gateway", "0", "--workers", "2"]
 EVENT = {"type": "event", "modality": "gesture", "label": "thumb_up", "at_ms": 1.0}
 
 
 @contextmanager
 def both(log: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Two workers, and the URL of their gateway."""
-    with log.open("w") as err, subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=err, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "text": True}
+    with log.open("w") as err, subprocess.Popen(BOTH, stderr=err, cwd=SMALL, **pipes) as process:
         out: IO[str] | None = process.stdout
         assert out is not None
         try:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -22,16 +22,19 @@ from sensorium.window import Window
 
 pytestmark = pytest.mark.needs_models
 
-COMMAND = [sys.executable, "-m", "sensorium_cloud", "serve", "--port", "0"]
+SMALL = Path(__file__).parent / "small_cloud"
+"""The folder of a service that is ready soon; it is to be run there."""
+BUILT_IN = [sys.executable, "-m", "sensorium_cloud", "serve"]
+COMMAND = [*BUILT_IN, "--config", "cloud.toml", "--port", "0"]
 
 
 @contextmanager
-def service(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def service(*options: str, command: Sequence[str] = COMMAND) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A running service and its address."""
     # The agent's command line, run within these tests, quiets gRPC's core for good.
     environment = {key: value for key, value in os.environ.items() if key != "GRPC_VERBOSITY"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([*COMMAND, *options], **pipes, env=environment, text=True) as process:
+    with subprocess.Popen([*command, *options], **pipes, env=environment, text=True, cwd=SMALL) as process:
         assert process.stdout is not None
         try:
             line = process.stdout.readline()
@@ -105,7 +108,7 @@ async def test_a_killed_service_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 async def test_a_window_becomes_a_cloud_symbol_that_says_who_made_it() -> None:
-    with service("--device-name", "attic") as (_, address):
+    with service("--device-name", "attic", "--port", "0", command=BUILT_IN) as (_, address):
         async with channel_to(address) as client:
             device = client.device()
             await device.greet()
@@ -148,8 +151,8 @@ def test_stops_when_told_to(number: int, tmp_path: Path) -> None:
 def test_a_port_in_use_is_one_line_and_code_1() -> None:
     with service() as (_, address):
         port = address.rpartition(":")[2]
-        taken = [sys.executable, "-m", "sensorium_cloud", "serve", "--port", port]
-        done = subprocess.run(taken, capture_output=True, text=True, check=False)
+        taken = [*COMMAND[:-1], port]
+        done = subprocess.run(taken, capture_output=True, text=True, check=False, cwd=SMALL)
 
     assert done.returncode == 1
     assert done.stderr.startswith(f"sensorium-cloud: cannot listen on 127.0.0.1:{port}: ")
@@ -158,7 +161,7 @@ def test_a_port_in_use_is_one_line_and_code_1() -> None:
 
 def test_stays_small() -> None:
     """An idle service with its models fits on a small machine."""
-    with service() as (process, _):
+    with service("--port", "0", command=BUILT_IN) as (process, _):
         status = Path(f"/proc/{process.pid}/status").read_text()
         rss_kb = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
 

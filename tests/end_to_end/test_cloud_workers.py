@@ -14,7 +14,7 @@ from pathlib import Path
 import grpc
 import pytest
 from cloud.doubles import Client, Device
-from end_to_end.test_cloud_process import COMMAND, a_gesture, service, symbols
+from end_to_end.test_cloud_process import COMMAND, SMALL, a_gesture, service, symbols
 from services import until
 
 from sensorium.delivery import Ack, Refusal, SequencedSymbol
@@ -119,9 +119,8 @@ def test_workers_do_not_outlive_a_parent_that_was_killed() -> None:
 def test_a_port_that_somebody_else_uses_is_not_shared() -> None:
     with service() as (_, address):
         port = address.rpartition(":")[2]
-        done = subprocess.run(
-            [*COMMAND[:-1], port, "--workers", "2"], capture_output=True, text=True, check=False, timeout=60
-        )
+        command = [*COMMAND[:-1], port, "--workers", "2"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=SMALL)
 
     assert done.returncode == 1
     assert done.stderr.startswith(f"sensorium-cloud: cannot listen on 127.0.0.1:{port}: ")
@@ -138,7 +137,8 @@ def test_connections_that_are_closing_do_not_keep_the_port_from_workers() -> Non
             listener.accept()[0].close()  # whoever closes first keeps the connection for a minute
             assert device.recv(1) == b""
 
-    with subprocess.Popen([*COMMAND[:-1], str(port), "--workers", "2"], stdout=subprocess.PIPE, text=True) as process:
+    command = [*COMMAND[:-1], str(port), "--workers", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=SMALL) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == f"ready on 127.0.0.1:{port}\n"
         process.kill()
@@ -148,7 +148,7 @@ def test_what_no_worker_could_use_is_found_before_any_starts(tmp_path: Path) -> 
     (vocabulary := tmp_path / "concepts.toml").write_text("[concept.x]\n")
     (config := tmp_path / "cloud.toml").write_text(f'[fusion]\nvocabulary = "{vocabulary}"\n')
     command = [*COMMAND, "--workers", "2", "--config", str(config)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=SMALL)
 
     assert done.returncode == 2
     assert str(vocabulary) in done.stderr

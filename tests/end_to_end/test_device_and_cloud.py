@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from end_to_end.test_cloud_process import SMALL
 
 from sensorium_agent._app.demo import CloudProcess
 
@@ -21,12 +23,24 @@ pytestmark = pytest.mark.needs_models
 WORDS = ["stop", "go", "hello", "help me", "turn on the light", "next", "yes", "no"]
 
 
+def typed(folder: Path, lines: int) -> Path:
+    """Somebody typing twice a second."""
+    path = folder / "words.txt"
+    path.write_text("".join(f"{n * 0.5 + 0.1:.1f}\t{WORDS[n % len(WORDS)]}\n" for n in range(lines)))
+    return path
+
+
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
-    """Somebody typing for long enough that a cloud can go and come back meanwhile."""
-    path = tmp_path / "words.txt"
-    path.write_text("".join(f"{n * 0.5 + 0.1:.1f}\t{WORDS[n % len(WORDS)]}\n" for n in range(28)))
-    return path
+    """Long enough that a cloud can go and come back meanwhile."""
+    return typed(tmp_path, 28)
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudProcess]:
+    monkeypatch.chdir(SMALL)
+    with CloudProcess(tmp_path, "--config", "cloud.toml") as process:
+        yield process
 
 
 @contextmanager
@@ -53,11 +67,10 @@ def told(lines: list[Line]) -> set[tuple[str, int]]:
     return {(x["id"], x["revision"]) for x in lines if x["type"] == "window" and x["score"] > 0}
 
 
-def test_every_window_is_answered_once_by_the_device_and_once_by_the_cloud(tmp_path: Path, recording: Path) -> None:
-    with (
-        CloudProcess(tmp_path) as cloud,
-        agent("--play", recording, "--cloud", cloud.target, "--spool", tmp_path / "s") as out,
-    ):
+def test_every_window_is_answered_once_by_the_device_and_once_by_the_cloud(
+    tmp_path: Path, recording: Path, cloud: CloudProcess
+) -> None:
+    with agent("--play", recording, "--cloud", cloud.target, "--spool", tmp_path / "s") as out:
         lines = list(out)
 
     edge, refined = answers(lines, "edge"), answers(lines, "cloud")
@@ -68,22 +81,23 @@ def test_every_window_is_answered_once_by_the_device_and_once_by_the_cloud(tmp_p
 
 
 def test_a_cloud_that_dies_changes_nothing_but_revisions_and_gets_what_was_spooled_when_it_is_back(
-    tmp_path: Path, recording: Path
+    tmp_path: Path, recording: Path, cloud: CloudProcess
 ) -> None:
     lines: list[Line] = []
     with (
-        CloudProcess(tmp_path) as cloud,
+        ThreadPoolExecutor(1) as aside,
         agent("--live", "--play", recording, "--cloud", cloud.target, "--spool", tmp_path / "s") as out,
     ):
-        killed_at = back_at = None
+        killed_at, back = None, None
         for line in out:
             lines.append(line)
             if killed_at is None and line["type"] == "symbol" and line["revision"] == "cloud":
                 cloud.kill()
                 killed_at = len(answers(lines, "edge"))
-            elif killed_at and back_at is None and len(answers(lines, "edge")) >= killed_at + 4:
-                back_at = len(answers(lines, "edge"))
-                cloud.start()
+            elif killed_at and back is None and len(answers(lines, "edge")) >= killed_at + 4:
+                back = aside.submit(cloud.start)  # meanwhile the agent's lines are read on
+        assert back is not None
+        back.result()
 
     edge, refined = answers(lines, "edge"), answers(lines, "cloud")
     links = [x["up"] for x in lines if x["type"] == "link"]
@@ -94,8 +108,8 @@ def test_a_cloud_that_dies_changes_nothing_but_revisions_and_gets_what_was_spool
     assert set(edge.values()) == {1}
 
 
-def test_the_device_answers_alone_where_nobody_listens(tmp_path: Path, recording: Path) -> None:
-    with agent("--live", "--play", recording, "--cloud", "127.0.0.1:9", "--spool", tmp_path / "s") as out:
+def test_the_device_answers_alone_where_nobody_listens(tmp_path: Path) -> None:
+    with agent("--live", "--play", typed(tmp_path, 12), "--cloud", "127.0.0.1:9", "--spool", tmp_path / "s") as out:
         lines = list(out)
     summary = next(x for x in lines if x["type"] == "summary")
 

@@ -103,9 +103,10 @@ def _process(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[str
 
 
 class CloudProcess:
-    """The fusion service on a free port, which it keeps when it is killed and brought back."""
+    """The fusion service on a free port, which it keeps when it is killed and brought back; ``options`` go to it."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, *options: str) -> None:
+        self._options = options
         self._state = scratch / "cloud"
         self._log = scratch / "cloud.log"
         self._process: subprocess.Popen[str] | None = None
@@ -135,6 +136,7 @@ class CloudProcess:
         """Start it and wait until it says that it is ready."""
         port = self.target.rpartition(":")[2]
         command = [sys.executable, "-m", "sensorium_cloud", "serve", "--port", port, "--state", str(self._state)]
+        command += self._options
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
