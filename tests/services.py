@@ -88,6 +88,15 @@ def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
         server.kill()
 
 
+def make_keys(folder: Path) -> Path:
+    """A certificate of 127.0.0.1 that is its own authority, in ``folder``, which is given back."""
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=127.0.0.1"]
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem")]
+    about = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([needs("openssl"), "req", "-x509", *kind, *about, *files], check=True, capture_output=True)
+    return folder
+
+
 # --- MQTT broker -------------------------------------------------------------------------
 
 
@@ -98,6 +107,8 @@ class Broker:
     folder: Path
     port: int
     password: str = ""
+    keys: Path | None = None
+    """Folder of a certificate.pem with its key.pem: it speaks TLS."""
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -107,6 +118,8 @@ class Broker:
             passwords = self.folder / "passwords"
             subprocess.run([needs("mosquitto_passwd"), "-b", "-c", passwords, "agent", self.password], check=True)
             lines += [f"password_file {passwords}", "user root"]
+        if self.keys is not None:
+            lines += [f"certfile {self.keys}/certificate.pem", f"keyfile {self.keys}/key.pem", "user root"]
         config = self.folder / "mosquitto.conf"
         config.write_text("\n".join(lines) + "\n")
         log = (self.folder / "mosquitto.log").open("ab")
@@ -122,8 +135,8 @@ class Broker:
 
 
 @contextmanager
-def broker(folder: Path, *, password: str = "") -> Iterator[Broker]:
-    made = Broker(folder, free_port(), password)
+def broker(folder: Path, *, password: str = "", keys: Path | None = None) -> Iterator[Broker]:
+    made = Broker(folder, free_port(), password, keys)
     made.start()
     try:
         yield made

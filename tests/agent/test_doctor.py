@@ -46,6 +46,11 @@ def test_the_second_choice_of_a_runtime_is_good_enough() -> None:
     assert found.detail.startswith("numpy ")
 
 
+@pytest.mark.needs_models
+def test_a_board_without_onnx_runtime_lacks_nothing_for_what_was_fetched() -> None:
+    assert not software.any_onnx()
+
+
 def test_a_clock_that_is_not_synchronised_warns() -> None:
     assert [machine.wall_clock(state).state for state in (0, 5, -1)] == ["ok", "warn", "warn"]
 

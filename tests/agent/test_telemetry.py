@@ -12,12 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import paho.mqtt.client as paho
 import pytest
 from agent.told import a_symbol, an_episode
 from paho.mqtt.enums import CallbackAPIVersion
-from services import Broker, broker, free_port, until
+from services import Broker, broker, free_port, make_keys, until
 
+from sensorium_agent._app.broker_tls import BrokerKeysError, context
+from sensorium_agent._app.doctor import network
+from sensorium_agent._app.settings import Mqtt
 from sensorium_agent._app.telemetry import Telemetry, temperature_c
 
 
@@ -207,6 +211,69 @@ def test_the_right_password_is_let_in(tmp_path: Path, caplog: pytest.LogCaptureF
         telling(strict.port, username="agent", password="right"),
     ):
         until(lambda: "telemetry.up" in caplog.text)
+
+
+# --- in private --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Iterator[Broker]:
+    with broker(tmp_path, keys=make_keys(tmp_path)) as started:
+        yield started
+
+
+def told_by(mqtt: Mqtt, standing: str, caplog: pytest.LogCaptureFixture) -> str:
+    """The one line that a device with such settings logs."""
+    with caplog.at_level(logging.INFO), telling(mqtt.port, tls=context(mqtt)):
+        until(lambda: f"telemetry.{standing}" in caplog.text)
+    (told,) = [r.getMessage() for r in caplog.records if r.name.endswith("telemetry")]
+    return told
+
+
+def test_a_broker_of_an_authority_of_our_own_is_trusted(private: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    ours = Mqtt(host="127.0.0.1", port=private.port, tls=True, ca=str(private.folder / "certificate.pem"))
+
+    told_by(ours, "up", caplog)
+    assert network.broker(ours).state == "ok"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho leaves its socket unclosed
+def test_a_broker_that_nobody_we_trust_vouches_for_is_one_clear_line(
+    private: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    theirs = Mqtt(host="127.0.0.1", port=private.port, tls=True)
+
+    assert "certificate is not trusted (self-signed certificate); set [mqtt] ca" in told_by(theirs, "refused", caplog)
+    assert "set [mqtt] ca" in network.broker(theirs).way_out
+
+
+def test_a_broker_that_hangs_up_before_it_answers_is_one_clear_line(
+    private: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    in_the_clear = Mqtt(host="127.0.0.1", port=private.port)
+
+    assert "hangs up before it answers; check [mqtt] tls" in told_by(in_the_clear, "down", caplog)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"ca": "none.pem"}, r"mqtt\.ca: .*none\.pem: No such file"),
+        ({"ca": "key.pem"}, r"mqtt\.ca: .*key\.pem: NO_CERTIFICATE"),
+        ({"certificate": "certificate.pem"}, r"mqtt\.key is missing"),
+        ({"certificate": "certificate.pem", "key": "certificate.pem"}, r"mqtt\.certificate: .*; name a certificate"),
+    ],
+)
+def test_a_key_that_cannot_be_used_is_found_before_anybody_is_asked(
+    tmp_path: Path, files: dict[str, str], says: str
+) -> None:
+    make_keys(tmp_path)
+    paths = {name: str(tmp_path / file) for name, file in files.items()}
+    named = msgspec.structs.replace(Mqtt(host="127.0.0.1", tls=True), **paths)
+
+    with pytest.raises(BrokerKeysError, match=says):
+        context(named)
+    assert network.broker(named).state == "fail"
 
 
 # --- beside ------------------------------------------------------------------------------

@@ -232,6 +232,7 @@ async def _open_to(
 def _telemetry(settings: Settings, concepts: Sequence[str]) -> Telemetry | None:
     if settings.mqtt is None:
         return None
+    from sensorium_agent._app.broker_tls import context
     from sensorium_agent._app.telemetry import Telemetry
 
     m = settings.mqtt
@@ -241,7 +242,7 @@ def _telemetry(settings: Settings, concepts: Sequence[str]) -> Telemetry | None:
         port=m.port,
         username=m.username,
         password=m.password,
-        tls=m.tls,
+        tls=context(m),
         discovery_prefix=m.discovery_prefix,
         concepts=concepts,
         linked=settings.cloud is not None and settings.cloud.policy != "never",

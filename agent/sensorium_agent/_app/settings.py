@@ -192,7 +192,10 @@ class Mqtt(_Table, frozen=True, kw_only=True):
     port: Annotated[Port, Meta(description="its port")] = 1883
     username: Annotated[str, Meta(description="empty for none")] = ""
     password: Annotated[str, Meta(description="better in the environment: SENSORIUM_MQTT_PASSWORD")] = ""
-    tls: Annotated[bool, Meta(description="speak TLS")] = False
+    tls: Annotated[bool, Meta(description="speak TLS; brokers listen for it on 8883")] = False
+    ca: Annotated[str, Meta(description="authority of the broker's certificate, PEM file; the system's if empty")] = ""
+    certificate: Annotated[str, Meta(description="this device's certificate, PEM file, for mutual TLS")] = ""
+    key: Annotated[str, Meta(description="this device's key, PEM file")] = ""
     discovery_prefix: Annotated[str, Meta(description="Home Assistant's; empty for no discovery")] = "homeassistant"
 
 

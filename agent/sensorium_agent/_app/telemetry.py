@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
+import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -22,6 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from sensorium.episode import Episode
 from sensorium.symbol import Symbol
 from sensorium_agent._app import mqtt_messages as messages
+from sensorium_agent._app.broker_tls import HUNG_UP, way_out
 from sensorium_agent._app.mqtt_messages import Health, Message
 
 log = logging.getLogger(__name__)
@@ -44,7 +47,7 @@ class Telemetry:
         port: its port.
         username: empty for none.
         password: goes with it.
-        tls: speak TLS, checked against the system's authorities.
+        tls: what the link is kept private with; None in the clear.
         discovery_prefix: Home Assistant's; empty for no discovery.
         concepts: what its episodes may mean, for Home Assistant; what is taught meanwhile is added.
         linked: whether the device has a cloud to ask.
@@ -60,7 +63,7 @@ class Telemetry:
         port: int = 1883,
         username: str = "",
         password: str = "",
-        tls: bool = False,
+        tls: ssl.SSLContext | None = None,
         discovery_prefix: str = "homeassistant",
         concepts: Sequence[str] = (),
         linked: bool = True,
@@ -82,7 +85,7 @@ class Telemetry:
         self._under_way: list[paho.MQTTMessageInfo] = []
         self._stopping = False
         self._change = threading.Condition()
-        self._client = self._made(username, password, tls=tls)
+        self._client = self._made(username, password, tls)
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
 
     @property
@@ -194,12 +197,12 @@ class Telemetry:
 
     # --- paho's thread -------------------------------------------------------------------
 
-    def _made(self, username: str, password: str, *, tls: bool) -> paho.Client:
+    def _made(self, username: str, password: str, tls: ssl.SSLContext | None) -> paho.Client:
         client = paho.Client(CallbackAPIVersion.VERSION2, f"sensorium-{self._device}", protocol=paho.MQTTv5)
         if username:
             client.username_pw_set(username, password or None)
-        if tls:
-            client.tls_set()
+        if tls is not None:
+            client.tls_set_context(tls)
         client.reconnect_delay_set(*_RETRY_S)
         client.max_inflight_messages_set(_UNDER_WAY)
         client.will_set(messages.state_topic(self._device), messages.OFFLINE, qos=1, retain=True)
@@ -231,13 +234,18 @@ class Telemetry:
         self._publish(messages.state(self._device, messages.ONLINE))
 
     def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
-        self._stand("down", "nobody answers; check [mqtt] host and port, and that the broker runs")
+        error = sys.exception()  # paho calls this where it has caught it, and tells no reason
+        self._stand("refused" if isinstance(error, ssl.SSLError) else "down", way_out(error))
 
     def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _more: Any) -> None:
         with self._change:
             self._connected = False
-        if not self._stopping and self._standing == "up":
+        if self._stopping:
+            return
+        if self._standing == "up":
             self._stand("down", f"the broker hung up ({reason}); trying again")
+        elif not self._standing:
+            self._stand("down", HUNG_UP)
 
     def _on_publish(self, _client: paho.Client, _data: Any, _mid: int, _reason: ReasonCode, _more: Any) -> None:
         with self._change:

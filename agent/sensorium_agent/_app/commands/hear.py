@@ -13,7 +13,7 @@ from sensorium_agent._app.commands import options
 if TYPE_CHECKING:
     from sensorium_agent._app.commands import Commands
 
-_EPILOG = """files: .wav .flac .ogg .opus .mp3 .aiff ... of any rate and channels; .raw is 16 kHz, 16 bits, mono; recording.toml
+_EPILOG = """files: .wav .flac .ogg .mp3 .aiff ... of any rate and channels; .raw (16 kHz, 16 bit, mono); recording.toml
 Every event's metadata has snr_db, level_dbfs and clipped (a share). A file in which nothing is known gives one line
 with label null and "heard": "silence" (below -60 dBFS) or "noise" in its metadata.
 """

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from typing import Any, Final
 
 from sensorium.errors import SensoriumError
 from sensorium.settings import SettingsError
+from sensorium_agent._app.broker_tls import context, way_out
 from sensorium_agent._app.cloud_link import credentials
 from sensorium_agent._app.doctor.result import INSTALL, Result, told
 from sensorium_agent._app.settings import Cloud, Mqtt
 from sensorium_agent.uplink.replicas import named
 
 _REACH_S: Final = 3.0
+_NO_ANSWER: Final = "no answer"
+_CHECK: Final = "check [mqtt] host, port and tls, and whether it asks for a certificate"
 
 
 def cloud(settings: Cloud) -> Result:
@@ -40,18 +44,22 @@ def broker(settings: Mqtt) -> Result:
     """The broker lets us in."""
     where = f"{settings.host}:{settings.port}"
     try:
-        refused = _greeting(settings)
+        refused = _greeting(settings, context(settings))
+    except SensoriumError as error:
+        return told("Broker", "fail", error)
+    except ssl.SSLError as error:
+        return Result("Broker", "fail", where, way_out(error))
     except OSError as error:
-        way_out = "the agent works without; check [mqtt] host and port"
-        return Result("Broker", "warn", f"{where}: {error.strerror or error}", way_out)
+        return Result("Broker", "warn", f"{where}: {error.strerror or error}", f"the agent works without; {_CHECK}")
     except ImportError:
         return Result("Broker", "fail", "paho-mqtt is not installed", INSTALL)
     if refused:
-        return Result("Broker", "fail", f"{where}: {refused}", "check [mqtt] username and SENSORIUM_MQTT_PASSWORD")
+        cure = _CHECK if refused == _NO_ANSWER else "check [mqtt] username and SENSORIUM_MQTT_PASSWORD"
+        return Result("Broker", "fail", f"{where}: {refused}", cure)
     return Result("Broker", "ok", where)
 
 
-def _greeting(settings: Mqtt) -> str:
+def _greeting(settings: Mqtt, tls: ssl.SSLContext | None) -> str:
     """Connect once; why it was refused, or nothing."""
     import paho.mqtt.client as paho
     from paho.mqtt.enums import CallbackAPIVersion
@@ -68,12 +76,12 @@ def _greeting(settings: Mqtt) -> str:
     client.on_connect = on_connect
     if settings.username:
         client.username_pw_set(settings.username, settings.password or None)
-    if settings.tls:
-        client.tls_set()
+    if tls is not None:
+        client.tls_set_context(tls)
     client.connect(settings.host, settings.port)
     client.loop_start()
     try:
-        return "" if answered.wait(_REACH_S) and not reasons else (*reasons, "no answer")[0]
+        return "" if answered.wait(_REACH_S) and not reasons else (*reasons, _NO_ANSWER)[0]
     finally:
         client.disconnect()
         client.loop_stop()

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import importlib.metadata
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 from sensorium.errors import SensoriumError
@@ -49,8 +50,18 @@ def any_onnx() -> bool:
     from sensorium_models import store
 
     with contextlib.suppress(SensoriumError):  # which `models` reports
-        return any(state.path.suffix == ".onnx" for state in store.verify(purpose="agent"))
+        return any(state.path.suffix == ".onnx" and not _small(state.path) for state in store.verify(purpose="agent"))
     return False
+
+
+def _small(path: Path) -> bool:
+    from sensorium_agent.infer import small_onnx
+
+    try:
+        small_onnx.read(path)
+    except (small_onnx.NotSmallError, OSError):
+        return False
+    return True
 
 
 def portaudio(*, needed: bool) -> Result:
