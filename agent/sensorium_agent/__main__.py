@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from sensorium.errors import SensoriumError
 from sensorium_agent._app.commands import add_parsers
 
+_INSTALL = "pip install 'sensorium[agent]'"
 _EPILOG = """exit codes:
   0  all went well
   1  something failed; one line on standard error says what, and the way out
@@ -47,6 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SensoriumError as error:
         print(f"sensorium: {error}", file=sys.stderr)
         return error.exit_code
+    except ImportError as error:
+        if (error.name or "").startswith("sensorium"):
+            raise
+        print(f"sensorium: {error.name or 'a library'} cannot be loaded ({error}); {_INSTALL}", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         # Whoever read our lines has gone; nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,6 +14,7 @@ from agent.tiny_models import inputs, litert
 from sensorium_agent.infer import model
 from sensorium_agent.infer.accelerate import CPU, PROVIDERS, Accelerator, AcceleratorUnknown
 from sensorium_agent.infer.model import load
+from sensorium_models import store
 
 SOURCE = Path(__file__).with_name("delegate.c")
 
@@ -142,6 +143,18 @@ def test_an_onnx_provider_that_is_missing_is_named_with_the_way_to_get_it(
     assert net.runs_on == "cpu"
     assert answer.tolist() == [[1, 1]]
     assert "no CUDAExecutionProvider: pip install onnxruntime-gpu" in caplog.text
+
+
+@pytest.mark.needs_models
+def test_a_small_network_runs_on_the_processor_where_the_runtime_of_its_accelerator_is_missing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+
+    net = load(store.path("device_fusion"), accelerator=Accelerator.parse("cuda"))
+
+    assert net.runs_on == "cpu"
+    assert "no ONNX Runtime here: pip install" in caplog.text
 
 
 def test_an_accelerator_that_fails_while_it_runs_loses_no_answer(caplog: pytest.LogCaptureFixture, tiny: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,18 @@ def test_a_missing_model_is_exit_code_3_and_names_the_way_out(
     assert done.returncode == 3
     assert "sensorium models fetch" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_library_that_was_not_installed_is_one_line(tmp_path: Path) -> None:
+    hidden = tmp_path / "cv2.py"
+    hidden.write_text('raise ImportError("libGL.so.1: cannot open shared object file", name="cv2")\n')
+    command = [sys.executable, "-m", "sensorium_agent", "see", "hand.jpg"]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "sensorium: cv2 cannot be loaded (libGL.so.1: cannot open shared object file); pip install 'sensorium[agent]'\n"
+    )
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:

@@ -308,7 +308,9 @@ class _Onnx:
         try:
             import onnxruntime as ort
         except ImportError:
-            raise ModelError("no ONNX Runtime here: pip install 'sensorium[agent]'") from None
+            why = "no ONNX Runtime here: pip install 'sensorium[agent]'"
+            # Small networks need none of it on the processor.
+            raise (Unaccelerated if accelerator.kind in PROVIDERS else ModelError)(why) from None
         available = ort.get_available_providers()
         if lacking := accelerator.lacking(available):
             raise Unaccelerated(lacking)
