@@ -11,20 +11,23 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from sensorium import assemble
-from sensorium.assemble import Answer, Figures, Voice
+from sensorium import symbol as formulas
+from sensorium.assemble import Figures
 from sensorium.concepts import Vocabulary
 from sensorium.errors import FieldError
-from sensorium.event import Modality
-from sensorium.symbol import ModelRef, Provenance, Revision, Stage, Symbol
+from sensorium.symbol import Entropy, ModelRef, Provenance, Revision, Share, Stage, Symbol
 from sensorium.window import Slot, Window
 from sensorium_cloud.choice import choose
 from sensorium_cloud.encode import EncodedWindow
 from sensorium_cloud.evidence import Packer, check_sizes, embed
-from sensorium_cloud.hearing import PLACE, Hearing, Verdicts
+from sensorium_cloud.filled import Doubles, Filled
+from sensorium_cloud.hearing import Hearing, Verdicts, entropies, normalised
 from sensorium_cloud.network import Floats, Network, read_card
 from sensorium_cloud.reading import EncodeSentences, Reader
 from sensorium_cloud.runtime import Provider
@@ -129,37 +132,65 @@ class Fuser:
                 raise error.inside(f"windows[{number}]") from error
         if not windows:
             return []
-        verdicts = self._hearing.hear([encoded.window for encoded in windows], self._packer.pack(windows))
-        voices = [self._voices(encoded.window, row, verdicts) for row, encoded in enumerate(windows)]
-        figures = verdicts.figures([{m: v.trust for m, v in own.items()} for own in voices])
-        answers = map(Answer, verdicts.posteriors.tolist(), voices)
+        filled = Filled.of([encoded.window for encoded in windows])
+        verdicts = self._hearing.hear(filled, self._packer.pack(windows, filled))
+        figures = self._figures(filled, verdicts)
         ms = (time.perf_counter_ns() - began) / 1e6
-        return [self._symbol(*parts, ms) for parts in zip(windows, answers, figures, strict=True)]
+        return [self._symbol(encoded, own, ms) for encoded, own in zip(windows, figures, strict=True)]
 
-    def _symbol(self, encoded: EncodedWindow, answer: Answer, figures: Figures, fuse_ms: float) -> Symbol:
-        return assemble.assemble(
+    def _figures(self, filled: Filled, verdicts: Verdicts) -> list[Figures]:
+        """What the symbol of each window says of its answer."""
+        reliability, trust = filled.trusts(self._half_life_ns)
+        trusts = np.zeros(filled.here.shape)
+        trusts[filled.rows, filled.places] = trust
+        weights, attention = normalised(trusts), normalised(verdicts.attention)
+        own = [each[filled.rows, filled.places] for each in (weights, verdicts.contributions, attention)]
+        parts = (
+            verdicts.best(),
+            verdicts.posteriors[:, -1].tolist(),
+            _entropies(filled, verdicts, verdicts.disagreements(trusts), attention),
+            self._shares(filled, np.stack([reliability, *own], axis=1)),
+            filled.present,
+            np.any(verdicts.spoken, axis=1).tolist(),
+        )
+        return [Figures(*each) for each in zip(*parts, strict=True)]
+
+    def _shares(self, filled: Filled, parts: Doubles) -> Iterator[tuple[Share, ...]]:
+        """The shares of each window; ``parts`` [n, 4]: a filled slot's reliability, weight, contribution, attention."""
+        own = iter(parts.tolist())
+        for window in filled.windows:
+            shares = (self._share(slot, next(own)) if slot.events else assemble.unheard(slot) for slot in window.slots)
+            yield tuple(shares)
+
+    def _share(self, slot: Slot, parts: Sequence[float]) -> Share:
+        reliability, weight, contribution, attention = parts
+        return Share(
+            slot.modality,
+            slot.presence,
+            assemble.label(slot, self.vocabulary),
+            reliability,
+            weight,
+            contribution,
+            attention,
+            slot.offset_ns,
+            slot.age_ns,
+        )
+
+    def _symbol(self, encoded: EncodedWindow, figures: Figures, fuse_ms: float) -> Symbol:
+        return assemble.symbol_of(
             encoded.window,
             self.vocabulary,
-            answer,
+            figures,
             revision=Revision.CLOUD,
             thresholds=self._network.card.thresholds,
             latency=(assemble.waited(encoded.window), Stage("encode", encoded.encode_ms), Stage("fuse", fuse_ms)),
             provenance=self._provenance,
-            figures=figures,
         )
 
-    def _voices(self, window: Window, row: int, verdicts: Verdicts) -> dict[Modality, Voice]:
-        """The part of every modality that had events."""
-        return {slot.modality: self._voice(slot, window.end_ns, row, verdicts) for slot in window.slots if slot.events}
 
-    def _voice(self, slot: Slot, end_ns: int, row: int, verdicts: Verdicts) -> Voice:
-        reliability, trust = assemble.trust(slot.events, end_ns, self._half_life_ns)
-        m = PLACE[slot.modality]
-        return Voice(
-            reliability=reliability,
-            trust=trust,
-            answer=verdicts.alone(row, m),
-            contribution=float(verdicts.contributions[row, m]),
-            attention=float(verdicts.attention[row, m]),
-            label=assemble.label(slot, self.vocabulary),
-        )
+def _entropies(filled: Filled, verdicts: Verdicts, apart: Doubles, attention: Doubles) -> Iterator[Entropy]:
+    """How much is known of each window; ``apart`` [W] bits the modalities are, which got ``attention`` [W, 6]."""
+    hypotheses = verdicts.posteriors.shape[1]
+    bits = entropies(verdicts.posteriors).tolist(), entropies(attention).tolist(), apart.tolist()
+    for posterior, looked, disagreement, present in zip(*bits, filled.present, strict=True):
+        yield formulas.entropy_from(posterior, hypotheses, looked, disagreement, len(present))

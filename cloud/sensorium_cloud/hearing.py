@@ -6,22 +6,17 @@ heard together, and once more without each, which gives what each contributed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from sensorium.assemble import ALTERNATIVES, UNKNOWN_RANK, Figures
+from sensorium.assemble import ALTERNATIVES, UNKNOWN_RANK
 from sensorium.event import Modality
-from sensorium.window import Window
-from sensorium_cloud.network import Indices, Inputs, Network, Outputs, Told
+from sensorium_cloud.filled import PLACE, Doubles, Filled, Flags, Indices
+from sensorium_cloud.network import Inputs, Network, Outputs, Told
 
-Doubles = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-
-PLACE: Final = {modality: place for place, modality in enumerate(Modality)}
 _NOT_THERE: Final = UNKNOWN_RANK + 1
 _TINY: Final = 1e-300
 
@@ -36,8 +31,7 @@ class Verdicts:
         attention: float64 [W, 6], what each received; 0 if unheard.
         answers: float64 [P, K + 1], what each of P modalities says alone.
         places: intp [W, 6] into ``answers``; -1 where a modality is not there.
-        speaking: bool [W, 6], whose answer alone counts as its own opinion.
-        here: bool [W, 6], who has events inside the window's own span.
+        spoken: bool [W, 6], who is here and whose answer alone counts as its own opinion.
     """
 
     posteriors: Doubles
@@ -45,41 +39,36 @@ class Verdicts:
     attention: Doubles
     answers: Doubles
     places: Indices
-    speaking: Flags
-    here: Flags
+    spoken: Flags
 
-    def alone(self, row: int, modality: int) -> list[float] | None:
-        """What a modality says by itself; None if it has no say."""
-        if not self.speaking[row, modality]:
-            return None
-        said: list[float] = self.answers[self.places[row, modality]].tolist()
-        return said
+    def best(self) -> list[list[tuple[int, float]]]:
+        """The most probable concepts of each window, best first: place in the vocabulary, and probability."""
+        known = self.posteriors[:, :-1]
+        order = np.argsort(-known, axis=1, kind="stable")[:, :ALTERNATIVES]
+        probabilities = np.take_along_axis(known, order, axis=1)
+        return [list(zip(*each, strict=True)) for each in zip(order.tolist(), probabilities.tolist(), strict=True)]
 
-    def figures(self, trusts: Sequence[Mapping[Modality, float]]) -> list[Figures]:
-        """The figures of each window's answer, by the trust in each of its modalities."""
-        order = np.argsort(-self.posteriors[:, :-1], axis=1, kind="stable")[:, :ALTERNATIVES].tolist()
-        bits = _entropies(self.posteriors).tolist()
-        apart = self._disagreements(trusts).tolist()
-        return [Figures(*each) for each in zip(order, bits, apart, strict=True)]
-
-    def _disagreements(self, trusts: Sequence[Mapping[Modality, float]]) -> Doubles:
-        """Jensen-Shannon divergence [W] between those who speak and are here, in bits."""
-        weights = np.asarray([[own.get(m, 0.0) for m in Modality] for own in trusts], np.float64)
-        weights *= self.speaking & self.here
-        total = weights.sum(axis=1, keepdims=True)
-        weights /= np.where(total > 0, total, 1.0)
+    def disagreements(self, trusts: Doubles) -> Doubles:
+        """Jensen-Shannon divergence [W] between those who speak and are here, trusted so [W, 6], in bits."""
         if not len(self.answers):
-            return np.zeros(len(weights))
+            return np.zeros(len(trusts))
+        weights = normalised(np.where(self.spoken, trusts, 0.0))
         mixed = (weights[:, None, :] @ self.answers[self.places])[:, 0]
-        each = (weights * _entropies(self.answers)[self.places]).sum(axis=1)
+        each = (weights * entropies(self.answers)[self.places]).sum(axis=1)
         several = np.count_nonzero(weights, axis=1) > 1
-        return np.asarray(np.where(several, np.maximum(_entropies(mixed) - each, 0.0), 0.0))
+        return np.asarray(np.where(several, np.maximum(entropies(mixed) - each, 0.0), 0.0))
 
 
-def _entropies(distributions: Doubles) -> Doubles:
+def entropies(distributions: Doubles) -> Doubles:
     """Shannon entropy of each row, in bits; 0 log 0 = 0."""
     logs = np.log2(distributions, out=np.zeros_like(distributions), where=distributions > 0)
     return np.asarray(np.abs((distributions * logs).sum(axis=-1)))
+
+
+def normalised(masses: Doubles) -> Doubles:
+    """Each row of ``masses`` divided by its sum; 0 where that is 0."""
+    total = masses.sum(axis=1, keepdims=True)
+    return masses / np.where(total > 0, total, 1.0)
 
 
 class Hearing:
@@ -95,17 +84,13 @@ class Hearing:
         # Sums a posterior over the concepts of each rank; "none of them" is a rank of its own.
         self._by_rank = np.eye(UNKNOWN_RANK + 1)[[*ranks, UNKNOWN_RANK]]
 
-    def hear(self, windows: Sequence[Window], inputs: Inputs) -> Verdicts:
-        """What is thought of ``windows``, whose evidence is in ``inputs``."""
-        here = np.zeros((len(windows), len(PLACE)), bool)
-        for row, window in enumerate(windows):
-            for slot in window.slots:
-                if slot.events:  # most are absent
-                    here[row, PLACE[slot.modality]] = slot.here
+    def hear(self, filled: Filled, inputs: Inputs) -> Verdicts:
+        """What is thought of the windows with these ``filled`` slots, whose evidence is in ``inputs``."""
+        here = filled.here
         places = np.full(here.shape, -1, np.intp)
         places[inputs.windows, inputs.modalities] = np.arange(len(inputs.windows))
         if not len(inputs.windows):
-            return self._silence(places, here)
+            return self._silence(places)
         told = self._network.hear(inputs)
         (alone,) = self._network.meet_alike(told, [np.arange(len(inputs.windows))[:, None]])
         ranks = np.full(here.shape, _NOT_THERE)
@@ -117,16 +102,16 @@ class Hearing:
         company.ask(self._network, told)
         doubts = np.ones(here.shape)
         doubts[inputs.windows, inputs.modalities] = _doubts(inputs)
-        return _no_surer(company.verdicts(speaking, here), np.where(heard, best, -1), doubts)
+        return _no_surer(company.verdicts(speaking & here), np.where(heard, best, -1), doubts)
 
-    def _silence(self, places: Indices, here: Flags) -> Verdicts:
+    def _silence(self, places: Indices) -> Verdicts:
         """Where no window has any evidence."""
-        nobody = np.zeros_like(here)
+        nobody = np.zeros(places.shape, bool)
         alone = Outputs(np.zeros((0, len(self._by_rank))), np.zeros((0, 1), np.float32))
-        return _Company(places, nobody, alone).verdicts(nobody, here)
+        return _Company(places, nobody, alone).verdicts(nobody)
 
 
-def _who(ranks: npt.NDArray[np.intp], best: npt.NDArray[np.intp], here: Flags) -> tuple[Flags, Flags]:
+def _who(ranks: Indices, best: Indices, here: Flags) -> tuple[Flags, Flags]:
     """Who speaks: the highest precedence that is here; and who is heard: also what is not understood but might help.
 
     What is only stale supports what is said now; a ``best`` concept that nobody here means was meant before.
@@ -149,7 +134,7 @@ def _doubts(inputs: Inputs) -> Doubles:
     return np.where(decided, 0.0, 1.0 - surest)
 
 
-def _no_surer(verdicts: Verdicts, best: npt.NDArray[np.intp], doubts: Doubles) -> Verdicts:
+def _no_surer(verdicts: Verdicts, best: Indices, doubts: Doubles) -> Verdicts:
     """``verdicts`` that are no surer of what is named than those who say so: all may be wrong by their ``doubts``.
 
     p' = c p + (1 - c) uniform, c = 1 - product of the doubts of those whose own ``best`` [W, 6] is what is named; one
@@ -184,10 +169,10 @@ class _Company:
         for size, members in zip(sizes, asked, strict=True):
             self._take(size, *self._answers(members, [next(answers) for _ in _groups(members)]))
 
-    def verdicts(self, speaking: Flags, here: Flags) -> Verdicts:
+    def verdicts(self, spoken: Flags) -> Verdicts:
         """What came of it."""
         said = (self._posteriors, self._contributions, self._attention, self._alone.posteriors)
-        return Verdicts(*said, self._places, speaking, here)
+        return Verdicts(*said, self._places, spoken)
 
     def _members(self, size: int) -> Indices:
         """The places [n, size] of who is heard in the windows in which ``size`` are."""

@@ -100,7 +100,7 @@ class Inputs:
     facts: Floats
 
     @classmethod
-    def zeros(cls, places: Sequence[tuple[int, int]], card: Card, events: int | None = None) -> Inputs:
+    def zeros(cls, places: Sequence[tuple[int, int]] | Indices, card: Card, events: int | None = None) -> Inputs:
         """Room for ``places``, each a modality and a window, sorted; for ``events`` of each, or as many as can be."""
         events = card.events if events is None else events
         count = len(places)

@@ -10,13 +10,14 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
 from sensorium import symbol as formulas
 from sensorium.concepts import Precedence, Vocabulary
 from sensorium.event import Event, Modality
-from sensorium.symbol import Evidence, Hypothesis, Provenance, Reason, Revision, Share, Stage, Symbol
+from sensorium.symbol import Entropy, Evidence, Hypothesis, Provenance, Reason, Revision, Share, Stage, Symbol
 from sensorium.window import Presence, Slot, Window
 
 Distribution = Sequence[float]
@@ -100,24 +101,37 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What follows from an answer alone; who answers many windows at once computes these together.
+    """What a symbol says of an answer; who answers many windows at once computes these together.
 
     Attributes:
-        order: the most probable concepts, best first: all that are shown.
-        posterior_bits: entropy of the posterior.
-        disagreement_bits: between the modalities that are here, see `sensorium.symbol.disagreement_bits`.
+        best: the most probable concepts, best first, as many as are shown: place in the vocabulary, and probability.
+        unknown: the probability of "none of them".
+        entropy: how much is known.
+        shares: each modality's part, one for each slot of the window.
+        present: the modalities that had events inside the window.
+        spoken: whether anyone who is here has a say.
+        agreed: see `Answer`.
     """
 
-    order: Sequence[int]
-    posterior_bits: float
-    disagreement_bits: float
+    best: Sequence[tuple[int, float]]
+    unknown: float
+    entropy: Entropy
+    shares: tuple[Share, ...]
+    present: tuple[Modality, ...]
+    spoken: bool
+    agreed: bool = False
 
     @classmethod
     def of(cls, window: Window, answer: Answer) -> Figures:
         """Those of one window's answer."""
-        order = sorted(range(len(answer.posterior) - 1), key=lambda k: (-answer.posterior[k], k))
-        bits = formulas.entropy_bits(answer.posterior)
-        return cls(order[:ALTERNATIVES], bits, _disagreement(window, answer.voices))
+        posterior, voices = answer.posterior, answer.voices
+        best = sorted(enumerate(posterior[:-1]), key=lambda one: (-one[1], one[0]))[:ALTERNATIVES]
+        spoken = any(_speaks(slot, voices) for slot in window.slots if slot.here)
+        shares = _shares(window, voices)
+        present = tuple(slot.modality for slot in window.slots if slot.here)
+        attention = [share.attention for share in shares]
+        entropy = formulas.entropy_of(posterior, attention, _disagreement(window, voices), len(present))
+        return cls(best, posterior[-1], entropy, shares, present, spoken, answer.agreed)
 
 
 def assemble(
@@ -129,15 +143,34 @@ def assemble(
     thresholds: Thresholds,
     latency: Sequence[Stage],
     provenance: Provenance,
-    figures: Figures | None = None,
 ) -> Symbol:
-    """The symbol for ``window``, with a concept where ``thresholds`` allow one; ``figures`` of ``answer``, if known."""
-    figures = figures or Figures.of(window, answer)
-    reason = verdict(window, answer, figures.disagreement_bits, thresholds)
-    order = figures.order
-    best = vocabulary.concepts[order[0]]
-    shares = _shares(window, answer.voices)
-    present = [slot.modality for slot in window.slots if slot.here]
+    """The symbol for ``window``, with a concept where ``thresholds`` allow one."""
+    figures = Figures.of(window, answer)
+    return symbol_of(
+        window,
+        vocabulary,
+        figures,
+        revision=revision,
+        thresholds=thresholds,
+        latency=latency,
+        provenance=provenance,
+    )
+
+
+def symbol_of(
+    window: Window,
+    vocabulary: Vocabulary,
+    figures: Figures,
+    *,
+    revision: Revision,
+    thresholds: Thresholds,
+    latency: Sequence[Stage],
+    provenance: Provenance,
+) -> Symbol:
+    """The same, where the answer's figures are known."""
+    reason = verdict(figures, thresholds)
+    place, probability = figures.best[0]
+    best = vocabulary.concepts[place]
     nothing = reason is Reason.NOTHING
     return Symbol(
         id=window.id,
@@ -149,11 +182,11 @@ def assemble(
         concept=None if reason else best.name,
         content=_SAID[reason].format(best=best.name.replace("_", " ")) if reason else best.description,
         abstained=reason,
-        confidence=0.0 if nothing else answer.posterior[order[0]],
-        alternatives=() if nothing else _alternatives(vocabulary, answer.posterior, order),
-        domains=formulas.domains_of(present, () if reason else best.domains),
-        shares=shares,
-        entropy=_entropy(answer, figures, shares, len(present)),
+        confidence=0.0 if nothing else probability,
+        alternatives=() if nothing else _alternatives(vocabulary, figures.best),
+        domains=_domains(figures.present, () if reason else best.domains),
+        shares=figures.shares,
+        entropy=figures.entropy,
         latency=tuple(latency),
         timeline=timeline(window),
         provenance=provenance,
@@ -161,15 +194,19 @@ def assemble(
     )
 
 
-def verdict(window: Window, answer: Answer, disagreement_bits: float, thresholds: Thresholds) -> Reason | None:
+_domains = lru_cache(maxsize=1024)(formulas.domains_of)
+"""There are few: each concept, with whoever is seen together."""
+
+
+def verdict(figures: Figures, thresholds: Thresholds) -> Reason | None:
     """Why to abstain, or None. What is only stale says nothing new, so it never speaks alone."""
-    if not any(_speaks(slot, answer.voices) for slot in window.slots if slot.here):
+    if not figures.spoken:
         return Reason.NOTHING
-    best = max(answer.posterior[:-1])
-    apart = disagreement_bits >= thresholds.conflict_bits and not answer.agreed
+    _, best = figures.best[0]
+    apart = figures.entropy.disagreement >= thresholds.conflict_bits and not figures.agreed
     if apart and best < thresholds.outvoted:
         return Reason.CONFLICT
-    if answer.posterior[-1] >= best:
+    if figures.unknown >= best:
         return Reason.UNKNOWN
     return Reason.UNSURE if best < thresholds.confident else None
 
@@ -276,19 +313,12 @@ def _disagreement(window: Window, voices: Mapping[Modality, Voice]) -> float:
     return formulas.disagreement_bits(answers, [v.trust for v in here])
 
 
-def _entropy(answer: Answer, figures: Figures, shares: Sequence[Share], modalities: int) -> formulas.Entropy:
-    attention = formulas.entropy_bits([share.attention for share in shares if share.attention])
-    return formulas.entropy_from(
-        figures.posterior_bits, len(answer.posterior), attention, figures.disagreement_bits, modalities
-    )
-
-
 def _shares(window: Window, voices: Mapping[Modality, Voice]) -> tuple[Share, ...]:
     own = [voices.get(slot.modality, _SILENT) for slot in window.slots]
     weights = formulas.normalised([v.trust for v in own])
     attention = formulas.normalised([v.attention for v in own])
     parts = zip(window.slots, own, weights, attention, strict=True)
-    return tuple(_share(*part) if part[1] is not _SILENT else _unheard(part[0]) for part in parts)
+    return tuple(_share(*part) if part[1] is not _SILENT else unheard(part[0]) for part in parts)
 
 
 def _share(slot: Slot, voice: Voice, weight: float, attention: float) -> Share:
@@ -305,12 +335,12 @@ def _share(slot: Slot, voice: Voice, weight: float, attention: float) -> Share:
     )
 
 
-def _unheard(slot: Slot) -> Share:
+def unheard(slot: Slot) -> Share:
     """The share of who has no part; whoever is absent has the same in every window."""
     if slot.offset_ns is None and slot.age_ns is None:
         return _NO_SHARE[slot.modality, slot.presence]
     return Share(slot.modality, slot.presence, offset_ns=slot.offset_ns, age_ns=slot.age_ns)
 
 
-def _alternatives(vocabulary: Vocabulary, posterior: Distribution, order: Sequence[int]) -> tuple[Hypothesis, ...]:
-    return tuple(Hypothesis(vocabulary.concepts[k].name, posterior[k]) for k in order[:ALTERNATIVES])
+def _alternatives(vocabulary: Vocabulary, best: Sequence[tuple[int, float]]) -> tuple[Hypothesis, ...]:
+    return tuple([Hypothesis(vocabulary.concepts[k].name, probability) for k, probability in best])

@@ -5,7 +5,7 @@ Every time is in nanoseconds of the device's monotonic clock unless a name says 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -171,16 +171,20 @@ class Tensor:
         stored: npt.NDArray[Any] = np.frombuffer(self.data, _NUMPY[self.dtype]).reshape(self.shape)
         return (stored.astype(np.float32) * np.float32(self.scale)).astype(np.float32)
 
-    def write_to(self, row: npt.NDArray[np.float32]) -> None:
-        """The numbers into ``row``, as many float32."""
-        row[:] = np.frombuffer(self.data, _NUMPY[self.dtype])
-        if self.scale != 1.0:
-            row *= np.float32(self.scale)
-
     @property
     def item_bytes(self) -> int:
         """Bytes of one number."""
         return np.dtype(_NUMPY[self.dtype]).itemsize
+
+
+def stacked(tensors: Sequence[Tensor]) -> npt.NDArray[np.float32]:
+    """The numbers of tensors with as many each, as rows float32 [n, size]."""
+    kinds = {tensor.dtype for tensor in tensors}
+    if len(kinds) > 1:  # of devices that are set up in different ways
+        return np.stack([tensor.array().reshape(-1) for tensor in tensors])
+    together = b"".join([tensor.data for tensor in tensors])
+    stored: npt.NDArray[Any] = np.frombuffer(together, _NUMPY[kinds.pop()]).reshape(len(tensors), -1)
+    return stored.astype(np.float32) * np.asarray([[tensor.scale] for tensor in tensors], np.float32)
 
 
 @dataclass(frozen=True, slots=True)

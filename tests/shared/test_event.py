@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.examples import a_window, an_event
 
 from sensorium.errors import FieldError, SensoriumError
-from sensorium.event import DType, Event, EventStream, Modality, Tensor
+from sensorium.event import DType, Event, EventStream, Modality, Tensor, stacked
 from sensorium.window import Presence, Slot, Window
 
 VALUES = st.lists(st.floats(-60_000, 60_000, width=16), min_size=1, max_size=40)
@@ -94,6 +94,19 @@ def test_a_tensor_knows_its_size_and_keeps_its_shape(dtype: DType, item_bytes: i
 
 
 # --- windows ---------------------------------------------------------------------------
+
+
+@given(
+    st.lists(
+        st.tuples(st.lists(st.floats(-100, 100, width=16), min_size=3, max_size=3), st.sampled_from(DType)),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_many_tensors_unpack_to_what_each_does(packed: list[tuple[list[float], DType]]) -> None:
+    tensors = [Tensor.of(values, dtype) for values, dtype in packed]
+
+    assert np.array_equal(stacked(tensors), np.stack([tensor.array() for tensor in tensors]))
 
 
 def test_a_window_finds_its_slots() -> None:
