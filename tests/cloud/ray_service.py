@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+CONCEPTS = Path(__file__).parents[1] / "end_to_end" / "small_cloud" / "concepts.toml"
+"""Few, as each replica reads them all when it starts."""
 _LISTENS = "0A"
 
 
@@ -64,11 +66,12 @@ def _address(written: str) -> str:
 
 @contextlib.contextmanager
 def ray_service(folder: Path, **ray: int) -> Iterator[Service]:
-    """The service, ready."""
+    """The service, ready; it knows `CONCEPTS`."""
     config = folder / "cloud.toml"
     keys = "".join(f"{key} = {value}\n" for key, value in ray.items())
-    engine = 'kind = "ray"\nprovider = "cpu"\n'
-    config.write_text(f'device_name = "here"\n[listen]\nport = 0\n[engine]\n{engine}[ray]\n{keys}')
+    fusion, engine = f'vocabulary = "{CONCEPTS}"\n', 'kind = "ray"\nprovider = "cpu"\n'
+    tables = f"[listen]\nport = 0\n[fusion]\n{fusion}[engine]\n{engine}[ray]\n{keys}"
+    config.write_text(f'device_name = "here"\n{tables}')
     command = [sys.executable, "-m", "sensorium_cloud", "serve", "--config", str(config), "--state", str(folder)]
     environment = os.environ | {"TMPDIR": str(folder)}
     with (

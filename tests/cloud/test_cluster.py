@@ -20,7 +20,7 @@ import grpc
 import numpy as np
 import pytest
 from cloud.doubles import Client, a_symbol, a_window, an_event, words
-from cloud.ray_service import Service, gone, ray_service
+from cloud.ray_service import CONCEPTS, Service, gone, ray_service
 
 from sensorium import concepts
 from sensorium.concepts import Concept, extended
@@ -28,7 +28,7 @@ from sensorium.delivery import Refusal, SequencedSymbol
 from sensorium.event import Event, Media, Modality, Tensor
 from sensorium.symbol import Symbol
 from sensorium.window import Window
-from sensorium_cloud._app.settings import Engine, Settings
+from sensorium_cloud._app.settings import Engine, Fusion, Settings
 from sensorium_cloud._app.work import load_engines
 from sensorium_cloud.batch import Overloaded
 from sensorium_cloud.cluster import front
@@ -239,7 +239,8 @@ async def test_the_same_windows_get_the_same_symbols_as_in_one_process(service: 
         a_window(2, a_picture(3), an_event("speech", modality=Modality.AUDIO)),
         a_window(3, words("stop the music"), a_picture(4)),
     ]
-    engines = load_engines(Settings(device_name="here", engine=Engine(provider="cpu")))
+    settings = Settings(device_name="here", engine=Engine(provider="cpu"), fusion=Fusion(vocabulary=str(CONCEPTS)))
+    engines = load_engines(settings)
     expected = engines.fuse(engines.add_words(engines.add_pictures([encoded(window) for window in windows])))
 
     found = await asked(service.address, windows)

@@ -14,7 +14,6 @@ from sensorium.delivery import Hello, Refusal, SequencedSymbol, SequencedWindow,
 from sensorium.event import Modality
 from sensorium.symbol import Symbol
 from sensorium.v1 import fusion_pb2
-from sensorium_cloud._app.work import load_engines
 from sensorium_cloud.encode import EncodedWindow
 from sensorium_cloud.refine import Engines
 
@@ -29,11 +28,6 @@ def lesson(name: str, label: str, description: str, *paraphrases: str) -> Concep
 BLINDS = lesson("close_up", "claw", "Let the blinds of the window down.", "blinds down")
 SHOP = lesson("close_up", "claw", "Close the shop and lock the till.", "lock the till")
 GREETING = lesson("stop", "crossed", "")
-
-
-@pytest.fixture(scope="module")
-def engines() -> Engines:
-    return load_engines(settings())
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ from sensorium import wire
 from sensorium.delivery import SequencedSymbol
 from sensorium.event import Event, Media, Modality
 from sensorium.window import Presence, Slot, Window
-from sensorium_cloud._app.settings import Engine, Settings
-from sensorium_cloud._app.work import load_engines
 from sensorium_cloud.meeting import Meetings
+from sensorium_cloud.refine import Engines
 
 MS = 1_000_000
 HOUR_NS = 3600 * 1_000 * MS
@@ -113,8 +112,7 @@ def test_sessions_are_bounded() -> None:
 
 
 @pytest.mark.needs_models
-async def test_a_gesture_of_one_device_and_a_word_of_another_meet_over_grpc() -> None:
-    engines = load_engines(Settings(engine=Engine(provider="cpu")))
+async def test_a_gesture_of_one_device_and_a_word_of_another_meet_over_grpc(engines: Engines) -> None:
     async with connected(settings(), engines) as client:
         camera, phone = client.device(), client.device()
         await camera.greet(device="camera", spool="camera")
