@@ -1,4 +1,6 @@
-"""The service under load: ``python bench/cloud_load.py [pace streams idle overload kill]``, all if none is named.
+"""The service under load: ``python bench/cloud_load.py [KIND ...]``, all if none is named.
+
+Kinds: pace, providers, streams, idle, overload, kill.
 
 Service and generator (`cloud_generator`) share the machine: the load average is printed beside, and CPU time per window
 is the figure to trust on a busy one.
@@ -9,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sqlite3
@@ -41,11 +44,11 @@ ANSWER = bytes(950)
 
 
 @contextmanager
-def service(workers: int = 1, **engine: float) -> Iterator[tuple[str, int, Path]]:
+def service(workers: int = 1, **engine: float | str) -> Iterator[tuple[str, int, Path]]:
     """Address, process id and state folder of a service in processes of its own."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "cloud.toml"
-        keys = "".join(f"{key} = {value}\n" for key, value in engine.items())
+        keys = "".join(f"{key} = {json.dumps(value)}\n" for key, value in engine.items())
         config.write_text(f"[listen]\nport = 0\nworkers = {workers}\n[engine]\n{keys}")
         command = [sys.executable, "-m", "sensorium_cloud", "serve", "--config", str(config), "--state", folder]
         with started([*command, "--log-level", "error"]) as (address, pid):
@@ -130,9 +133,16 @@ def spent_s(pid: int) -> float:
 # --- the measurements -------------------------------------------------------------------
 
 
-async def poured(address: str, pid: int, windows: int, together: int) -> cloud.Pace:
-    """Closed loop, ``together`` windows a message, over as many connections as `cloud.pace` has."""
-    loads = [cloud.messages(f"s{n}", windows // cloud.STREAMS, together=together) for n in range(cloud.STREAMS)]
+async def poured(address: str, pid: int, windows: int, together: int, *, worded: bool = False) -> cloud.Pace:
+    """Closed loop, ``together`` windows a message, over as many connections as `cloud.pace` has.
+
+    With ``worded``, each window has words that nobody said before.
+    """
+    own = windows // cloud.STREAMS
+    said = [
+        [f"please set timer {n} to {i} minutes" for i in range(own)] if worded else () for n in range(cloud.STREAMS)
+    ]
+    loads = [cloud.messages(f"s{n}{worded}", own, said[n], together) for n in range(cloud.STREAMS)]
     hello = wire.request_to_proto(Hello("pourer", "spool", takes_several=True)).SerializeToString()
     return await paced(pid, pour(address, loads, together, cloud.IN_FLIGHT, hello), windows)
 
@@ -170,6 +180,17 @@ def pace(seconds: float) -> None:
         print(ours.line(f"the service, {together} a message"))
         shares = f"{floor_us / ours.cpu_us:.2f} of bare model and gRPC, {alone.cpu_us / ours.cpu_us:.2f} x one by one"
         print(f"  of a core: {1e6 / ours.cpu_us:.0f} windows/s, {shares}   [{machine()}]")
+
+
+def providers(seconds: float) -> None:
+    """What runs the nets, end to end and in turns: windows of features alone, and with words that are new."""
+    windows = max(round(seconds * 100), 160)
+    for name in 2 * ("cpu", "openvino-bf16", "auto"):
+        with service(max_in_flight=cloud.IN_FLIGHT, patience_s=600, provider=name) as (address, pid, _):
+            plain = run(poured(address, pid, windows, 8))
+            worded = run(poured(address, pid, windows // 8, 8, worded=True))
+        print(plain.line(f"{name}: features alone"))
+        print(worded.line(f"{name}: with new words") + f"   [{machine()}]", flush=True)
 
 
 def many(count: int, seconds: float, patience_ms: int = 0) -> None:
@@ -290,7 +311,7 @@ async def _ask(call: Any, left: dict[int, bytes]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The service under load.")
-    kinds = ("pace", "streams", "idle", "overload", "kill")
+    kinds = ("pace", "providers", "streams", "idle", "overload", "kill")
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=" ".join(kinds))
     parser.add_argument("--seconds", type=float, default=60.0, help="of load")
     parser.add_argument("--streams", type=int, default=3_000)
@@ -305,6 +326,7 @@ def main() -> None:
         parser.error(f"no such measurement: {', '.join(sorted(wrong))}; there are {' '.join(kinds)}")
     todo = {
         "pace": lambda: pace(args.seconds),
+        "providers": lambda: providers(args.seconds),
         "streams": lambda: many(args.streams, min(args.seconds, 20.0), args.patience_ms),
         "idle": lambda: idle(args.idle),
         "overload": lambda: overload(args.seconds),

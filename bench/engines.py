@@ -61,9 +61,10 @@ def tasks(nets: Nets) -> dict[str, tuple[Callable[[], object], int]]:
         f"windows to symbols, batches of {WINDOWS}": (lambda: nets.fuser.fuse(batch), WINDOWS),
         "windows to symbols, one by one": (lambda: nets.fuser.fuse(batch[:1]), 1),
     }
-    for said in SENTENCES:
-        found[f"a sentence of {len(said.split())} words"] = (lambda said=said: nets.sentences.vectors([said]), 1)
-    found["sentences, 32 together"] = (lambda: nets.sentences.vectors(said()[:32]), 32)
+    for own in SENTENCES:
+        found[f"a sentence of {len(own.split())} words"] = (lambda own=own: nets.sentences.vectors([own]), 1)
+    several = said()[:WINDOWS]
+    found[f"sentences, {WINDOWS} together"] = (lambda: nets.sentences.vectors(several), WINDOWS)
     found["a picture"] = (lambda: nets.frames.vector(picture), 1)
     return found
 
@@ -112,7 +113,7 @@ def main() -> None:
         spent = costs_us({provider: own[name][0] for provider, own in run.items()}, args.seconds)
         print(f"{name:<40}" + "".join(f"{us / count:>16.1f}" for us in spent.values()), flush=True)
         if count > 1:
-            print(f"{'  of a core, windows/s':<40}" + "".join(f"{count * 1e6 / us:>16.0f}" for us in spent.values()))
+            print(f"{'  of a core, a second':<40}" + "".join(f"{count * 1e6 / us:>16.0f}" for us in spent.values()))
     seen = pictures()
     expected = answers(there[Provider.CPU], seen)
     print(f"beside binary32 ({len(said())} sentences, {len(seen)} pictures):")
