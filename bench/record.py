@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sensorium_agent._app.output import Output
 from sensorium_agent._app.replay import Wish, replay
-from sensorium_agent._app.run import Output, play_at_once, play_live
+from sensorium_agent._app.run import play_at_once, play_live
 from sensorium_agent._app.settings import Settings
 from sensorium_agent.capture.recording import open_recording
 from sensorium_agent.record.media import Media

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sensorium.errors import SensoriumError
 from sensorium_agent._app import run
+from sensorium_agent._app.output import Output
 from sensorium_agent._app.settings import Settings
 from sensorium_agent.capture.recording import Recording, open_recording
 from sensorium_agent.capture.sequel import beginning, one_after_another
@@ -39,7 +40,7 @@ class Wish:
     compression: Compression = "zstd"
 
 
-async def record(settings: Settings, wish: Wish, output: run.Output) -> int:
+async def record(settings: Settings, wish: Wish, output: Output) -> int:
     """Record a session; returns how many files could not be played."""
     check_free(wish.path)
     at_once = bool(wish.files) and not wish.live

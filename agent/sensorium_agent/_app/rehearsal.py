@@ -12,7 +12,8 @@ from sensorium.concepts import Vocabulary
 from sensorium.episode import Episode
 from sensorium_agent._app.files.each import each
 from sensorium_agent._app.listeners import Following, Silent
-from sensorium_agent._app.run import Output, play_files
+from sensorium_agent._app.output import Output
+from sensorium_agent._app.run import play_files
 from sensorium_agent._app.settings import Settings
 from sensorium_agent.rules import Fired, Rulebook, Rules, Webhook, filled
 

@@ -21,9 +21,9 @@ from sensorium.window import Window
 from sensorium_agent._app import compose
 from sensorium_agent._app.files.each import each
 from sensorium_agent._app.listeners import Following
+from sensorium_agent._app.output import Output
 from sensorium_agent._app.play import play
 from sensorium_agent._app.replay_report import Compared, Report
-from sensorium_agent._app.run import Output
 from sensorium_agent._app.settings import Settings
 from sensorium_agent.answer import Answerer, Listener
 from sensorium_agent.infer.lanes import Lane

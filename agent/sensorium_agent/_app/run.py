@@ -8,24 +8,23 @@ import logging
 import signal
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sensorium.clock import Clock, DeviceClock, ManualClock
-from sensorium.concepts import Vocabulary
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality
-from sensorium.lines import encoded, status_line, writer
 from sensorium.settings import SettingsError
 from sensorium_agent._app import compose, daemon
+from sensorium_agent._app.audience import audience
 from sensorium_agent._app.clock_watch import watch_clocks
 from sensorium_agent._app.cloud_link import CloudLink
 from sensorium_agent._app.compose import Parts
-from sensorium_agent._app.line_writer import LineWriter
-from sensorium_agent._app.listeners import Following, LineListener, LogListener, TelemetryListener
+from sensorium_agent._app.listeners import Following, LineListener
 from sensorium_agent._app.models.watch import watch_models
+from sensorium_agent._app.output import Output
 from sensorium_agent._app.play import play
 from sensorium_agent._app.settings import Settings
 from sensorium_agent._app.taught_watch import watch_taught
@@ -36,43 +35,11 @@ from sensorium_agent.infer.shelf import Change
 from sensorium_agent.join import Turn, unheard
 
 if TYPE_CHECKING:
-    from sensorium_agent._app.telemetry import Telemetry
-    from sensorium_agent._app.tracing import TraceListener
     from sensorium_agent.capture.companion import Companion
     from sensorium_agent.record.recorder import Recorder
     from sensorium_agent.record.session import Session
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What a run prints: JSON lines, with status lines among them if asked for."""
-
-    jsonl: bool = False
-    status: bool = False
-
-    def listener(self, file: str | None) -> LineListener:
-        """A listener that prints to standard output, or only counts; a slow reader slows it down."""
-        return LineListener(writer(_to_stdout) if self.jsonl else None, file, status=self.status)
-
-    @contextlib.contextmanager
-    def live(self, file: str | None, clock: Clock) -> Iterator[LineListener]:
-        """The same for what cannot wait: the reader misses the oldest lines, and is told how many."""
-        if not self.jsonl:
-            yield LineListener(None, file, status=self.status, clock=clock)
-            return
-        with LineWriter(sys.stdout.fileno(), lost=_lost if self.status else None) as lines:
-            yield LineListener(writer(lines), file, status=self.status, clock=clock)
-
-
-def _to_stdout(line: bytes) -> None:
-    sys.stdout.buffer.write(line)
-    sys.stdout.buffer.flush()
-
-
-def _lost(lines: int) -> bytes:
-    return encoded(status_line("lines", dropped=lines))
 
 
 async def run_live(
@@ -130,7 +97,7 @@ async def _run(
     """Run the sensors that ``sensors_from`` gives for the moment when everything is ready."""
     vocabulary = compose.vocabulary(settings)
     lines.session = str(uuid.uuid4())
-    with _audience(settings, vocabulary, clock, lines) as listeners:
+    with audience(settings, vocabulary, clock, lines) as listeners:
         everyone = Following([*listeners, *([recorder] if recorder else [])], vocabulary, lines.session)
         link = CloudLink.of(settings, everyone, live=True)
         offer = link.offer if link else None
@@ -138,24 +105,37 @@ async def _run(
         parts = compose.assemble(
             settings, modalities, lines.session, clock=clock, listener=everyone, offer=offer, remote=remote
         )
-        told = [m for m in Modality if m in {*modalities, *remote}]
         start_ns = clock.now_ns()
         parts.aligner.start(start_ns)
         sensors = [*sensors_from(start_ns), *([companion] if companion else [])]
+        told = [m for m in Modality if m in {*modalities, *remote}]
         session = compose.session(settings, told, lines.session, start_ns=start_ns, clock=clock)
-        async with _kept(recorder, session, clock) as on_turn:
-            everyone.on_status("start", start_ns=start_ns, modalities=told, runs_on=compose.shelf(settings).runs_on())
-            try:
-                async with (
-                    watch_clocks(clock, everyone),
-                    _open_to(settings, companion, clock, everyone),
-                    _following_changes(settings, parts, modalities, everyone, link),
-                ):
-                    pipeline = (sensors, parts.lanes, parts.aligner, parts.answerer)
-                    await daemon.run(*pipeline, clock=clock, listener=everyone, stop=stop, link=link, on_turn=on_turn)
-            finally:
-                everyone.finish()
-                everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
+        async with (
+            _kept(recorder, session, clock) as on_turn,
+            _accounted(settings, lines, everyone, link, start_ns=start_ns, modalities=told),
+            watch_clocks(clock, everyone),
+            _open_to(settings, companion, clock, everyone),
+            _following_changes(settings, parts, modalities, everyone, link),
+        ):
+            pipeline = (sensors, parts.lanes, parts.aligner, parts.answerer)
+            await daemon.run(*pipeline, clock=clock, listener=everyone, stop=stop, link=link, on_turn=on_turn)
+
+
+@contextlib.asynccontextmanager
+async def _accounted(
+    settings: Settings, lines: LineListener, everyone: Following, link: CloudLink | None, **began: object
+) -> AsyncIterator[None]:
+    """Say that it begins, with what; and what it came to, however it ends."""
+    everyone.on_status("start", **began, runs_on=compose.shelf(settings).runs_on())
+    try:
+        yield
+    finally:
+        _conclude(lines, everyone, link)
+
+
+def _conclude(lines: LineListener, everyone: Following, link: CloudLink | None) -> None:
+    everyone.finish()
+    everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
 
 
 @contextlib.asynccontextmanager
@@ -169,25 +149,6 @@ async def _kept(recorder: Recorder | None, session: Session, clock: Clock) -> As
         yield recorder.on_turn
     finally:
         await asyncio.to_thread(recorder.end)
-
-
-@contextlib.contextmanager
-def _audience(
-    settings: Settings, vocabulary: Vocabulary, clock: Clock, lines: LineListener
-) -> Iterator[list[Listener]]:
-    """Everybody the settings want to be told, for as long as the agent runs."""
-    telemetry = _telemetry(settings, [concept.name for concept in vocabulary])
-    tracing = _tracing(settings, clock)
-    actor = compose.actor(settings, vocabulary, telemetry)
-    with contextlib.ExitStack() as stack:
-        listeners: list[Listener] = [lines, LogListener()]
-        if telemetry is not None:
-            listeners.append(TelemetryListener(stack.enter_context(telemetry)))
-        if actor is not None:
-            listeners.append(stack.enter_context(actor))
-        if tracing is not None:
-            listeners.append(stack.enter_context(tracing))
-        yield listeners
 
 
 @contextlib.asynccontextmanager
@@ -227,34 +188,6 @@ async def _open_to(
     async with serving(settings.companion, companion, clock, software=compose.software()) as address:
         listener.on_status("companion", address=address)
         yield
-
-
-def _telemetry(settings: Settings, concepts: Sequence[str]) -> Telemetry | None:
-    if settings.mqtt is None:
-        return None
-    from sensorium_agent._app.broker_tls import context
-    from sensorium_agent._app.telemetry import Telemetry
-
-    m = settings.mqtt
-    return Telemetry(
-        settings.device_name,
-        host=m.host,
-        port=m.port,
-        username=m.username,
-        password=m.password,
-        tls=context(m),
-        discovery_prefix=m.discovery_prefix,
-        concepts=concepts,
-        linked=settings.cloud is not None and settings.cloud.policy != "never",
-    )
-
-
-def _tracing(settings: Settings, clock: Clock) -> TraceListener | None:
-    if not settings.trace.endpoint:
-        return None
-    from sensorium_agent._app.tracing import TraceListener
-
-    return TraceListener(settings.trace.endpoint, clock)
 
 
 def _stop_on_signals(for_s: float | None = None) -> asyncio.Event:
@@ -327,8 +260,7 @@ async def play_at_once(
                 ends_ns=round(recording.duration_s * 1e9),
                 on_turn=on_turn,
             )
-        everyone.finish()
-        everyone.on_status("summary", **lines.tally.summary(), **(link.summary() if link else {}))
+        _conclude(lines, everyone, link)
 
 
 def _session(file: Path, number: int) -> str:

@@ -61,7 +61,7 @@ def _seconds(text: str) -> float:
 def run(args: argparse.Namespace) -> int:
     """Record; gives 1 if a file could not be played."""
     from sensorium_agent._app import record
-    from sensorium_agent._app.run import Output
+    from sensorium_agent._app.output import Output
     from sensorium_agent.record.media import Media
 
     settings = options.settings(args, needed=not args.play)

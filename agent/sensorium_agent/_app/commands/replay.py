@@ -66,7 +66,7 @@ def _speed(text: str) -> float | None:
 def run(args: argparse.Namespace) -> int:
     """Replay; gives 1 if a file could not be."""
     from sensorium_agent._app import replay
-    from sensorium_agent._app.run import Output
+    from sensorium_agent._app.output import Output
     from sensorium_agent.record.faults import parse
 
     settings = options.settings(args, needed=False) if args.config else None

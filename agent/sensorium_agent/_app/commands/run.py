@@ -41,10 +41,11 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the agent; gives the exit code."""
     from sensorium_agent._app import run as running
+    from sensorium_agent._app.output import Output
 
     settings = options.settings(args, needed=not args.play)
     logging.getLogger().setLevel((settings.log.level if not args.jsonl else "warning").upper())
-    output = running.Output(jsonl=args.jsonl, status=args.status)
+    output = Output(jsonl=args.jsonl, status=args.status)
     if args.play:
         return 1 if asyncio.run(running.play_files(settings, args.play, output, live=args.live)) else 0
     asyncio.run(running.run_live(settings, output))
