@@ -1,8 +1,8 @@
 """Encoders: the words and pictures of a window become vectors.
 
-A row never depends on what else was waiting: pictures run through their net one at a time, sentences too unless the
-net was prepared for several of a size. What was encoded lately is remembered, because a stale slot repeats its last
-event in every window until it is forgotten.
+A row never depends on what else was waiting: pictures run through their net one at a time, sentences with others of
+their length. What was encoded lately is remembered, because a stale slot repeats its last event in every window until
+it is forgotten.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -38,6 +38,8 @@ CLIP: Final = "audio/wav"
 _MAX_TOKENS: Final = 128
 _TOKENS: Final = Sizes(((1, 16), (8, 16), (1, 32), (8, 32), (1, _MAX_TOKENS)), filled=True)
 _PICTURES: Final = Sizes(((1, 3),))
+_AT_ONCE: Final = 16
+"""Sentences in one run at most: of the longest ones each takes a megabyte."""
 _FRAME_SIDE: Final = 224
 _MAX_PIXELS: Final = 4096 * 4096
 """A small file may unfold to gigabytes: its header is read before it is."""
@@ -183,14 +185,17 @@ class SentenceEncoder:
             rows |= ((place, _mean(own[: len(ids[place])])) for place, own in zip(places, tokens, strict=True))
         return [rows[place] for place in range(len(ids))]
 
-    def _together(self, ids: Sequence[Sequence[int]]) -> Collection[Sequence[int]]:
-        """Places in ``ids`` of what runs together: what is filled up to the same size; else each alone, unpadded."""
-        if self._net.sizes is None:
-            return [[place] for place in range(len(ids))]
-        found: dict[int, list[int]] = {}
+    def _together(self, ids: Sequence[Sequence[int]]) -> Iterator[Sequence[int]]:
+        """Places in ``ids`` of what runs together: of one length, or filled up to the one that the net is prepared for.
+
+        The net's weights are 20 MB: a sentence alone waits mostly for the memory.
+        """
+        sizes = self._net.sizes
+        by_length: dict[int, list[int]] = {}
         for place, own in enumerate(ids):
-            found.setdefault(self._net.sizes.room(1, len(own))[1], []).append(place)
-        return found.values()
+            by_length.setdefault(sizes.room(1, len(own))[1] if sizes else len(own), []).append(place)
+        for places in by_length.values():
+            yield from (places[at : at + _AT_ONCE] for at in range(0, len(places), _AT_ONCE))
 
     def _tokens(self, ids: Sequence[Sequence[int]]) -> Floats:
         """Token vectors [n, t, width], of which those count that have an id."""

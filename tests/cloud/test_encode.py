@@ -222,3 +222,13 @@ def test_a_model_of_another_kind_is_found_at_start(tmp_path: Path) -> None:
         SentenceEncoder(frame, tokenizer)
     with pytest.raises(ModelError, match="not a frame embedding"):
         FrameEncoder(sentence)
+
+
+@pytest.mark.needs_models
+def test_sentences_of_one_length_are_read_together_and_each_as_if_alone(sentences: SentenceEncoder) -> None:
+    said = [f"set the timer to {n} minutes" for n in range(20)] + ["stop", "yes"]
+
+    together = np.stack(sentences.vectors(said))
+
+    assert np.concatenate([sentences.vectors([own]) for own in said]) == pytest.approx(together, abs=1e-6)
+    assert sentences.encode(["stop", "no", "stop"])[::2] == pytest.approx(together[[20, 20]], abs=1e-6)
