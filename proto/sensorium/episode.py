@@ -4,7 +4,8 @@ A wave that lasts four windows is four symbols and one episode, told as ``new``,
 deterministic: the same symbols in the same order give the same episodes. The rules, all in event time:
 
 - The first window that names a concept begins its episode at once; a *state* (how things are) only with the second
-  window in a row that names it, for states are what flickers at a threshold.
+  window in a row that names it, for states are what flickers at a threshold. A window in which nobody says anything
+  breaks no row: a heart is felt once a second, in every other window.
 - The episode lives as long as windows name its concept, or still hold it likely (``stay``): it takes more to begin
   than to go on (a Schmitt trigger).
 - Only fresh evidence begins or prolongs it: a word of the window before, still counted as stale, does neither.
@@ -28,7 +29,7 @@ from typing import Final
 
 from sensorium.concepts import Precedence, Vocabulary
 from sensorium.event import Modality
-from sensorium.symbol import Evidence, Revision, Symbol
+from sensorium.symbol import Evidence, Reason, Revision, Symbol
 
 _S: Final = 1_000_000_000
 _MOMENTARY: Final = frozenset({Modality.TEXT, Modality.HAPTIC})
@@ -51,7 +52,7 @@ class Hysteresis:
     Attributes:
         stay: probability with which an abstaining window still carries the episode on.
         gap_ns: by precedence, how long an episode outlives its last evidence.
-        settle: windows in a row, by precedence, that begin an episode.
+        settle: windows in a row, by precedence, that begin an episode; no farther apart than its gap.
         revisable_ns: how long after its end a window's answer may still change the story.
     """
 
@@ -160,8 +161,10 @@ class Episodes:
         return told
 
     def finish(self) -> tuple[Episode, ...]:
-        """End whatever is open: nothing more will come."""
-        ended = tuple(replace(e, phase=Phase.END) for e in self._told.values() if e.phase is not Phase.END)
+        """End whatever is open, as it stands now: nothing more will come."""
+        now = {e.id: e for e in self._recognised(tuple(self._read()))}
+        open_now = [e for e in self._told.values() if e.phase is not Phase.END]
+        ended = tuple(replace(now.get(e.id, e), phase=Phase.END) for e in open_now)
         self._told.clear()
         self._known_as.clear()
         self._answers.clear()
@@ -228,7 +231,7 @@ class Episodes:
         if symbol.concept is None:
             story, ended = self._outlived(story, symbol.end_ns)
             carried = tuple(self._carried(e, symbol) for e in story.open)
-            return replace(story, open=carried, waiting=()), ended
+            return replace(story, open=carried, waiting=self._still_waiting(story, symbol)), ended
         named = self._named(symbol, symbol.concept)
         if named.end_ns < symbol.start_ns:
             return self._outlived(story, symbol.end_ns)
@@ -247,6 +250,16 @@ class Episodes:
         moments = story.moments if kept else frozenset()
         return replace(story, open=kept, moments=moments), tuple(replace(e, phase=Phase.END) for e in over)
 
+    def _still_waiting(self, story: _Story, symbol: Symbol) -> tuple[_Named, ...]:
+        """What waits for a second window: one in which nobody said anything is none, and breaks no row, for a while."""
+        if symbol.concept is None and symbol.abstained is not Reason.NOTHING:
+            return ()
+        return tuple(
+            named
+            for named in story.waiting
+            if symbol.start_ns - named.end_ns <= self._rules.gap_ns[self._rank_of(named.concept)]
+        )
+
     def _carried(self, episode: Episode, symbol: Symbol) -> Episode:
         """An abstaining window that holds the concept likely carries its episode on."""
         likely = next((h.probability for h in symbol.alternatives if h.concept == episode.concept), 0.0)
@@ -258,7 +271,8 @@ class Episodes:
     def _begun(self, story: _Story, named: _Named) -> tuple[_Story, tuple[Episode, ...]]:
         """A new episode, once it has settled; it replaces those of its own precedence."""
         rank = self._rank_of(named.concept)
-        row = (*(n for n in story.waiting if n.concept == named.concept), named)
+        before = (n for n in self._still_waiting(story, named.symbol) if n.concept == named.concept)
+        row = (*before, named)
         if len(row) < self._rules.settle[rank]:
             return replace(story, waiting=row), ()
         replaced = [e for e in story.open if self._rank_of(e.concept) is rank]

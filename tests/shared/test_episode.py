@@ -122,6 +122,34 @@ def test_a_state_settles_before_it_is_told_and_no_command_ends_it() -> None:
     ]
 
 
+def beat(index: int, label: str = "heart_rate_high") -> Symbol:
+    at_ns = index * 500 * MS + 200 * MS
+    return window(index, "aroused", Evidence(Modality.BIOMETRIC, label, 0.9, at_ns, 0))
+
+
+def test_windows_in_which_nobody_says_anything_break_no_row_of_a_state() -> None:
+    told = episodes([*(each for k in range(0, 20, 2) for each in (beat(k), nothing(k + 1)))])
+
+    assert [(e.phase, e.concept) for e in told] == [(Phase.NEW, "aroused"), (Phase.END, "aroused")]
+    assert (told[0].start_ns, told[-1].end_ns) == (200 * MS, 18 * 500 * MS + 200 * MS)
+
+
+def test_two_namings_of_a_state_that_are_too_far_apart_are_no_row() -> None:
+    assert story([beat(0), *(nothing(k) for k in range(1, 14)), beat(14)]) == []
+    assert story([beat(0), *(nothing(k) for k in range(1, 14)), beat(14), beat(15)]) == ["new aroused", "end aroused"]
+
+
+def test_a_window_that_is_unsure_breaks_the_row_of_a_state() -> None:
+    assert story([beat(0), window(1, None), beat(2)]) == []
+
+
+def test_an_episode_that_is_open_at_the_end_ends_with_its_newest_evidence() -> None:
+    (begun, ended) = episodes([window(k, "stop") for k in range(30)])
+
+    assert begun.phase is Phase.NEW
+    assert (ended.phase, ended.end_ns, ended.windows) == (Phase.END, 30 * 500 * MS, 30)
+
+
 def test_a_later_answer_for_its_first_window_corrects_the_concept_under_the_same_id() -> None:
     told = episodes([window(0, "approve"), window(0, "reject", revision=Revision.CLOUD)])
 
