@@ -22,8 +22,9 @@ import numpy.typing as npt
 from sensorium.event import Event, EventStream, Modality, Sample, Sound
 from sensorium_agent.capture.resample import Resampler
 from sensorium_agent.infer.keyword import Keywords, Listening
-from sensorium_agent.infer.lanes import SPOTTING, WAKE_WORDS
+from sensorium_agent.infer.lanes import SECOND_OPINION, SPOTTING, WAKE_WORDS
 from sensorium_agent.infer.model import load
+from sensorium_agent.infer.second_opinion import SecondOpinion
 from sensorium_agent.infer.speech import SpeechPerceiver
 from sensorium_agent.infer.voice import BLOCK, VoiceActivity
 from sensorium_agent.infer.wake_word import WakeWords
@@ -71,7 +72,9 @@ def perceiver(listening: Listening | None = None) -> SpeechPerceiver:
     if listening is not None and listening.words:
         embedding, head = (load(store.path(name)) for name in SPOTTING)
         keywords = Keywords(embedding, head, listening)
-    return SpeechPerceiver(EventStream("s", Modality.AUDIO), voice=voice, wake_words=words, keywords=keywords)
+    opinion = SecondOpinion(lambda: load(store.path(SPOTTING[0])), lambda: store.path(SECOND_OPINION))
+    stream = EventStream("s", Modality.AUDIO)
+    return SpeechPerceiver(stream, voice=voice, wake_words=words, keywords=keywords, opinion=opinion)
 
 
 def hear(ear: SpeechPerceiver, pcm: Pcm) -> list[Event]:

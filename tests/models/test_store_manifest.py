@@ -24,6 +24,7 @@ def test_has_every_model_the_two_sides_ask_for() -> None:
     assert {model.name for model in RUN} == {
         "palm_detection", "hand_landmark", "gesture_classifier", "gesture_space", "sound_space",
         "voice_activity", "okay_nabu", "hey_jarvis", "hey_mycroft", "alexa", "speech_embedding", "keywords",
+        "wake_opinion",
         "sentence_embedding", "sentence_tokenizer", "sentence_space", "frame_embedding",
         "fusion_senses", "fusion", "device_fusion",
     }  # fmt: skip

@@ -27,6 +27,9 @@ WAKE_WORDS = ("okay_nabu", "hey_jarvis", "hey_mycroft", "alexa")
 
 SPOTTING = ("speech_embedding", "keywords")
 
+SECOND_OPINION = "wake_opinion"
+"""What doubts the wake words, with the speech embedding."""
+
 SENSED_BY: Mapping[Modality, Modality] = {m: m for m in Modality} | {Modality.GESTURE: Modality.VIDEO}
 """For each modality the one of the sensor behind it: hands are seen by the camera."""
 
@@ -178,8 +181,10 @@ def own_motions(taught: Taught | None) -> OwnMotions | None:
 
 def _speech(stream: EventStream, models: Shelf, listening: Listening, taught: Taught | None = None) -> Perceiver:
     from sensorium_agent.infer.keyword import Keywords
+    from sensorium_agent.infer.second_opinion import SecondOpinion
     from sensorium_agent.infer.speech import SpeechPerceiver
     from sensorium_agent.infer.speech_embedding import Remembered
+    from sensorium_models import store
 
     @functools.cache
     def embedding() -> Remembered:
@@ -201,6 +206,7 @@ def _speech(stream: EventStream, models: Shelf, listening: Listening, taught: Ta
         embedding=embedding,
         own=own_sounds(taught),
         commands=commands,
+        opinion=SecondOpinion(embedding, lambda: store.path(SECOND_OPINION)),
     )
     if not listening.clips:
         return ear

@@ -18,7 +18,7 @@ from sensorium_agent.infer.own_sounds import OwnSound, OwnSounds, SoundSpotter
 from sensorium_agent.infer.sound_features import RATE_HZ, describe
 from sensorium_agent.infer.sound_quality import Noise, level_dbfs, quality
 from sensorium_agent.infer.voice import BLOCK, USUAL, Patience, Stretch, Utterances, VoiceActivity
-from sensorium_agent.infer.wake_word import Heard, WakeWords
+from sensorium_agent.infer.wake_word import Heard, Opinion, WakeWords
 
 _NS: Final = 1_000_000_000
 _NS_A_SAMPLE: Final = _NS // RATE_HZ  # exactly 62,500
@@ -57,15 +57,15 @@ class Memory:
 class SpeechPerceiver:
     """Hears speech, wake words and keywords in mono sound of any rate and run length.
 
-    Emits ``speech`` once it is sure of an onset (about 100 ms in) and about every 250 ms while the voice
-    goes on, a wake word's label once per call of it, and a keyword once per word, at the word's end; it knows
-    that up to half a second later. One that is not said within ``wake_s`` of a wake word is marked ``aside``: it was
-    hardly meant for us. What the user taught (``own``) is told like a keyword, wakes like a wake word where it was
-    taught to, and is marked ``aside`` only if it is spoken. An utterance after a wake word that is a sentence of the
-    grammar of ``commands`` emits ``command`` and its words. Silence emits nothing. Events carry the 256 numbers of
-    `sound_features.describe` over their span, and the sound's quality. Their times come from counting samples
-    back from the end of the run, never from when a run arrived. The networks of ``wake_words`` keep their own
-    state and are reset here: no two perceivers may use them at the same time.
+    Emits ``speech`` once it is sure of an onset (about 100 ms in) and about every 250 ms while the voice goes on, a
+    wake word's label once per call of it (if ``opinion`` agrees), and a keyword once per word, at the word's end;
+    it knows that up to half a second later. One that is not said within ``wake_s`` of a wake word is marked
+    ``aside``: it was hardly meant for us. What the user taught (``own``) is told like a keyword, wakes like a wake
+    word where it was taught to, and is marked ``aside`` only if it is spoken. An utterance after a wake word that
+    is a sentence of the grammar of ``commands`` emits ``command`` and its words. Silence emits nothing. Events
+    carry the 256 numbers of `sound_features.describe` over their span, and the sound's quality. Their times come
+    from counting samples back from the end of the run, never from when a run arrived. The networks of
+    ``wake_words`` keep their own state and are reset here: no two perceivers may use them at the same time.
     """
 
     def __init__(
@@ -81,11 +81,12 @@ class SpeechPerceiver:
         embedding: Callable[[], Model] | None = None,
         own: OwnSounds | None = None,
         commands: CommandEar | None = None,
+        opinion: Opinion | None = None,
     ) -> None:
         self._stream = stream
         self._voice = VoiceActivity(voice)
         self._utterances = Utterances(patience)
-        self._wake_words = WakeWords(wake_words, refractory_s=refractory_s) if wake_words else None
+        self._wake_words = WakeWords(wake_words, refractory_s=refractory_s, opinion=opinion) if wake_words else None
         self._keywords = keywords
         self._wake_s = wake_s
         self._embedding = embedding

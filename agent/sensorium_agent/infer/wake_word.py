@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,12 @@ _PROBABILITY_SCALE: Final = 1 / 256
 _QUIET: Final = np.full((1, _STRIDE, 40), _FEATURE_ZERO, np.int8)
 _SILENCE: Final = 100  # steps, 1 s
 _FLUSH: Final = 100  # inferences, 3 s: no network looks further back than 1.5 s
+_REMEMBERED: Final = 2 * 16_000  # samples kept for a second opinion
+_ASK_AGAIN: Final = (
+    960  # samples, 60 ms: what is heard of a word grows, and each look costs as much as 80 ms of keywords
+)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,13 @@ class Heard:
     word: str
     score: float
     end: int
+
+
+class Opinion(Protocol):
+    """Somebody else who says whether a wake word was said."""
+
+    def odds(self, word: str, pcm: npt.NDArray[np.int16]) -> float:
+        """Above 0 if ``word`` was said at the end of ``pcm`` (int16 at 16 kHz): log odds beyond what it needs."""
 
 
 class FrontEnd:
@@ -108,22 +122,28 @@ class WakeWord:
         self._last.clear()
         self._resting_until = 0
 
-    def step(self, quantized: npt.NDArray[np.int8], end: int) -> Heard | None:
-        """The next three feature vectors, int8 [1, 3, 40], that end at sample ``end``."""
+    def step(
+        self, quantized: npt.NDArray[np.int8], end: int, agrees: Callable[[str], bool] = lambda _: True
+    ) -> Heard | None:
+        """The next three feature vectors, int8 [1, 3, 40], that end at sample ``end``; told if somebody ``agrees``."""
         (answer,) = self._model.run(quantized)
         self._last.append(float(answer[0, 0]) * _PROBABILITY_SCALE)
         mean = sum(self._last) / self._cutoff.window
         if mean <= self._cutoff.probability or end < self._resting_until:
             return None
-        self._resting_until = end + self._refractory
-        return Heard(self._word, mean, end)
+        agreed = agrees(self._word)
+        self._resting_until = end + (self._refractory if agreed else _ASK_AGAIN)
+        return Heard(self._word, mean, end) if agreed else None
 
 
 class WakeWords:
-    """Every word's network over one front end."""
+    """Every word's network over one front end; a word that one says was said counts if ``opinion`` agrees."""
 
-    def __init__(self, models: Mapping[str, Model], *, refractory_s: float = 2.0) -> None:
+    def __init__(
+        self, models: Mapping[str, Model], *, refractory_s: float = 2.0, opinion: Opinion | None = None
+    ) -> None:
         self._front = FrontEnd()
+        self._opinion = opinion
         refractory = round(refractory_s * 16_000)
         self._words = [WakeWord(w, m, CUTOFFS.get(w, _USUAL), refractory) for w, m in models.items()]
         self.reset()
@@ -132,12 +152,16 @@ class WakeWords:
         """Forget what was heard; samples count from 0 again."""
         self._front.reset()
         self._features: list[list[float]] = []
-        self._fed = 0
+        self._pcm: npt.NDArray[np.int16] = np.zeros(0, np.int16)
+        self._taken = self._fed = 0
         for word in self._words:
             word.reset()
 
     def feed(self, pcm: npt.NDArray[np.int16]) -> Iterator[Heard]:
         """The words that ``pcm`` (int16 [n] at 16 kHz) completes."""
+        if self._opinion:
+            self._pcm = np.concatenate([self._pcm[-_REMEMBERED:], pcm])
+        self._taken += len(pcm)
         for features in self._front.feed(pcm):
             self._fed += STEP
             if features is None:
@@ -146,12 +170,21 @@ class WakeWords:
             if len(self._features) == _STRIDE:
                 quantized = quantize(self._features)
                 self._features = []
-                yield from filter(None, (word.step(quantized, self._fed) for word in self._words))
+                yield from filter(None, (word.step(quantized, self._fed, self._agrees) for word in self._words))
 
     def finish(self) -> list[Heard]:
         """The words that the sound's end completes: the networks want to hear what comes after one."""
         end = self._fed
         return [replace(heard, end=end) for heard in self.feed(np.zeros(_AFTER, np.int16))]
+
+    def _agrees(self, word: str) -> bool:
+        """Whether nobody doubts that ``word`` ends here."""
+        if self._opinion is None:
+            return True
+        odds = self._opinion.odds(word, self._pcm[: len(self._pcm) - (self._taken - self._fed)])
+        if odds <= 0:
+            log.debug("wake.doubted word=%s odds=%.1f at_s=%.2f", word, odds, self._fed / 16_000)
+        return odds > 0
 
 
 def quantize(features: list[list[float]]) -> npt.NDArray[np.int8]:
