@@ -6,7 +6,7 @@ Pure: no clock, no socket, no store. `_app/service.py` is the shell around it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sensorium.delivery import (
@@ -62,6 +62,15 @@ class Conversation:
         self._through = resume_after
         self._highest = resume_after
         self._owed: set[int] = set()
+        self._oldest: int | None = None
+        """Of those owed, where known: a device under load may be owed thousands."""
+
+    def full(self) -> Refusal | None:
+        """Why no window can be taken now, whatever it is, if so: known before it is looked into."""
+        if self.in_flight < self._max_in_flight:
+            return None
+        reason = f"{self.in_flight} windows are unanswered, the most there may be"
+        return Refusal(0, RESOURCE_EXHAUSTED, "", reason, _AGAIN_MS)
 
     def hear(self, request: Request) -> Heard:
         """What to do about a message that is well-formed.
@@ -87,7 +96,7 @@ class Conversation:
     def answered(self, sequence: int) -> None:
         """The window's symbol is stored and about to be sent."""
         self.in_flight -= 1
-        self._owed.discard(sequence)
+        self._settle(sequence)
 
     def refused(self, refusal: Refusal) -> None:
         """The window that was to be fused was refused after all."""
@@ -96,16 +105,17 @@ class Conversation:
 
     def ack(self) -> Ack | None:
         """What the device may forget, if that is more than it was told before."""
-        through = min(self._owed) - 1 if self._owed else self._highest
+        if self._oldest is None and self._owed:
+            self._oldest = min(self._owed)
+        through = self._highest if self._oldest is None else self._oldest - 1
         if through <= self._through:
             return None
         self._through = through
         return Ack(through)
 
     def _admit(self, index: int, item: SequencedWindow) -> SequencedWindow | Refusal:
-        if self.in_flight >= self._max_in_flight:
-            reason = f"{self.in_flight} windows are unanswered, the most there may be"
-            return Refusal(item.sequence, RESOURCE_EXHAUSTED, "", reason, _AGAIN_MS)
+        if (refusal := self.full()) is not None:
+            return replace(refusal, sequence=item.sequence)
         try:
             self._check(item.window)
         except FieldError as error:
@@ -115,6 +125,8 @@ class Conversation:
     def _owe(self, sequence: int) -> None:
         if sequence <= self._through:
             return
+        if self._oldest is not None or not self._owed:
+            self._oldest = min(sequence, self._oldest or sequence)
         self._owed.add(sequence)
         self._highest = max(self._highest, sequence)
         if len(self._owed) > _MAX_OWED:
@@ -122,4 +134,9 @@ class Conversation:
 
     def _close(self, refusal: Refusal) -> None:
         if refusal.final:
-            self._owed.discard(refusal.sequence)
+            self._settle(refusal.sequence)
+
+    def _settle(self, sequence: int) -> None:
+        self._owed.discard(sequence)
+        if sequence == self._oldest:
+            self._oldest = None

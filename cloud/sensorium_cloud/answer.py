@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -294,10 +295,14 @@ class Desk:
             return _refusal(error)
         return None
 
-    def counted(self, refusal: Refusal) -> Refusal:
-        """Count a window that was refused before it was asked."""
-        self._count(_outcome(refusal), 1)
-        return refusal
+    def heard(self) -> None:
+        """A message has come: there may be more to read before anything is fused."""
+        self.refinery.fusion.heard()
+
+    def count_refused(self, refusals: Sequence[Refusal]) -> None:
+        """Count windows that were refused before they were asked."""
+        for outcome, many in Counter(map(_outcome, refusals)).items():
+            self._count(outcome, many)
 
     def _check_room(self, deadline_ns: int | None) -> None:
         """Refuse what is too much, or would be too late, before anything is done for it."""
@@ -306,7 +311,9 @@ class Desk:
         self._tempo.check(self._now_ns(), deadline_ns, len(self._making))
 
     def _refused(self, error: SensoriumError) -> Refusal:
-        return self.counted(_refusal(error))
+        refusal = _refusal(error)
+        self.count_refused([refusal])
+        return refusal
 
 
 def _tell(then: Callable[[Answer], None], answer: Answer) -> None:

@@ -86,6 +86,9 @@ class Backlog(Generic[A]):
     """What waits for an engine that runs ``at_once`` batches: bounded, first come first served, told the time.
 
     ``company_ns`` is how long an item may wait for others to run with.
+
+    Attributes:
+        max_batch: how many run together at most.
     """
 
     def __init__(self, name: str, *, max_waiting: int, max_batch: int, at_once: int = 1, company_ns: int = 0) -> None:
@@ -96,13 +99,18 @@ class Backlog(Generic[A]):
         self.refused = 0
         self.expired = 0
         self._max_waiting = max_waiting
-        self._max_batch = max_batch
+        self.max_batch = max_batch
         self._queue: deque[Waiting[A]] = deque()
         self._cost_ns = 0.0
         self._batch_ns = 0.0
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    @property
+    def full(self) -> bool:
+        """Whether a whole batch waits."""
+        return len(self._queue) >= self.max_batch
 
     def age_ns(self, now_ns: int) -> int:
         """How long the oldest has waited; 0 if nothing waits."""
@@ -130,7 +138,7 @@ class Backlog(Generic[A]):
 
         Only a crowd is waited for: whoever comes alone would be slowed for nothing.
         """
-        if not self._queue or len(self._queue) >= self._max_batch:
+        if not self._queue or self.full:
             return 0
         oldest = self._queue[0]
         patient_ns = self._company_ns
@@ -144,7 +152,7 @@ class Backlog(Generic[A]):
         """The oldest items that still have somebody waiting for them, at most a batch."""
         ready: list[Waiting[A]] = []
         expired: list[Waiting[A]] = []
-        while self._queue and len(ready) < self._max_batch:
+        while self._queue and len(ready) < self.max_batch:
             waiting = self._queue.popleft()
             (expired if waiting.expired(now_ns) else ready).append(waiting)
         self.expired += len(expired)
@@ -157,7 +165,7 @@ class Backlog(Generic[A]):
 
     def _wait_ns(self) -> int:
         """For how long the batches that are queued should take: not what items cost alone, which many share."""
-        return round(len(self._queue) // self._max_batch * self._batch_ns)
+        return round(len(self._queue) // self.max_batch * self._batch_ns)
 
     def overloaded(self, reason: str) -> Overloaded:
         """The error that tells a client when to come back: when what waits now should be done."""
@@ -220,8 +228,9 @@ class Lane(Generic[A, B]):
     ``work`` gets a batch and returns one result for each item, in order; only ever in this lane's own threads, of which
     there is one unless the work is done elsewhere. Nothing is done before `run` is running.
 
-    An ``inline`` lane has no threads: its batches run on the event loop, which answers nobody meanwhile. That is right
-    for short work in Python: two threads of one process take turns anyway, and each turn costs both.
+    An ``inline`` lane runs its batches on the event loop, which hears nobody meanwhile. That is right for short work in
+    Python: two threads of one process take turns anyway, and each turn costs both. Only where a whole batch waits does
+    it run in the thread: what comes meanwhile may be too much, and has to be heard to be refused in time.
     """
 
     def __init__(
@@ -245,7 +254,8 @@ class Lane(Generic[A, B]):
         self._due: asyncio.TimerHandle | None = None
         self._heard = 0
         self._at_once = at_once
-        self._threads = None if inline else ThreadPoolExecutor(at_once, thread_name_prefix=name)
+        self._inline = inline
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix=name)
 
     async def do(self, item: A, *, deadline_ns: int | None = None) -> Done[B]:
         """The result for ``item``.
@@ -305,8 +315,7 @@ class Lane(Generic[A, B]):
         finally:
             if self._due is not None:
                 self._due.cancel()
-            if self._threads is not None:
-                self._threads.shutdown()
+            self._threads.shutdown()
 
     def _run_when_due(self, now_ns: int) -> None:
         """Have what waits run now, or when it has waited for others."""
@@ -321,15 +330,12 @@ class Lane(Generic[A, B]):
     async def _work_off(self) -> NoReturn:
         while True:
             await self._filled.wait()
-            if self._threads is None:
+            if self._inline:
                 await self._read_first()
             await self._step()
 
     async def _read_first(self) -> None:
-        """Let the event loop read what has come, as long as its turns bring more.
-
-        What lies unread can be neither answered nor refused in time; reading costs a fraction of the work.
-        """
+        """Let the event loop read what has come, as long as its turns bring more: a batch would keep it from that."""
         until_ns, before = self._now_ns() + _READING_NS, -1
         while before != self._heard and self._now_ns() < until_ns:
             before = self._heard
@@ -355,7 +361,7 @@ class Lane(Generic[A, B]):
         loop = asyncio.get_running_loop()
         started_ns = self._now_ns()
         items = [waiting.item.item for waiting in ready]
-        if self._threads is None:
+        if self._inline and len(items) < self.backlog.max_batch:
             results = self._attempt(items)
         else:
             results = await loop.run_in_executor(self._threads, self._attempt, items)

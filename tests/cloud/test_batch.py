@@ -347,25 +347,25 @@ async def test_what_somebody_has_in_a_batch_is_told_them_at_once() -> None:
 # --- on the event loop itself ------------------------------------------------------------
 
 
-async def test_an_inline_lane_runs_on_the_event_loop_and_lets_others_run_between_its_batches() -> None:
-    engine, order = Engine(), list[str]()
+async def test_an_inline_lane_runs_on_the_event_loop() -> None:
+    engine = Engine()
+    async with running(engine, max_batch=3, inline=True) as lane:
+        await lane.do_all([1, 2])
 
-    def work(items: Sequence[int]) -> list[int]:
-        order.append(f"batch of {len(items)}")
-        return engine(items)
-
-    async def neighbour() -> None:
-        while len(engine.batches) < 2:
-            order.append("neighbour")
-            await asyncio.sleep(0)
-
-    async with running(work, max_batch=2, inline=True) as lane:
-        done, _ = await asyncio.gather(lane.do_all([1, 2, 3, 4]), neighbour())
-
-    assert [outcome.value for outcome in done if isinstance(outcome, Done)] == [2, 4, 6, 8]
+    assert engine.batches == [[1, 2]]
     assert engine.threads == {threading.get_ident()}
-    first, second = (n for n, what in enumerate(order) if what == "batch of 2")
-    assert "neighbour" in order[first:second]
+
+
+async def test_where_a_whole_batch_waits_the_event_loop_can_hear_what_comes_meanwhile() -> None:
+    engine = Engine()
+    engine.go.clear()
+    async with running(engine, max_batch=3, inline=True) as lane, asyncio.TaskGroup() as group:
+        group.create_task(lane.do_all([1, 2, 3]))
+        await asyncio.to_thread(engine.busy.wait, 10)  # would never return if the loop were held
+        engine.go.set()
+
+    assert engine.batches == [[1, 2, 3]]
+    assert threading.get_ident() not in engine.threads
 
 
 async def test_what_has_come_is_read_before_an_inline_lane_runs() -> None:

@@ -146,6 +146,29 @@ async def test_a_device_that_takes_several_answers_gets_them_in_one_message_with
     assert heard[-1] == Ack(3)
 
 
+async def test_what_is_put_off_is_told_together_and_with_what_is_answered_meanwhile(
+    connect: Connect, fusion: FakeFusion
+) -> None:
+    async with connect(max_in_flight=1) as client:
+        device = client.device()
+        await device.say(wire.request_to_proto(Hello("pi", "spool-a", takes_several=True)))
+        assert isinstance(await device.hear(), Welcome)
+        fusion.go.clear()
+        await device.send(a_window(0))
+        await device.send(a_window(1), first=2)
+        await device.send(a_window(2), a_window(3), first=3)
+        put_off: list[object] = []
+        while len(put_off) < 3:
+            put_off += wire.responses_from_proto(await device.call.read())
+        fusion.go.set()
+        symbol, ack = wire.responses_from_proto(await device.call.read())
+
+    told = [(r.sequence, r.reason, r.retry_after_ms) for r in put_off if isinstance(r, Refusal)]
+    assert told == [(n, "1 windows are unanswered, the most there may be", 50) for n in (2, 3, 4)]
+    assert isinstance(symbol, SequencedSymbol)
+    assert ack == Ack(1)
+
+
 async def test_a_batch_comes_back_in_order(connect: Connect) -> None:
     async with connect() as client:
         answer = await client.stub.FuseBatch(wire.batch_to_proto([a_window(1), a_window(0)]))

@@ -33,6 +33,8 @@ Take = Callable[[int, int], int]
 Context = grpc.aio.ServicerContext[bytes, bytes]
 M = TypeVar("M", bound=Message)
 
+_REFUSED_S: Final = 0.025
+"""For so long refusals wait for others to be written with: nobody comes back sooner."""
 _TOGETHER_BYTES: Final = 1 << 18
 """From so many on an answer begins a message of its own: clients take four megabytes if they were told nothing else."""
 
@@ -117,6 +119,8 @@ class Stream:
         self._listening: asyncio.Task[None] | None = None
         self._heard_ns = now_ns()
         self._silence: asyncio.TimerHandle | None = None
+        self._refused: asyncio.TimerHandle | None = None
+        """When refusals are written, if nothing else is before."""
 
     async def run(self, requests: AsyncIterator[bytes]) -> None:
         loop, age_s = asyncio.get_running_loop(), self._terms.stream_age_s
@@ -129,7 +133,7 @@ class Stream:
                 self._listening.add_done_callback(self._heard_all)
                 group.create_task(self._speak())
         finally:
-            for timer in (aged, self._silence):
+            for timer in (aged, self._silence, self._refused):
                 if timer is not None:
                     timer.cancel()
 
@@ -158,6 +162,7 @@ class Stream:
     async def _listen(self, requests: AsyncIterator[bytes]) -> None:
         async for raw in requests:
             received_ns = self._heard_ns = self._now_ns()
+            self._desk.heard()
             request = parsed_request(raw, self._terms.max_message_bytes, partial(self._shed, received_ns=received_ns))
             self._hear(request, received_ns)
             # A device that does not read its answers is not listened to: the outbox stays bounded.
@@ -172,19 +177,22 @@ class Stream:
         """
         if not windows:
             return None
-        if wait_ms := self._take(received_ns, len(windows)):
-            reason = f"at most {self._terms.windows_per_s:g} windows a second of a device"
-            return _all_of(windows, Refusal(0, RESOURCE_EXHAUSTED, "", reason, wait_ms))
         longest_ns = max(w.patience_ms * 1_000_000 or self._terms.patience_ns for w in windows)
-        refusal = self._desk.shed(received_ns + min(longest_ns, self._terms.patience_ns))
+        until_ns = received_ns + min(longest_ns, self._terms.patience_ns)
+        refusal = self._conversation.full() or self._too_fast(received_ns, len(windows)) or self._desk.shed(until_ns)
         return None if refusal is None else _all_of(windows, refusal)
+
+    def _too_fast(self, received_ns: int, count: int) -> Refusal | None:
+        if not (wait_ms := self._take(received_ns, count)):
+            return None
+        reason = f"at most {self._terms.windows_per_s:g} windows a second of a device"
+        return Refusal(0, RESOURCE_EXHAUSTED, "", reason, wait_ms)
 
     def _hear(self, request: Request | Refusal, received_ns: int) -> None:
         heard = self._conversation.hear((request,) if isinstance(request, Refusal) else request)
+        self._desk.count_refused([response for response in heard.say if isinstance(response, Refusal)])
         for response in heard.say:
-            if isinstance(response, Refusal):
-                self._desk.counted(response)
-            self._say(message(response))
+            self._say(message(response), soon=not isinstance(response, Refusal) or response.final)
         until = deadline_ns(self._now_ns(), self._context, self._terms.patience_ns)
         for item in heard.fuse:
             own = min(until, received_ns + item.patience_ms * 1_000_000) if item.patience_ms else until
@@ -199,17 +207,30 @@ class Stream:
         if isinstance(answer, Refusal):
             refusal = replace(answer, sequence=sequence)
             self._conversation.refused(refusal)
-            self._say(message(refusal))
+            self._say(message(refusal), soon=refusal.final)
         else:
             self._conversation.answered(sequence)
             self._say(symbol_message(sequence, answer))
 
-    def _say(self, raw: bytes) -> None:
-        """Have it written, and behind it how far the spool has come, once the store knows that."""
+    def _say(self, raw: bytes, *, soon: bool = True) -> None:
+        """Have it written, and behind it how far the spool has come, once the store knows that.
+
+        What need not be ``soon`` is written with others that come in a moment: a write costs more than what it says.
+        """
         self._outbox.append(raw)
-        if not self._acknowledging:  # what is said in this turn of the event loop is acknowledged together
-            self._acknowledging = True
+        if self._acknowledging:
+            return
+        if soon or not self._conversation.hello.takes_several:
+            self._acknowledging = True  # what is said in this turn of the event loop is acknowledged together
             self._loop.call_soon(self._acknowledge)
+        elif self._refused is None:
+            self._refused = self._loop.call_later(_REFUSED_S, self._say_refused)
+
+    def _say_refused(self) -> None:
+        self._refused = None
+        if not self._acknowledging:
+            self._acknowledging = True
+            self._acknowledge()
 
     def _acknowledge(self) -> None:
         ack = self._conversation.ack()
@@ -238,7 +259,8 @@ class Stream:
                 await self._write_next(most)
 
     def _said_all(self) -> bool:
-        return self._ended and not (self._conversation.in_flight or self._acknowledging or self._news.is_set())
+        waiting = self._acknowledging or self._refused is not None or self._news.is_set()
+        return self._ended and not (self._conversation.in_flight or waiting)
 
     async def _write_next(self, most: int) -> None:
         said, size = [self._outbox.popleft()], 0
