@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
@@ -65,6 +65,7 @@ class Engines:
         understand: the vocabulary of a device that was taught so, None for the service's own; slow, any thread.
         at_once: in how many threads each is called; more than one only where the work is done elsewhere.
         inline: whether ``fuse`` is so short, and so much of it Python, that it is called on the event loop itself.
+        dropped: how much was not done so far, by where.
     """
 
     check: Check
@@ -75,6 +76,7 @@ class Engines:
     add_heard: Encode | None = None
     at_once: int = 1
     inline: bool = False
+    dropped: Callable[[], Mapping[str, int]] = dict
 
 
 @dataclass(frozen=True, slots=True)

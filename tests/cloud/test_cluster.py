@@ -125,12 +125,14 @@ def test_what_a_replica_had_in_hand_when_it_ended_is_given_once_to_another() -> 
 )
 def test_where_nobody_can_do_it_devices_are_asked_to_come_later(outcomes: tuple[Exception, ...]) -> None:
     replicas = Replicas(*outcomes)
+    deployed = replicas.deployed()
 
     with pytest.raises(Overloaded) as refused:
-        front.fuse(replicas.deployed(), [encoded(a_window(0))])
+        front.fuse(deployed, [encoded(a_window(0)), encoded(a_window(1))])
 
     assert refused.value.retry_after_ms == 1000
     assert len(replicas.asked) == len(outcomes)
+    assert deployed.undone.windows == 2
 
 
 def test_a_batch_asks_for_each_sentence_once_and_gives_each_window_its_own() -> None:
@@ -148,14 +150,15 @@ def test_a_batch_asks_for_each_sentence_once_and_gives_each_window_its_own() -> 
 
 def test_a_picture_that_cannot_be_decoded_leaves_its_window_as_it_was() -> None:
     rows = np.ones((1, 1280), np.float32)
-    replicas = Replicas((rows, [1]))
+    deployed = Replicas((rows, [1])).deployed()
 
     one, two = front.add_pictures(
-        replicas.deployed(), [encoded(a_window(0, a_picture(1))), encoded(a_window(1, a_picture(2)))], limit=4
+        deployed, [encoded(a_window(0, a_picture(1))), encoded(a_window(1, a_picture(2)))], limit=4
     )
 
     assert (one.frames, one.frame_events) == (None, ())
     assert (two.frames is not None, two.frame_events) == (True, (0,))
+    assert (deployed.undone.pictures, deployed.undone.windows) == (1, 0)
 
 
 def test_a_cluster_of_our_own_that_breaks_down_ends_the_service_with_one_line() -> None:

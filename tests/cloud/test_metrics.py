@@ -161,3 +161,11 @@ def test_what_had_no_room_is_counted_by_where() -> None:
 
     told = [registry.get_sample_value("multimodal_dropped_total", {"where": where}) for where in ("history", "mesh")]
     assert told == [10.0, 2.0]
+
+
+async def test_what_replicas_could_not_do_is_counted_too() -> None:
+    registry = CollectorRegistry()
+    engines = replace(FakeFusion().engines(), dropped=lambda: {"cluster": 3})
+
+    async with running(settings(), engines, registry=registry):
+        assert registry.get_sample_value("multimodal_dropped_total", {"where": "cluster"}) == 3.0

@@ -77,8 +77,9 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         dropped = Count(
-            "multimodal_dropped", "What had no room, by where: history, mesh, outbox, clips", ["where"],
-            registry=registry,
+            "multimodal_dropped",
+            "What had no room or could not be done, by where: history, mesh, outbox, clips, pictures, cluster",
+            ["where"], registry=registry,
         )  # fmt: skip
         self._of_dropped = cache(dropped.labels)
         self._dropped: dict[str, int] = {}

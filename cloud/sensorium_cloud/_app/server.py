@@ -135,12 +135,14 @@ def _works(
     engines = state.sparing(settings, engines, metrics, partial(identity, settings))
     refinery = Refinery(engines, _capacity(settings), sinks=sinks)
     lanes = (local.run, *(other.run for other in others), *together.forever, refinery.run, history.run)
-    watching = partial(metrics.run, refinery.waiting, partial(_dropped, history, together, people, refinery))
+    watching = partial(metrics.run, refinery.waiting, partial(_dropped, history, together, people, refinery, engines))
     return _Works(engines, refinery, memory, together, people, history, metrics, (*lanes, watching))
 
 
-def _dropped(history: History, together: state.Together, people: People, refinery: Refinery) -> Mapping[str, int]:
-    """What had no room so far, by where."""
+def _dropped(
+    history: History, together: state.Together, people: People, refinery: Refinery, engines: Engines
+) -> Mapping[str, int]:
+    """What had no room so far, or could not be done, by where."""
     return {
         "history": history.dropped,
         "mesh": together.dropped(),
@@ -148,6 +150,7 @@ def _dropped(history: History, together: state.Together, people: People, refiner
         "clips": refinery.unheard,
     }
 
+        **engines.dropped(),
 
 @asynccontextmanager
 async def running(

@@ -59,5 +59,6 @@ def load_engines(settings: Settings) -> Engines:
         fuse=dialects.fuse,
         understand=dialects.understand,
         add_heard=listener(load_whisper(table), table) if table.speech == "whisper" else None,
+        dropped=lambda: {"pictures": frames.undecodable},
         inline=True,
     )

@@ -7,9 +7,10 @@ refused with a time to come back, and its device keeps it: no window is lost, an
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -41,6 +42,26 @@ Call = Callable[[Any, float], Any]
 """Asks any replica, for at most so many seconds; raises one of the above, or what the work raised."""
 
 
+class Undone:
+    """Counts what replicas did not do; lanes have several threads.
+
+    Attributes:
+        windows: those that no replica did in time.
+        pictures: those that could not be decoded; their windows went on without.
+    """
+
+    def __init__(self) -> None:
+        self.windows = 0
+        self.pictures = 0
+        self._lock = threading.Lock()
+
+    def add(self, *, windows: int = 0, pictures: int = 0) -> None:
+        """Count more."""
+        with self._lock:
+            self.windows += windows
+            self.pictures += pictures
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """Replicas of one kind.
@@ -49,14 +70,16 @@ class Deployment:
         name: of the deployment.
         call: asks one of them.
         patience_s: how long they may take, a second attempt included.
+        undone: counts what they do not do.
     """
 
     name: str
     call: Call
     patience_s: float
+    undone: Undone = field(default_factory=Undone)
 
-    def ask(self, payload: object) -> Any:
-        """What a replica makes of ``payload``.
+    def ask(self, payload: object, *, windows: int = 1) -> Any:
+        """What a replica makes of ``payload``, which is of so many windows.
 
         Raises:
             Overloaded: no replica could do it in time.
@@ -72,6 +95,7 @@ class Deployment:
                 log.warning("ray.no_answer deployment=%s reason=%s", self.name, error)
                 reason = str(error)
                 break
+        self.undone.add(windows=windows)
         raise Overloaded(self.name, reason, _AGAIN_MS)
 
 
@@ -83,7 +107,8 @@ def add_pictures(video_audio: Deployment, batch: Sequence[EncodedWindow], *, lim
     began = time.perf_counter()
     places = [(p, i) for p, e in enumerate(batch) for i in pictures_in(e.window, limit)]
     media = [batch[p].window.slot(Modality.VIDEO).events[i].media for p, i in places]
-    rows, seen = video_audio.ask(Blobs.of([m.data for m in media if m is not None]))
+    rows, seen = video_audio.ask(Blobs.of([m.data for m in media if m is not None]), windows=len(batch))
+    video_audio.undone.add(pictures=len(places) - len(seen))
     found = _by_window(rows, [places[number] for number in seen])
     return _timed([_with_frames(e, *found.get(p, _NOTHING)) for p, e in enumerate(batch)], began)
 
@@ -94,14 +119,14 @@ def add_words(text_gesture: Deployment, batch: Sequence[EncodedWindow], *, limit
     places = [(p, i) for p, e in enumerate(batch) for i in words_in(e.window, limit)]
     said = [(batch[p].window.slot(Modality.TEXT).events[i].text or "").strip() for p, i in places]
     distinct = list(dict.fromkeys(said))
-    rows = text_gesture.ask(distinct)[[distinct.index(text) for text in said]]
+    rows = text_gesture.ask(distinct, windows=len(batch))[[distinct.index(text) for text in said]]
     found = _by_window(rows, places)
     return _timed([_with_text(e, *found.get(p, _NOTHING)) for p, e in enumerate(batch)], began)
 
 
 def fuse(fusion: Deployment, batch: Sequence[EncodedWindow]) -> list[Symbol]:
     """A symbol for each window, in order; raises as `Deployment.ask` does."""
-    symbols: list[Symbol] = fusion.ask(packed(batch))
+    symbols: list[Symbol] = fusion.ask(packed(batch), windows=len(batch))
     return symbols
 
 

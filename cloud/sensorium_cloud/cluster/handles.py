@@ -13,7 +13,7 @@ from sensorium.window import Window
 from sensorium_cloud._app import engines
 from sensorium_cloud._app.settings import Settings
 from sensorium_cloud.cluster import front, node
-from sensorium_cloud.cluster.front import Call, Deployment, NobodyAnswers, RemoteEar, ReplicaEnded
+from sensorium_cloud.cluster.front import Call, Deployment, NobodyAnswers, RemoteEar, ReplicaEnded, Undone
 from sensorium_cloud.evidence import check_sizes
 from sensorium_cloud.refine import Engines
 
@@ -32,10 +32,10 @@ def remote_engines(settings: Settings) -> Engines:
     node.connect(settings.ray.address)
     from sensorium_cloud.cluster import application
 
-    patience_s, table = settings.engine.patience_s, settings.encoders
+    patience_s, table, undone = settings.engine.patience_s, settings.encoders, Undone()
 
     def deployment(name: str, verb: str) -> Deployment:
-        return Deployment(name, _call(name, verb), patience_s)
+        return Deployment(name, _call(name, verb), patience_s, undone)
 
     ear = RemoteEar(deployment(application.VIDEO_AUDIO, "hear"))
     _check_identity(settings, _call(application.FUSION, "identity"))
@@ -47,6 +47,7 @@ def remote_engines(settings: Settings) -> Engines:
         understand=partial(_understand, engines.vocabulary(settings)),
         add_heard=engines.listener(ear, table) if table.speech == "whisper" else None,
         at_once=settings.ray.max_replicas * settings.ray.batches,
+        dropped=lambda: {"cluster": undone.windows, "pictures": undone.pictures},
     )
 
 
