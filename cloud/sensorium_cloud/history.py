@@ -11,6 +11,7 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
@@ -57,6 +58,60 @@ class Entry:
     def data(self) -> bytes:
         """JSON, without media."""
         return self.written if isinstance(self.written, bytes) else self.written.unpack(self.written.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Entries of `Unwritten` that are written together, each with its session; ``through`` counts all until then."""
+
+    entries: Sequence[tuple[str, Entry]]
+    through: int
+
+
+class Unwritten:
+    """Entries that wait to be written: bounded; the oldest give way, also to what comes while they are being written.
+
+    Attributes:
+        gave_way: how many did.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: deque[tuple[str, Entry]] = deque()
+        self._filled = asyncio.Event()
+        self._gone = 0
+        self.gave_way = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, session_id: str, entries: Sequence[Entry]) -> None:
+        """Queue ``entries``."""
+        self._waiting.extend((session_id, entry) for entry in entries)
+        too_many = max(len(self._waiting) - self._most, 0)
+        self._drop(too_many)
+        self.gave_way += too_many
+        self._filled.set()
+
+    def first(self, most: int) -> Batch:
+        """The oldest entries; they wait until they are `written`."""
+        found = list(islice(self._waiting, most))
+        return Batch(found, self._gone + len(found))
+
+    def written(self, batch: Batch) -> None:
+        """Nothing of ``batch`` waits any more."""
+        self._drop(max(batch.through - self._gone, 0))
+        if not self._waiting:
+            self._filled.clear()
+
+    async def wait(self) -> None:
+        """Until there is something."""
+        await self._filled.wait()
+
+    def _drop(self, count: int) -> None:
+        for _ in range(count):
+            self._waiting.popleft()
+        self._gone += count
 
 
 class History(Protocol):

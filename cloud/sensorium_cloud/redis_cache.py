@@ -14,7 +14,7 @@ from sensorium.errors import FieldError
 from sensorium.symbol import Symbol
 from sensorium.v1 import symbol_pb2
 from sensorium_cloud.circuit import Circuit
-from sensorium_cloud.redis_history import reason_of
+from sensorium_cloud.redis_link import Standing, reason_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -26,10 +26,11 @@ class RedisCache:
     """`cache.Shared` in Redis: one question a batch, which also brings what the last batch made.
 
     Args:
-        redis: a client, see `redis_store.impatient`; used by one thread.
+        redis: a client, see `redis_link.impatient`; used by one thread.
         identity: of models, vocabulary and software: whoever differs in these would answer differently.
         ttl_s: how long a symbol is kept.
         count: told what became of each question.
+        standing: told when Redis goes and comes.
         now_ns: monotonic clock.
     """
 
@@ -40,8 +41,10 @@ class RedisCache:
         *,
         ttl_s: int = 600,
         count: Callable[[str], None] = lambda _: None,
+        standing: Standing | None = None,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
+        self._standing = standing or Standing()
         self._redis, self._prefix, self._ttl_s = redis, f"multimodal:fusion:{identity}:".encode(), ttl_s
         self._count, self._now_ns = count, now_ns
         self._circuit = Circuit()
@@ -72,9 +75,10 @@ class RedisCache:
         except (RedisError, OSError) as error:
             self._count("away")
             if self._circuit.failed(self._now_ns()):
-                log.warning("redis.away: %s; windows are fused without it", error)
+                self._standing.away("cache", reason_of(error))
             return None
-        self._circuit.worked()
+        if self._circuit.worked():
+            self._standing.back("cache")
         self._count(self._kept(stored))
         return None if isinstance(told, Exception) else told
 

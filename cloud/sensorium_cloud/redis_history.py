@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from sensorium_cloud.history import START, Entry, HistoryError, placed
+from sensorium_cloud.history import START, Batch, Entry, HistoryError, Unwritten, placed
+from sensorium_cloud.redis_link import FOLLOW_MS, Standing, heed_cancellation, reason_of
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 _BATCH: Final = 256
 _WAITING: Final = 10_000
 _RETRY_S: Final = (0.1, 5.0)
-_FOLLOW_MS: Final = 5_000
 _MAX_ENTRIES: Final = 20_000
 """Of a session: an hour at five a second; whoever sends more keeps less of it."""
 
@@ -35,93 +34,60 @@ def key(session_id: str) -> str:
     return f"multimodal:{session_id}"
 
 
-def connected(url: str) -> Redis:
-    """A client that gives up soon: history is never worth waiting for.
-
-    Raises:
-        HistoryError: ``url`` is none of Redis.
-    """
-    from redis.asyncio import Redis
-
-    try:
-        return Redis.from_url(url, protocol=2, socket_connect_timeout=1.0, socket_timeout=2.0 + _FOLLOW_MS / 1000)
-    except ValueError as error:
-        raise HistoryError(f"redis: {error}; write redis://HOST:PORT/NUMBER or rediss://...") from None
-
-
-def heed_cancellation() -> None:
-    """Go on only if nobody cancelled us: a client that loses its connection at that moment may swallow the news.
-
-    Raises:
-        CancelledError: somebody did.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
-def reason_of(error: Exception) -> str:
-    """What Redis said, with the way out where its own words have none."""
-    from redis.exceptions import ReadOnlyError
-
-    return (
-        "it is a read-only replica; give redis.url of the primary" if isinstance(error, ReadOnlyError) else str(error)
-    )
-
-
 class RedisHistory:
     """`sensorium_cloud.history.History` in Redis.
 
     Args:
-        redis: a client, see `connected`.
+        redis: a client, see `redis_link.connected`.
         retention_s: how long an entry is kept.
+        standing: told when Redis goes and comes.
     """
 
-    def __init__(self, redis: Redis, *, retention_s: int = 3600) -> None:
-        self._redis = redis
+    def __init__(self, redis: Redis, *, retention_s: int = 3600, standing: Standing | None = None) -> None:
+        self._redis, self._standing = redis, standing or Standing()
         self._newest_ms = 0
         """By Redis' clock, which makes the ids: no other would do to trim them by."""
         self._retention_s = retention_s
-        self._waiting: deque[tuple[str, Entry]] = deque()
-        self._filled = asyncio.Event()
+        self._waiting = Unwritten(_WAITING)
         self._up = True
-        self._gave_way = 0
         self.refused = 0
         """Entries that Redis does not take: it is full, or has something else under the session's name."""
 
     @property
     def dropped(self) -> int:
         """Entries that gave way to newer ones, or that Redis does not take."""
-        return self._gave_way + self.refused
+        return self._waiting.gave_way + self.refused
 
     def tell(self, session_id: str, entries: Sequence[Entry]) -> None:
         """Queue ``entries``; the oldest that wait give way."""
-        self._waiting.extend((session_id, entry) for entry in entries)
-        while len(self._waiting) > _WAITING:
-            self._waiting.popleft()
-            self._gave_way += 1
-        self._filled.set()
+        self._waiting.add(session_id, entries)
 
     async def run(self) -> NoReturn:
         """Write what waits, as much at once as there is, until cancelled; then let the connections go."""
         try:
+            await self._meet()
             await self._write()
         finally:
             await self.close()
+
+    async def _meet(self) -> None:
+        """Wait for Redis once: a wrong address or password is said before anybody comes."""
+        wait_s = _RETRY_S[0]
+        while not await self._asked(self._redis.ping):
+            heed_cancellation()
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _RETRY_S[1])
+        self._back()
 
     async def _write(self) -> NoReturn:
         wait_s = _RETRY_S[0]
         while True:
             heed_cancellation()
-            await self._filled.wait()
-            batch = [self._waiting[i] for i in range(min(_BATCH, len(self._waiting)))]
-            before = self._gave_way
+            await self._waiting.wait()
+            batch = self._waiting.first(_BATCH)
             if await self._wrote(batch):
                 wait_s = _RETRY_S[0]
-                for _ in range(len(batch) - (self._gave_way - before)):  # some gave way meanwhile
-                    self._waiting.popleft()
-                if not self._waiting:
-                    self._filled.clear()
+                self._waiting.written(batch)
             else:
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, _RETRY_S[1])
@@ -135,7 +101,7 @@ class RedisHistory:
         """Entries after an id as they come; goes on where it was when Redis comes back."""
         while True:
             since: dict[Any, Any] = {key(session_id): after}
-            heard = await self._asked(partial(self._redis.xread, since, block=_FOLLOW_MS, count=100))
+            heard = await self._asked(partial(self._redis.xread, since, block=FOLLOW_MS, count=100))
             if heard is None:
                 await asyncio.sleep(_RETRY_S[1])
             for _, entries in _streams(heard):
@@ -150,20 +116,18 @@ class RedisHistory:
 
     # --- writing -------------------------------------------------------------------------
 
-    async def _wrote(self, batch: Sequence[tuple[str, Entry]]) -> bool:
+    async def _wrote(self, batch: Batch) -> bool:
         pipe = self._redis.pipeline(transaction=False)
-        for session_id, entry in batch:
+        for session_id, entry in batch.entries:
             pipe.xadd(key(session_id), _fields(entry), maxlen=_MAX_ENTRIES, approximate=True)
-        for session_id in dict.fromkeys(session_id for session_id, _ in batch):
+        for session_id in dict.fromkeys(session_id for session_id, _ in batch.entries):
             if self._newest_ms:
                 pipe.xtrim(key(session_id), minid=f"{self._newest_ms - self._retention_s * 1000}-0", approximate=True)
             pipe.expire(key(session_id), self._retention_s)
         told = await self._asked(partial(pipe.execute, raise_on_error=False))
-        if told is None or not self._heard(told[: len(batch)]):
+        if told is None or not self._heard(told[: len(batch.entries)]):
             return False
-        if not self._up:  # only what is written shows that: a replica can be read, too
-            self._up = True
-            log.info("history.back waiting=%d dropped=%d", len(self._waiting), self.dropped)
+        self._back()  # only what is written shows that: a replica can be read, too
         return True
 
     def _heard(self, told: Sequence[Any]) -> bool:
@@ -171,11 +135,15 @@ class RedisHistory:
         from redis.exceptions import OutOfMemoryError
 
         wrong = [one for one in told if isinstance(one, Exception)]
-        if not all(isinstance(one, OutOfMemoryError) or str(one).startswith("WRONGTYPE") for one in wrong):
-            self._away(wrong[0])
+        full = [one for one in wrong if isinstance(one, OutOfMemoryError)]
+        odd = [one for one in wrong if str(one).startswith("WRONGTYPE")]
+        if len(full) + len(odd) < len(wrong):
+            self._away(next(one for one in wrong if one not in full and one not in odd))
             return False
-        if wrong and not self.refused:
-            log.warning("history.refused reason=%s; what Redis does not take is not kept", wrong[0])
+        if full:
+            self._standing.full()
+        if odd and not self.refused:
+            log.warning("history.refused reason=%s; what Redis does not take is not kept", odd[0])
         self.refused += len(wrong)
         written = [one for one in told if not isinstance(one, Exception)]
         if written:
@@ -196,7 +164,11 @@ class RedisHistory:
     def _away(self, reason: Exception) -> None:
         if self._up:
             self._up = False
-            log.warning("history.away waiting=%d: %s; answers go on without it", len(self._waiting), reason_of(reason))
+            self._standing.away("history", reason_of(reason))
+
+    def _back(self) -> None:
+        self._up = True
+        self._standing.back("history")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ machines may be fused twice. Kept are symbols and how far spools have come, as l
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
@@ -17,13 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 from sensorium.delivery import Hello
 from sensorium_cloud.batch import Lane, Overloaded, WorkFailed
 from sensorium_cloud.circuit import Circuit
-from sensorium_cloud.redis_history import reason_of
+from sensorium_cloud.redis_link import Standing, reason_of
 from sensorium_cloud.store import Place, Remembers
 
 if TYPE_CHECKING:
     from redis import Redis
-
-log = logging.getLogger(__name__)
 
 _WAITING: Final = 1 << 14
 _BATCH: Final = 128
@@ -59,25 +56,15 @@ def uncounted(_: str) -> None:
     """For stores that nobody watches."""
 
 
-def impatient(url: str, patience_s: float) -> Redis:
-    """A client that waits ``patience_s`` for a connection, and as long for an answer, and does not try again."""
-    from redis import Redis
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-
-    return Redis.from_url(
-        url, protocol=2, socket_connect_timeout=patience_s, socket_timeout=patience_s, retry=Retry(NoBackoff(), 0)
-    )
-
-
 class RedisStore:
     """What replicas remember together; None wherever Redis cannot be asked.
 
     Args:
-        redis: a client, see `impatient`; used by one thread.
+        redis: a client, see `redis_link.impatient`; used by one thread.
         retention_s: how long an answer is remembered.
         patience_s: how long an answer waits for Redis.
         count: told what became of each question.
+        standing: told when Redis goes and comes.
         now_ns: monotonic clock.
     """
 
@@ -88,12 +75,14 @@ class RedisStore:
         retention_s: int = 3600,
         patience_s: float = 0.05,
         count: Count = uncounted,
+        standing: Standing | None = None,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
+        self._standing = standing or Standing()
         self._redis, self._retention_s, self._patience_s = redis, retention_s, patience_s
         self._count, self._now_ns = count, now_ns
         self._circuit = Circuit()
-        self._full = self._read_only = False
+        self._read_only = False
         self._lane: Lane[Command, Any] = Lane("redis", self._asked, max_waiting=_WAITING, max_batch=_BATCH)
 
     async def resume_after(self, device: str, spool: str) -> int | None:
@@ -156,14 +145,12 @@ class RedisStore:
 
         if isinstance(answer, OutOfMemoryError):
             self._count("full")
-            if not self._full:
-                log.warning("redis.full: it keeps nothing new; raise maxmemory, or let it evict (volatile-ttl)")
-            self._full = True
+            self._standing.full()
         elif isinstance(answer, ReadOnlyError):  # as good as gone: what others find there is older than what we know
             self._read_only = True
             self._failed("read_only", reason_of(answer))
         elif isinstance(answer, Exception):
-            self._failed("away", str(answer))
+            self._failed("away", reason_of(answer))
         else:
             self._worked(command)
             return answer
@@ -175,12 +162,12 @@ class RedisStore:
             return
         self._read_only = False
         if self._circuit.worked():
-            log.info("redis.back")
+            self._standing.back("answers")
 
     def _failed(self, outcome: str, reason: str) -> None:
         self._count(outcome)
         if self._circuit.failed(self._now_ns()):
-            log.warning("redis.away: %s; answers go on without it", reason)
+            self._standing.away("answers", reason)
 
 
 class SharedMemory:

@@ -22,7 +22,7 @@ from sensorium_cloud._app.settings import Cache
 from sensorium_cloud.cache import Cached, Similar, key
 from sensorium_cloud.encode import EncodedWindow
 from sensorium_cloud.redis_cache import RedisCache
-from sensorium_cloud.redis_store import impatient
+from sensorium_cloud.redis_link import impatient
 
 VECTOR = np.random.default_rng(7).standard_normal(128).astype(np.float32)
 

@@ -14,7 +14,8 @@ from services import RedisServer, redis_server
 
 from sensorium_cloud.file_history import FileHistory, prepare
 from sensorium_cloud.history import START, Entry, History, HistoryError, Packed, Recent, placed
-from sensorium_cloud.redis_history import Group, RedisHistory, connected, key
+from sensorium_cloud.redis_history import Group, RedisHistory, key
+from sensorium_cloud.redis_link import connected
 
 
 def an_entry(number: int, stream_type: str = "gesture") -> Entry:
@@ -298,8 +299,8 @@ async def test_a_redis_that_is_killed_costs_history_and_nothing_else(
             found = await read_all(history, 3)
 
     assert numbers(found) == [2, 3, 4]
-    assert caplog.text.count("history.away") == 1
-    assert "history.back" in caplog.text
+    assert caplog.text.count("redis.away") == 1
+    assert "redis.back" in caplog.text
 
 
 async def test_a_replica_that_nobody_may_write_to_is_said_once_and_what_was_told_waits(
@@ -310,14 +311,14 @@ async def test_a_replica_that_nobody_may_write_to_is_said_once_and_what_was_told
             await client.replicaof("127.0.0.1", 9)
             history.tell("kitchen", [an_entry(1)])
             async with asyncio.timeout(10):
-                while "history.away" not in caplog.text:
+                while "redis.away" not in caplog.text:
                     assert await history.read("kitchen") == []
             assert await history.read("kitchen") == []
             await client.replicaof("no", "one")
             assert numbers(await read_all(history, 1)) == [1]
 
     assert caplog.text.count("it is a read-only replica; give redis.url of the primary") == 1
-    assert caplog.text.count("history.away") == caplog.text.count("history.back") == 1
+    assert caplog.text.count("redis.away") == caplog.text.count("redis.back") == 1
 
 
 async def test_a_name_that_is_taken_in_redis_holds_up_no_other_session(

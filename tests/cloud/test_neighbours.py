@@ -28,7 +28,7 @@ from sensorium_cloud._app.server import running
 from sensorium_cloud._app.settings import Engine, Settings
 from sensorium_cloud._app.work import load_engines
 from sensorium_cloud.neighbours import Here, Neighbours, Report
-from sensorium_cloud.redis_history import connected
+from sensorium_cloud.redis_link import connected
 
 S = 1_000_000_000
 MS = 1_000_000

@@ -27,7 +27,8 @@ from sensorium.window import Window
 from sensorium_cloud._app.server import running
 from sensorium_cloud._app.settings import Redis
 from sensorium_cloud.circuit import Circuit
-from sensorium_cloud.redis_store import RedisStore, impatient
+from sensorium_cloud.redis_link import impatient
+from sensorium_cloud.redis_store import RedisStore
 from sensorium_cloud.store import Place
 
 PLACE = Place("pi", "spool-a", 7, "kitchen.7/0", "c0ffee")

@@ -16,7 +16,7 @@ from sensorium.errors import FieldError
 from sensorium.window import Window
 from sensorium_cloud.meeting import Meetings
 from sensorium_cloud.neighbours import Neighbours
-from sensorium_cloud.redis_history import heed_cancellation
+from sensorium_cloud.redis_link import heed_cancellation
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -260,7 +260,7 @@ class RedisMesh:
     """Channels of Redis, for replicas on several machines; while it is away nobody hears of anybody.
 
     Args:
-        redis: a client, see `redis_history.connected`.
+        redis: a client, see `redis_link.connected`.
         name: of this process.
     """
 

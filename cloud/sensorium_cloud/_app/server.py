@@ -33,6 +33,7 @@ from sensorium_cloud._app.stream import Terms
 from sensorium_cloud.access import Access, Grant
 from sensorium_cloud.answer import Desk, Memory
 from sensorium_cloud.history import History
+from sensorium_cloud.redis_link import Standing
 from sensorium_cloud.refine import Capacity, Engines, Refined, Refinery, Sink
 from sensorium_cloud.store import Remembers, Store
 
@@ -125,14 +126,15 @@ def _works(
     registry: CollectorRegistry,
     beside: Path | None,
 ) -> _Works:
-    metrics, history = Metrics(registry), state.history(settings)
+    metrics, standing = Metrics(registry), Standing()
+    history = state.history(settings, standing)
     local = Memory(store, wall_s=state.WallSeconds(clock.DeviceClock()))
-    memory, *others = state.shared(settings, local, metrics)
+    memory, *others = state.shared(settings, local, metrics, standing)
     together, people = state.together(settings, beside), People()
     sinks = [lambda made: metrics.fused(*(symbol for symbol, _ in made)), people.overhear, *tracing]
     if settings.gateway.enabled or settings.redis.url:  # else nobody could read it
         sinks.append(chronicle(history))
-    engines = state.sparing(settings, engines, metrics, partial(identity, settings))
+    engines = state.sparing(settings, engines, metrics, standing, partial(identity, settings))
     refinery = Refinery(engines, _capacity(settings), sinks=sinks)
     lanes = (local.run, *(other.run for other in others), *together.forever, refinery.run, history.run)
     watching = partial(metrics.run, refinery.waiting, partial(_dropped, history, together, people, refinery, engines))
@@ -148,9 +150,9 @@ def _dropped(
         "mesh": together.dropped(),
         "outbox": people.hall.dropped if people.hall else 0,
         "clips": refinery.unheard,
+        **engines.dropped(),
     }
 
-        **engines.dropped(),
 
 @asynccontextmanager
 async def running(

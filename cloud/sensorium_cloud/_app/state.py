@@ -21,6 +21,7 @@ from sensorium_cloud.history import History, Recent
 from sensorium_cloud.hosts import Hosts
 from sensorium_cloud.meeting import Meetings
 from sensorium_cloud.neighbours import Neighbours
+from sensorium_cloud.redis_link import Standing
 from sensorium_cloud.refine import Engines, Refined, Sink
 from sensorium_cloud.store import Remembers, Store
 
@@ -43,25 +44,34 @@ def prepare(state: State) -> None:
     file_history.prepare(Path(state.folder))
 
 
-def shared(settings: Settings, local: Memory, metrics: Metrics) -> tuple[Remembers, *tuple[RedisStore, ...]]:
+def shared(
+    settings: Settings, local: Memory, metrics: Metrics, standing: Standing
+) -> tuple[Remembers, *tuple[RedisStore, ...]]:
     """What was answered, here and by all replicas; and what has to run for that."""
     if not settings.redis.url:
         return (local,)
-    from sensorium_cloud.redis_store import RedisStore, SharedMemory, impatient
+    from sensorium_cloud.redis_link import impatient
+    from sensorium_cloud.redis_store import RedisStore, SharedMemory
 
     patience_s = settings.redis.patience_s
-    client = impatient(settings.redis.url, patience_s)
-    store = RedisStore(client, retention_s=settings.state.retention_s, patience_s=patience_s, count=metrics.redis)
+    store = RedisStore(
+        impatient(settings.redis.url, patience_s),
+        retention_s=settings.state.retention_s,
+        patience_s=patience_s,
+        count=metrics.redis,
+        standing=standing,
+    )
     return SharedMemory(local, store, count=partial(metrics.looked_up, "answers")), store
 
 
-def history(settings: Settings) -> History:
+def history(settings: Settings, standing: Standing) -> History:
     """What happened in sessions: one history for all who share a Redis or a folder."""
     table = settings.history
     if settings.redis.url:
-        from sensorium_cloud.redis_history import RedisHistory, connected
+        from sensorium_cloud.redis_history import RedisHistory
+        from sensorium_cloud.redis_link import connected
 
-        return RedisHistory(connected(settings.redis.url), retention_s=table.retention_s)
+        return RedisHistory(connected(settings.redis.url), retention_s=table.retention_s, standing=standing)
     wall_s = WallSeconds(clock.DeviceClock())
     if not settings.state.folder or not settings.gateway.enabled:
         return Recent(lambda: 1000 * wall_s(), retention_s=table.retention_s)
@@ -93,7 +103,7 @@ def together(settings: Settings, beside: Path | None) -> Together:
 
     hosts, device = Hosts(token_hex(4)), clock.DeviceClock()
     if settings.redis.url:
-        from sensorium_cloud.redis_history import connected
+        from sensorium_cloud.redis_link import connected
 
         mesh = Mesh(RedisMesh(connected(settings.redis.url), hosts.origin))
     elif beside is not None:
@@ -105,7 +115,9 @@ def together(settings: Settings, beside: Path | None) -> Together:
     return Together(met, rooms, (mesh.run, met.run), lambda: mesh.dropped + met.refused + rooms.refused)
 
 
-def sparing(settings: Settings, engines: Engines, metrics: Metrics, identity: Callable[[], str]) -> Engines:
+def sparing(
+    settings: Settings, engines: Engines, metrics: Metrics, standing: Standing, identity: Callable[[], str]
+) -> Engines:
     """``engines`` that fuse no more than the settings ask for.
 
     ``identity`` is of everything that makes an answer what it is.
@@ -118,10 +130,10 @@ def sparing(settings: Settings, engines: Engines, metrics: Metrics, identity: Ca
     tier = None
     if table.shared and settings.redis.url:
         from sensorium_cloud.redis_cache import RedisCache
-        from sensorium_cloud.redis_store import impatient
+        from sensorium_cloud.redis_link import impatient
 
         client = impatient(settings.redis.url, settings.redis.patience_s)
-        tier = RedisCache(client, identity(), ttl_s=table.ttl_s, count=metrics.redis)
+        tier = RedisCache(client, identity(), ttl_s=table.ttl_s, count=metrics.redis, standing=standing)
     similar = Similar(table.similar or 2.0, round(table.similar_s * 1e9))
     count = partial(metrics.looked_up, "fusion")
     return dataclasses.replace(
