@@ -24,7 +24,7 @@ def main() -> None:
     from models.build.fusion import dataset as datasets
     from models.build.fusion.answers import OUTPUTS, inputs
     from models.build.fusion.export import answers
-    from models.build.fusion.learn import Recipe
+    from models.build.fusion.recipe import Recipe
     from models.clips import a_file
 
     with tempfile.TemporaryDirectory() as scratch:

@@ -14,7 +14,8 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 import torch
 from models.build.fusion import dataset as datasets
 from models.build.fusion.bend import Bend, Clips
-from models.build.fusion.learn import Recipe, fresh
+from models.build.fusion.learn import fresh
+from models.build.fusion.recipe import Recipe
 
 CALM = Recipe(absent=0, noisy=0, mismatched=0, mixed=0, width=16)
 ROWS = torch.arange(48)

@@ -15,7 +15,8 @@ from models.build.fusion import dataset as datasets
 from models.build.fusion import exam, export, few_shots, jobs, study
 from models.build.fusion.__main__ import main
 from models.build.fusion.answers import Exported
-from models.build.fusion.learn import Recipe, learn
+from models.build.fusion.learn import learn
+from models.build.fusion.recipe import Recipe
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's exporter warns about itself
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from models.build.fusion.dataset import Dataset
 from models.build.fusion.kinds import AXES, by_axes
 from models.build.fusion.network import STEPS, ClipNet
+from models.build.fusion.recipe import Recipe
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from models.build.fusion.learn import Recipe
 
 _LEAST_NOISE, _MOST_NOISE = 0.3, 4.0
 _DROWNED = 0.8

@@ -24,7 +24,7 @@ _FLATTERED = 0.15
 
 def settings(args: argparse.Namespace) -> Plan:
     """The plan the command line asks for."""
-    from models.build.fusion.learn import Recipe
+    from models.build.fusion.recipe import Recipe
     from models.build.fusion.study import Plan
 
     recipe = replace(Recipe(), epochs=args.epochs) if args.epochs else Recipe()

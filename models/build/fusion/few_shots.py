@@ -20,8 +20,8 @@ from models.build.fusion import words
 from models.build.fusion.dataset import Bools, Dataset, folds
 from models.build.fusion.export import Pool, answers
 from models.build.fusion.jobs import Job, Lesson, train_all
-from models.build.fusion.learn import Recipe
 from models.build.fusion.network import ClipNet
+from models.build.fusion.recipe import Recipe
 from models.build.fusion.teach import Lessons, Space, Taught, views
 
 _SEED = 7

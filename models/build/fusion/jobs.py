@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import torch
 from models.build.fusion.dataset import Bools, Dataset, Floats, fingerprint
-from models.build.fusion.learn import Recipe, Told, fresh, learn, total_steps
+from models.build.fusion.learn import Told, fresh, learn
 from models.build.fusion.network import ClipNet
+from models.build.fusion.recipe import Recipe, total_steps
 
 _CODE: Final = ("attention", "bend", "kinds", "learn", "network")
 _done: Any = None

@@ -18,8 +18,8 @@ from models.build.fusion.dataset import Bools, Dataset, DatasetError, fingerprin
 from models.build.fusion.exam import Row, Sitting
 from models.build.fusion.export import Pool, answers, member_answers, write
 from models.build.fusion.jobs import Job, Lesson, train_all
-from models.build.fusion.learn import Recipe
 from models.build.fusion.network import ClipNet, Shape
+from models.build.fusion.recipe import Recipe
 from models.build.fusion.teach import Space, views
 
 MODEL_FILES: Final = ("model.onnx", "model.json", "space.npz")
