@@ -237,6 +237,26 @@ async def test_replicas_meet_through_redis_also_after_it_was_gone(tmp_path: Path
             await until_they_met(one, two, clock, came, "hall")
 
 
+async def test_who_is_sent_something_and_listens_no_more_is_known_to_be_gone(tmp_path: Path) -> None:
+    heard, gone = asyncio.Event(), asyncio.Queue[str]()
+    with redis_server(tmp_path) as server:
+        one, two = (RedisMesh(connected(server.url), name) for name in ("one", "two"))
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            running = [
+                group.create_task(one.run(lambda _: None, gone.put_nowait)),
+                group.create_task(two.run(lambda _: heard.set())),
+            ]
+            while not heard.is_set():  # until it listens
+                one.send([b"x"])
+                await asyncio.sleep(0.01)
+            one.send([b"x"], "two")
+            one.send([b"x"], "killed")
+
+            assert (await gone.get(), gone.empty()) == ("killed", True)
+            for task in running:
+                task.cancel()
+
+
 async def test_a_client_that_swallows_the_news_of_a_stop_keeps_nobody() -> None:
     """So did a client of Redis that lost its connection at that moment: the service never ended."""
     publishing, forever = asyncio.Event(), asyncio.Event()

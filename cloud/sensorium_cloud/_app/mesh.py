@@ -273,29 +273,32 @@ class RedisMesh:
         """Queue them; what has no room is dropped, and counted."""
         for message in messages:
             try:
-                self._waiting.put_nowait((_channel(to), message))
+                self._waiting.put_nowait((to, message))
             except asyncio.QueueFull:
                 self.dropped += 1
 
-    async def run(self, hear: Hear, lost: Lost = unheeded) -> None:  # noqa: ARG002 - Redis tells nobody who has left
-        """Publish and hear until cancelled."""
+    async def run(self, hear: Hear, lost: Lost = unheeded) -> None:
+        """Publish and hear until cancelled; who is sent something and does not listen any more is gone."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_again_and_again(self._publish))
+                group.create_task(_again_and_again(lambda: self._publish(lost)))
                 group.create_task(_again_and_again(lambda: self._subscribe(hear)))
         finally:
             await self._redis.aclose()
 
-    async def _publish(self) -> None:
+    async def _publish(self, lost: Lost) -> None:
         while True:
             heed_cancellation()
             messages = [await self._waiting.get()]
             while not self._waiting.empty() and len(messages) < _AT_ONCE:
                 messages.append(self._waiting.get_nowait())
             async with self._redis.pipeline(transaction=False) as pipe:
-                for channel, message in messages:
-                    pipe.publish(channel, message)
-                await pipe.execute()
+                for to, message in messages:
+                    pipe.publish(_channel(to), message)
+                heard = await pipe.execute()
+            heed_cancellation()
+            for name in {to for (to, _), listeners in zip(messages, heard, strict=True) if to and not listeners}:
+                lost(name)
 
     async def _subscribe(self, hear: Hear) -> None:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
