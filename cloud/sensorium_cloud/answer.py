@@ -18,7 +18,7 @@ from sensorium_cloud.batch import Lane, Outcome, Overloaded, WorkFailed
 from sensorium_cloud.encode import EncodedWindow
 from sensorium_cloud.meeting import Meetings
 from sensorium_cloud.refine import Arrival, Refined, Refinery, apart, numeric, unencoded
-from sensorium_cloud.store import Operation, Place, Remembers, Store, run_together
+from sensorium_cloud.store import RETRY_MS, Operation, Place, Remembers, Store, run_together
 from sensorium_cloud.tempo import Tempo
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,6 @@ Answer = bytes | Refusal
 
 _MAX_OPERATIONS: Final = 1 << 16
 """Never reached: at most two for each window in flight and one for each stream."""
-_STORE_RETRY_MS: Final = 5_000
 _TOGETHER: Final = 32
 """Windows that are looked up together: the first of more would wait for the last."""
 
@@ -80,8 +79,8 @@ class Memory:
     async def _do(self, operation: Callable[[Store], T]) -> T:
         try:
             return cast("T", (await self._lane.do(operation)).value)
-        except WorkFailed as error:  # a full disk may be empty again when the device comes back
-            raise Overloaded("store", "the state cannot be read or written", _STORE_RETRY_MS) from error
+        except WorkFailed as error:
+            raise Overloaded("store", "the state cannot be read or written", RETRY_MS) from error
 
 
 def uncounted(_outcome: str, _many: int = 1) -> None:

@@ -6,6 +6,7 @@ operations, and what has queued up is one transaction.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,9 +17,14 @@ from typing import Final, Protocol
 
 from sensorium.delivery import Hello
 from sensorium.errors import SensoriumError
+from sensorium_cloud.batch import Overloaded
 from sensorium_cloud.database import opened, transaction
 from sensorium_cloud.known import Known
 
+log = logging.getLogger(__name__)
+
+RETRY_MS: Final = 5_000
+"""When to come back to a state that could not be read or written: a full disk may be empty again then."""
 _FILE: Final = "sensorium-cloud.sqlite3"
 _FORMAT: Final = 1
 _SCHEMA: Final = """
@@ -121,6 +127,7 @@ class Store:
         # By content an index of the file would have every answer change a page somewhere: twice the cost of saving it.
         self._known = Known(2 * (max_answers + _FORGET_EVERY))
         self._learned, self._version = 0, 0
+        self._up = True
         self._db = _opened(folder)
         self._learn()
 
@@ -214,6 +221,19 @@ class Store:
             (_MAX_SPOOLS,),
         )
 
+    def away(self, reason: Exception) -> None:
+        """It could not be read or written; said once."""
+        if self._up:
+            way_out = "windows are put off until it can be written; make room, or give another folder with --state"
+            log.error("state.away: %s; %s", reason, way_out)
+        self._up = False
+
+    def back(self) -> None:
+        """It can."""
+        if not self._up:
+            log.warning("state.back")
+        self._up = True
+
     def __len__(self) -> int:
         return int(self._db.execute("SELECT count(*) FROM answers").fetchone()[0])
 
@@ -226,9 +246,19 @@ Operation = Callable[[Store], object]
 
 
 def run_together(store: Store, operations: Sequence[Operation]) -> list[object]:
-    """The results of ``operations``, all in one transaction."""
-    with store.transaction():
-        return [operation(store) for operation in operations]
+    """The results of ``operations``, all in one transaction.
+
+    Raises:
+        Overloaded: the file cannot be read or written now.
+    """
+    try:
+        with store.transaction():
+            results = [operation(store) for operation in operations]
+    except sqlite3.OperationalError as error:
+        store.away(error)
+        raise Overloaded("store", "the state cannot be read or written", RETRY_MS) from error
+    store.back()
+    return results
 
 
 def _opened(folder: Path | None) -> sqlite3.Connection:

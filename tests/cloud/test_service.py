@@ -439,7 +439,11 @@ async def test_what_cannot_be_stored_is_not_called_safe(
     assert (refusal.code, refusal.retry_after_ms) == (RESOURCE_EXHAUSTED, 5000)
     assert isinstance(answer, SequencedSymbol)
     assert ack == Ack(1)
-    assert "disk is full" in caplog.text
+    assert [message.partition(";")[0] for message in caplog.messages if message.startswith("state.")] == [
+        "state.away: database or disk is full",
+        "state.back",
+    ]
+    assert "Traceback" not in caplog.text
 
 
 async def test_no_spool_is_acknowledged_further_than_the_store_knows(
