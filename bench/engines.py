@@ -99,7 +99,7 @@ def said() -> list[str]:
 def answers(nets: Nets, seen: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Probabilities, sentences and pictures."""
     frames = np.stack([nets.frames.vector(pixels) for pixels in seen])
-    return FUSION.begin(nets.network)(), nets.sentences.encode(said()), frames
+    return FUSION.answers(nets.network), nets.sentences.encode(said()), frames
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Which runtime a net gets: each that is there is tried at start on what the net will have to do.
 
 ONNX Runtime in binary32 is the one most tested, and what the others' answers are compared with: another is taken only
-where it is clearly faster, and answers the same.
+where it is clearly faster, and answers the same at every size that it may be asked.
 """
 
 from __future__ import annotations
@@ -45,23 +45,17 @@ class Task(Generic[T]):
 
     Attributes:
         net: its name, for the log.
-        begin: gets it ready for a net, and gives what does it and tells the answers; that alone is timed.
+        begin: gets ready what it has to do most, and gives what does it; that alone is timed.
+        answers: what it says to questions of every size that it may be asked.
         apart: how far answers lie from those of the plain provider.
         tolerance: how far they may.
     """
 
     net: str
-    begin: Callable[[T], Callable[[], Floats]]
+    begin: Callable[[T], Callable[[], object]]
+    answers: Callable[[T], Floats]
     apart: Callable[[Floats, Floats], float]
     tolerance: float
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """How a provider did: seconds, the least of some runs, and how far its answers lie from the plain one's."""
-
-    took_s: float
-    apart: float = 0.0
 
 
 def choose(task: Task[T], wanted: str, make: Callable[[Provider], T], there: Collection[Provider] | None = None) -> T:
@@ -73,13 +67,17 @@ def choose(task: Task[T], wanted: str, make: Callable[[Provider], T], there: Col
         make: makes it with a provider; for all but the plain one it may raise what it likes.
         there: what the machine could run; None to look.
     """
-    made, best = {Provider.CPU: make(Provider.CPU)}, Provider.CPU
+    plain = make(Provider.CPU)
     others = candidates(wanted, available() if there is None else there)
-    trials = _trials(task, made, others, make) if others else {}
-    if trials:
-        best = decided(wanted, trials, task.tolerance)
-    _tell(task, wanted, best, trials)
-    made[best].prepare()
+    made = {Provider.CPU: plain, **_made(task, others, make)}
+    took_s = _took_s({p: task.begin(net) for p, net in made.items()}) if others else {}
+    left = dict(took_s)
+    while (best := decided(wanted, left)) is not Provider.CPU and not _agrees(task, best, made[best], plain):
+        del left[best]
+    if wanted not in ("auto", best):
+        log.warning("engine.provider_unavailable net=%s wanted=%s used=%s", task.net, wanted, best)
+    figures = "".join(f" {provider}_ms={1e3 * took:.2f}" for provider, took in took_s.items())
+    log.log(logging.WARNING if others else logging.INFO, "engine.provider net=%s name=%s%s", task.net, best, figures)
     return made[best]
 
 
@@ -89,57 +87,57 @@ def candidates(wanted: str, there: Collection[Provider]) -> list[Provider]:
     return [p for p in there if p is not Provider.CPU and (wanted == p or (wanted == "auto" and p not in slower))]
 
 
-def decided(wanted: str, trials: Mapping[Provider, Trial], tolerance: float) -> Provider:
-    """The provider to use: the one that is ``wanted``, or for ``auto`` the fastest; the plain one unless it agrees."""
-    good = {p: t for p, t in trials.items() if p is not Provider.CPU and t.apart <= tolerance}
-    best = min(good, key=lambda p: good[p].took_s, default=Provider.CPU)
-    if wanted == "auto" and best in good and good[best].took_s > _WORTH * trials[Provider.CPU].took_s:
+def decided(wanted: str, took_s: Mapping[Provider, float]) -> Provider:
+    """The provider to use, by seconds of each: the one that is ``wanted``; for ``auto`` the fastest, if that pays."""
+    best = min((p for p in took_s if p is not Provider.CPU), key=lambda p: took_s[p], default=Provider.CPU)
+    if best is not Provider.CPU and wanted == "auto" and took_s[best] > _WORTH * took_s[Provider.CPU]:
         return Provider.CPU
     return best
 
 
-def _trials(
-    task: Task[T], made: dict[Provider, T], others: Iterable[Provider], make: Callable[[Provider], T]
-) -> dict[Provider, Trial]:
-    """How all of them did; what can be made is added to ``made``."""
-    runs = {Provider.CPU: task.begin(made[Provider.CPU])}
-    answers = {Provider.CPU: runs[Provider.CPU]()}
+def _made(task: Task[T], others: Iterable[Provider], make: Callable[[Provider], T]) -> dict[Provider, T]:
+    """What can be made with ``others``, and does run."""
+    made: dict[Provider, T] = {}
     for provider in others:
         try:
             net = make(provider)
-            run = task.begin(net)
-            answers[provider] = run()
+            task.begin(net)()
         except Exception as error:  # noqa: BLE001 - a driver that does not fit must not keep us from starting
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            log.warning("engine.provider_failed net=%s name=%s reason=%s", task.net, provider, reason)
+            _tell_failed(task.net, provider, error)
         else:
-            made[provider], runs[provider] = net, run
-    took_s = _took_s(runs)
-    return {p: Trial(took_s[p], _apart(task, found, answers[Provider.CPU])) for p, found in answers.items()}
-
-
-def _apart(task: Task[T], answers: Floats, expected: Floats) -> float:
-    return task.apart(answers, expected) if np.isfinite(answers).all() else math.inf
+            made[provider] = net
+    return made
 
 
 def _took_s(runs: Mapping[Provider, Callable[[], object]]) -> dict[Provider, float]:
-    """Seconds, the least of some runs: whatever else the machine does only adds to them. In turns, for it may begin."""
+    """Seconds, the least of some runs in turns: what else runs here adds to them. Of CPU, where no card takes part."""
+    clock = time.perf_counter if Provider.CUDA in runs else time.process_time
     least, began, rounds = dict.fromkeys(runs, math.inf), time.perf_counter(), 0
     while rounds < _LEAST_ROUNDS or (rounds < _MOST_ROUNDS and time.perf_counter() - began < _TRIAL_S):
         for provider, run in runs.items():
-            before = time.perf_counter()
+            before = clock()
             run()
-            least[provider] = min(least[provider], time.perf_counter() - before)
+            least[provider] = min(least[provider], clock() - before)
         rounds += 1
     return least
 
 
-def _tell(task: Task[T], wanted: str, best: Provider, trials: Mapping[Provider, Trial]) -> None:
-    for provider, trial in trials.items():
-        if not trial.apart <= task.tolerance:
-            words = "engine.provider_differs net=%s name=%s apart=%.2g tolerance=%.2g"
-            log.warning(words, task.net, provider, trial.apart, task.tolerance)
-    if wanted not in ("auto", best):
-        log.warning("engine.provider_unavailable net=%s wanted=%s used=%s", task.net, wanted, best)
-    figures = "".join(f" {provider}_ms={1e3 * trial.took_s:.2f}" for provider, trial in trials.items())
-    log.log(logging.WARNING if trials else logging.INFO, "engine.provider net=%s name=%s%s", task.net, best, figures)
+def _agrees(task: Task[T], provider: Provider, net: T, plain: T) -> bool:
+    """Whether ``net``, prepared, answers as ``plain`` does; at every size: a runtime may be wrong at a single one."""
+    try:
+        net.prepare()
+        answers = task.answers(net)
+    except Exception as error:  # noqa: BLE001 - as above
+        _tell_failed(task.net, provider, error)
+        return False
+    apart = task.apart(answers, task.answers(plain)) if np.isfinite(answers).all() else math.inf
+    if apart <= task.tolerance:
+        return True
+    words = "engine.provider_differs net=%s name=%s apart=%.2g tolerance=%.2g"
+    log.warning(words, task.net, provider, apart, task.tolerance)
+    return False
+
+
+def _tell_failed(net: str, provider: Provider, error: Exception) -> None:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    log.warning("engine.provider_failed net=%s name=%s reason=%s", net, provider, reason)

@@ -30,7 +30,7 @@ FACTS: Final = 4
 _MASKED: Final = -1e4
 """Log trust of who is not there: exp(-1e4) is 0, and no difference of two is not a number."""
 _MENDING: Final = "run: sensorium-cloud models verify"
-_GROUPS: Final = Sizes(tuple(itertools.product((1, 4, 8, 16, 32), range(1, len(Modality) + 1))))
+GROUPS: Final = Sizes(tuple(itertools.product((1, 4, 8, 16, 32), range(1, len(Modality) + 1))))
 """Of what meets: how many groups together, and how many modalities in each."""
 
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -182,7 +182,7 @@ class Network:
             [*map(str, Modality), "phrases", "facts", "which"],
         )
         self._meeting = _half(
-            Net(meeting, threads=threads, provider=provider, sizes=_GROUPS), meeting, ["tokens", "anchors", "trusted"]
+            Net(meeting, threads=threads, provider=provider, sizes=GROUPS), meeting, ["tokens", "anchors", "trusted"]
         )
         self._concepts = np.ascontiguousarray(concepts.T, np.float32)
         try:
@@ -212,6 +212,10 @@ class Network:
         arrays: list[npt.NDArray[Any]] = [*inputs.features, inputs.phrases, inputs.facts, which]
         return Told(*self._senses.run(dict(zip(self._senses.inputs, arrays, strict=True))))
 
+    def alone(self, told: Told) -> Outputs:
+        """What each modality says with nobody beside it: n groups of one."""
+        return self._met(told.tokens[:, None], told.anchors[:, None], told.trusted[:, None])
+
     def meet(self, told: Told, groups: Sequence[Sequence[int]]) -> Outputs:
         """What each of ``groups`` says together: places in ``told``, at least one; no group depends on another."""
         longest = max(map(len, groups))
@@ -220,7 +224,8 @@ class Network:
         for row, group in enumerate(groups):
             places[row, : len(group)] = group
             missing[row, : len(group)] = False
-        return self._met(told, places, np.where(missing, np.float32(_MASKED), told.trusted[places]))
+        trusted = np.where(missing, np.float32(_MASKED), told.trusted[places])
+        return self._met(told.tokens[places], told.anchors[places], trusted)
 
     def meet_alike(self, told: Told, groups: Sequence[Indices]) -> list[Outputs]:
         """`meet`, for each of ``groups``: intp [n, members], all members there; those of one width in one run."""
@@ -228,16 +233,16 @@ class Network:
         for width in {group.shape[1] for group in groups}:
             chosen = [number for number, group in enumerate(groups) if group.shape[1] == width]
             places = np.concatenate([groups[number] for number in chosen])
-            together = self._met(told, places, told.trusted[places])
+            together = self._met(told.tokens[places], told.anchors[places], told.trusted[places])
             begin = 0
             for number in chosen:
                 rows = slice(begin, begin := begin + len(groups[number]))
                 answers[number] = Outputs(together.posteriors[rows], together.attention[rows])
         return [answer for answer in answers if answer is not None]
 
-    def _met(self, told: Told, places: Indices, trusted: Floats) -> Outputs:
-        arrays = {"tokens": told.tokens[places], "anchors": told.anchors[places], "trusted": trusted}
-        embedding, attention, none = self._meeting.run(arrays)
+    def _met(self, tokens: Floats, anchors: Floats, trusted: Floats) -> Outputs:
+        """The answers of n groups; ``tokens`` [n, members, width], ``anchors`` [n, members, phrase], log trust."""
+        embedding, attention, none = self._meeting.run({"tokens": tokens, "anchors": anchors, "trusted": trusted})
         cosines = np.concatenate([embedding @ self._concepts, none[:, None]], axis=1, dtype=np.float64)
         return Outputs(softmax(cosines * (self.card.scale / self.card.temperature)), attention)
 

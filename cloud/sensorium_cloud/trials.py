@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from sensorium.event import Modality
 from sensorium_cloud.choice import Floats, Task
 from sensorium_cloud.encode import FrameEncoder, SentenceEncoder
-from sensorium_cloud.network import Inputs, Network
+from sensorium_cloud.network import GROUPS, Inputs, Network
 
 _WINDOWS: Final = 32
 _MODALITIES: Final = (1, 3, 4)
@@ -30,24 +31,27 @@ def largest_angle(answers: Floats, expected: Floats) -> float:
     return float(1.0 - ((answers * expected).sum(axis=1) / lengths).min())
 
 
-def _asked(network: Network) -> Callable[[], Floats]:
-    """Posteriors [n, K + 1] of all that is asked about windows: each sense alone, all together, and without each."""
-    inputs = _evidence(network)
+def _asked(network: Network) -> Callable[[], object]:
+    """All that is asked about a batch of windows: what each sense says alone, all together, and without each."""
+    inputs = _evidence(network, _MODALITIES)
     members = np.arange(len(inputs.windows)).reshape(len(_MODALITIES), -1).T
     without = np.concatenate([np.delete(members, place, axis=1) for place in range(len(_MODALITIES))])
     groups = [members.reshape(-1, 1), members, without]
-
-    def run() -> Floats:
-        answers = network.meet_alike(network.hear(inputs), groups)
-        return np.concatenate([answer.posteriors for answer in answers])
-
-    return run
+    return lambda: network.meet_alike(network.hear(inputs), groups)
 
 
-def _evidence(network: Network) -> Inputs:
-    """One event of each sense, with a label that is as sure as most."""
+def _answered(network: Network) -> Floats:
+    """Posteriors [n, K + 1] of groups of one to six senses, one to 32 groups together."""
+    told = network.hear(_evidence(network, range(len(Modality))))
+    members = np.arange(len(told.tokens)).reshape(len(Modality), -1).T
+    groups = [members[:count, :senses] for count, senses in GROUPS.each]
+    return np.concatenate([network.meet_alike(told, [group])[0].posteriors for group in groups])
+
+
+def _evidence(network: Network, modalities: Sequence[int]) -> Inputs:
+    """One event of each sense in each window, with a label that is as sure as most."""
     rng = np.random.default_rng(0)
-    inputs = Inputs.zeros([(m, w) for m in _MODALITIES for w in range(_WINDOWS)], network.card, events=1)
+    inputs = Inputs.zeros([(m, w) for m in modalities for w in range(_WINDOWS)], network.card, events=1)
     for features in inputs.features:
         features[:] = rng.normal(size=features.shape)
     concepts = network.concepts[rng.integers(len(network.concepts), size=len(inputs.phrases))]
@@ -57,13 +61,23 @@ def _evidence(network: Network) -> Inputs:
     return inputs
 
 
-def _read(encoder: SentenceEncoder) -> Callable[[], Floats]:
-    return lambda: np.concatenate([encoder.vectors([sentence]) for sentence in _SENTENCES])
+def _reading(encoder: SentenceEncoder) -> Callable[[], object]:
+    return lambda: [encoder.vectors([sentence]) for sentence in _SENTENCES]
 
 
-def _seen(encoder: FrameEncoder) -> Callable[[], Floats]:
+def _read(encoder: SentenceEncoder) -> Floats:
+    """Vectors [n, 384] of sentences of any length, by themselves and several together."""
+    said = [" ".join(_SENTENCES[:1] * count + _SENTENCES[2:]) for count in (*range(20), 60, 110)]
+    return np.concatenate([encoder.vectors(said), *(encoder.vectors([own]) for own in said)])
+
+
+def _looking(encoder: FrameEncoder) -> Callable[[], object]:
     picture = _picture()
-    return lambda: encoder.vector(picture)[None]
+    return lambda: encoder.vector(picture)
+
+
+def _seen(encoder: FrameEncoder) -> Floats:
+    return encoder.vector(_picture())[None]
 
 
 def _picture() -> npt.NDArray[np.uint8]:
@@ -74,8 +88,8 @@ def _picture() -> npt.NDArray[np.uint8]:
     return np.asarray(255 * shade, np.uint8)
 
 
-FUSION: Final = Task("fusion", _asked, largest_difference, tolerance=0.02)
+FUSION: Final = Task("fusion", _asked, _answered, largest_difference, tolerance=0.02)
 """Tolerance in probability. bfloat16 keeps eight bits of each number: `bench/engines.py` prints what comes of that."""
-SENTENCES: Final = Task("sentences", _read, largest_angle, tolerance=1e-3)
-FRAMES: Final = Task("frames", _seen, largest_angle, tolerance=1e-2)
+SENTENCES: Final = Task("sentences", _reading, _read, largest_angle, tolerance=1e-3)
+FRAMES: Final = Task("frames", _looking, _seen, largest_angle, tolerance=1e-2)
 """Tolerances in 1 - cosine."""

@@ -2,7 +2,7 @@
 
     python -m sensorium_models fetch
     python -m models.build.sentence                 built-in concepts; time and size
-    python -m models.build.sentence evaluate FILE [--split test] [--shots 0,1,5,10] [--draws 5]
+    python -m models.build.sentence evaluate FILE [--split test] [--shots 0,1,5,10] [--draws 5] [--provider cpu]
 
 ``evaluate`` makes a vocabulary of FILE's intents, as a user's concepts.toml would be (a name, a description made from
 it, and as many examples as ``--shots`` says as paraphrases), and asks the cloud's reader about every sentence of the
@@ -32,6 +32,7 @@ from sensorium_cloud.encode import SentenceEncoder
 from sensorium_cloud.evidence import embed
 from sensorium_cloud.network import read_card
 from sensorium_cloud.reading import Manner, Reader
+from sensorium_cloud.runtime import Provider
 from sensorium_cloud.space import Space
 from sensorium_models import store
 
@@ -144,10 +145,10 @@ def _apart(draws: Sequence[Answers]) -> str:
     return f"{figure(np.arange(scores.shape[1])):.3f} [{low:.3f}, {high:.3f}]"
 
 
-def evaluate(path: Path, split: str, shots: Sequence[int], draws: int) -> None:
+def evaluate(path: Path, split: str, shots: Sequence[int], draws: int, provider: Provider = Provider.CPU) -> None:
     """Print a line for each number of examples."""
     said = read_file(path, split)
-    encoder = _encoder()
+    encoder = _encoder(provider)
     intents = len({intent for _, intent in said[0]})
     print(f"{path.name}, {split}: {len(said[1])} sentences of {intents} intents, {len(said[2])} out of scope")
     for count in shots:
@@ -195,9 +196,9 @@ def built_in() -> None:
     print(f"a sentence heard before: {(time.thread_time() - begin) / len(lines) * 1e6:.0f} us")
 
 
-def _encoder() -> SentenceEncoder:
+def _encoder(provider: Provider = Provider.CPU) -> SentenceEncoder:
     files = store.path("sentence_embedding"), store.path("sentence_tokenizer")
-    return SentenceEncoder(*files, remember=_REMEMBERED)
+    return SentenceEncoder(*files, remember=_REMEMBERED, provider=provider)
 
 
 def main() -> int:
@@ -209,9 +210,11 @@ def main() -> int:
     asked.add_argument("--split", default="test")
     asked.add_argument("--shots", default="0,1,5,10", help="examples of each intent, by commas")
     asked.add_argument("--draws", type=int, default=5, help="of examples (default: 5)")
+    asked.add_argument("--provider", type=Provider, choices=list(Provider), default=Provider.CPU)
     chosen = parser.parse_args()
     if chosen.verb == "evaluate":
-        evaluate(chosen.file, chosen.split, [int(n) for n in chosen.shots.split(",")], max(chosen.draws, 1))
+        shots = [int(n) for n in chosen.shots.split(",")]
+        evaluate(chosen.file, chosen.split, shots, max(chosen.draws, 1), chosen.provider)
     else:
         built_in()
     return 0

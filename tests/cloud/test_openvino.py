@@ -121,7 +121,7 @@ def test_pictures_look_the_same_to_what_is_chosen(caplog: pytest.LogCaptureFixtu
 
     (said,) = (record.getMessage() for record in caplog.records)
     assert said.startswith("engine.provider net=frames name=openvino cpu_ms=")
-    assert FRAMES.apart(FRAMES.begin(encoder)(), FRAMES.begin(made(Provider.CPU))()) < 1e-5
+    assert FRAMES.apart(FRAMES.answers(encoder), FRAMES.answers(made(Provider.CPU))) < 1e-5
 
 
 # --- where it is not -------------------------------------------------------------------
