@@ -17,6 +17,7 @@ from typing import Final
 from sensorium import symbol as formulas
 from sensorium.concepts import Precedence, Vocabulary
 from sensorium.event import Event, Modality
+from sensorium.quick import quick
 from sensorium.symbol import Entropy, Evidence, Hypothesis, Provenance, Reason, Revision, Share, Stage, Symbol
 from sensorium.window import Presence, Slot, Window
 
@@ -30,6 +31,7 @@ _STRANGE: Final = 0.25
 ALTERNATIVES: Final = 5
 """How many hypotheses a symbol shows."""
 _WORD: Final = re.compile(r"[a-z']+")
+_NO_WORDS: Final[frozenset[str]] = frozenset()
 _ASIDE: Final = frozenset({"moving", "aside"})
 """Marks of events that are told but mean nothing to us."""
 _NS_PER_MS: Final = 1e6
@@ -59,6 +61,7 @@ class Thresholds:
     outvoted: float = 0.95
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Voice:
     """One modality's part in an answer.
@@ -84,6 +87,7 @@ _SILENT: Final = Voice()
 _NO_SHARE: Final = {(modality, presence): Share(modality, presence) for modality in Modality for presence in Presence}
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one side thinks of a window.
@@ -99,6 +103,7 @@ class Answer:
     agreed: bool = False
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Figures:
     """What a symbol says of an answer; who answers many windows at once computes these together.
@@ -244,8 +249,9 @@ def support(known: int, strange: int) -> float:
 def said_in(window: Window) -> frozenset[str]:
     """The words that came in a window, in lower case."""
     slot = window.slot(Modality.TEXT)
-    texts = [event.text for event in slot.events if event.text] if slot.here else []
-    return frozenset(word for text in texts for word in _WORD.findall(text.lower()))
+    if not slot.here:  # nearly always
+        return _NO_WORDS
+    return frozenset(word for event in slot.events if event.text for word in _WORD.findall(event.text.lower()))
 
 
 def telling(events: Sequence[Event], said: Collection[str] = ()) -> Sequence[Event]:
@@ -256,6 +262,8 @@ def telling(events: Sequence[Event], said: Collection[str] = ()) -> Sequence[Eve
     nobody was called for (``aside``) is a word in a conversation, and one that is among the words ``said`` is part of
     that sentence: who says "stop the music" does not say stop.
     """
+    if len(events) == 1 and not said and not events[0].metadata:  # nearly always
+        return events
     movements = [e for e in events if e.span_ns > 0 and e.label and e.modality is Modality.GESTURE]
     if movements:
         return movements

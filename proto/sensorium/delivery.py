@@ -10,6 +10,7 @@ from typing import Final
 
 from sensorium.concepts import Concept
 from sensorium.errors import FieldError
+from sensorium.quick import quick
 from sensorium.symbol import Symbol
 from sensorium.window import Window
 
@@ -61,6 +62,7 @@ class Welcome:
     software: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class SequencedWindow:
     """A window with its place in the device's spool.

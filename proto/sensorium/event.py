@@ -14,6 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from sensorium.quick import quick
+
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -143,6 +145,7 @@ class DType(StrEnum):
 _NUMPY: Final[Mapping[DType, str]] = {DType.F32: "<f4", DType.F16: "<f2", DType.I8: "<i1"}
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Tensor:
     """Numbers as bytes: little-endian, C order; value = stored * ``scale``.
@@ -187,6 +190,7 @@ def stacked(tensors: Sequence[Tensor]) -> npt.NDArray[np.float32]:
     return stored.astype(np.float32) * np.asarray([[tensor.scale] for tensor in tensors], np.float32)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Media:
     """A piece of the original: it leaves the device only where the egress policy says so."""
@@ -195,6 +199,7 @@ class Media:
     data: bytes
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Event:
     """What was understood from samples of one sense.

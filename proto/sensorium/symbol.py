@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium.event import Modality
+from sensorium.quick import quick
 from sensorium.window import Presence
 
 
@@ -38,6 +39,7 @@ class Reason(StrEnum):
     """The modalities disagree."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
     """A concept and its calibrated probability."""
@@ -46,6 +48,7 @@ class Hypothesis:
     probability: float
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Share:
     """One modality's part in a symbol.
@@ -73,6 +76,7 @@ class Share:
     age_ns: int | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Entropy:
     """How much is known, in bits.
@@ -92,6 +96,7 @@ class Entropy:
     legacy_entropy_bits: float
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Time one stage took, in milliseconds."""
@@ -100,6 +105,7 @@ class Stage:
     ms: float
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One line of a symbol's timeline: what was seen, when."""
@@ -129,6 +135,7 @@ class Provenance:
     models: tuple[ModelRef, ...] = ()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Symbol:
     """The fused meaning of one window.

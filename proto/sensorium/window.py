@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sensorium.event import Event, Modality
+from sensorium.quick import quick
 
 
 class Presence(StrEnum):
@@ -25,6 +26,7 @@ class Presence(StrEnum):
 _HERE = (Presence.PRESENT, Presence.LATE)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Slot:
     """One modality's place in a window.
@@ -51,6 +53,7 @@ class Slot:
         return self.presence in _HERE
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Window:
     """One span of event time, closed.
