@@ -7,11 +7,18 @@ from hashlib import blake2b
 
 from sensorium import limits
 from sensorium.errors import FieldError
-from sensorium.event import Modality
+from sensorium.event import Modality, Tensor
 from sensorium.v1 import window_pb2 as pb
 from sensorium.window import Presence, Slot, Window
-from sensorium.wire._checks import after, at_least, at_most, each, inverse, label, member, name, numbers, unique
-from sensorium.wire._event import MODALITY, MODALITY_NUMBER, event_from_proto, event_to_proto
+from sensorium.wire._checks import after, at_least, at_most, each, inverse, label, member, name, numbers, unique, within
+from sensorium.wire._event import (
+    MODALITY,
+    MODALITY_NUMBER,
+    check_features,
+    event_to_proto,
+    event_unproven,
+    finite,
+)
 
 PRESENCE_NUMBER = numbers("PRESENCE", Presence, pb.Presence)
 PRESENCE = inverse(PRESENCE_NUMBER)
@@ -47,7 +54,7 @@ def window_from_proto(message: pb.Window) -> Window:
     slots = each("slots", message.slots, _slot_from_proto)
     if len({slot.modality for slot in slots}) < len(slots):
         unique("slots", [slot.modality for slot in slots])
-    _check_sessions(slots, session_id)
+    _check_events(slots, session_id)
     return Window(
         id=message.id,
         session_id=session_id,
@@ -61,12 +68,19 @@ def window_from_proto(message: pb.Window) -> Window:
     )
 
 
-def _check_sessions(slots: tuple[Slot, ...], session_id: str) -> None:
-    """A window holds events of its own session only."""
+def _check_events(slots: tuple[Slot, ...], session_id: str) -> None:
+    """A window holds events of its own session only, and their features are numbers."""
+    features: list[Tensor] = []
     for i, slot in enumerate(slots):
         for j, event in enumerate(slot.events):
             if event.session_id != session_id:
                 raise FieldError(f"slots[{i}].events[{j}].session_id", "that of the window")
+            if event.features is not None:
+                features.append(event.features)
+    if not finite(features):
+        for i, slot in enumerate(slots):
+            for j, event in enumerate(slot.events):
+                within(f"slots[{i}].events[{j}]", event, check_features)
 
 
 def _slot_to_proto(slot: Slot) -> pb.Slot:
@@ -80,14 +94,14 @@ def _slot_to_proto(slot: Slot) -> pb.Slot:
 
 
 def _slot_from_proto(message: pb.Slot) -> Slot:
-    has, events = message.HasField, message.events
-    if not events and not has("age_ns") and not has("offset_ns") and message.presence == pb.PRESENCE_ABSENT:
+    has, events, presence = message.HasField, message.events, PRESENCE.get(message.presence)
+    if presence is Presence.ABSENT and not events and not has("age_ns") and not has("offset_ns"):
         return _ABSENT[member("modality", message.modality, MODALITY)]
     at_most(limits.EVENTS_PER_SLOT, "events", events)
     slot = Slot(
         member("modality", message.modality, MODALITY),
         member("presence", message.presence, PRESENCE),
-        each("events", events, event_from_proto),
+        each("events", events, event_unproven),
         at_least(0, "age_ns", message.age_ns) if has("age_ns") else None,
         at_least(0, "offset_ns", message.offset_ns) if has("offset_ns") else None,
     )
