@@ -87,32 +87,48 @@ def _without_provenance(symbol: Symbol) -> pb.Symbol:
 
 
 def _add_parts(message: pb.Symbol, symbol: Symbol) -> None:
-    """All that is repeated; made in place, for a message of its own would be copied."""
-    for h in symbol.alternatives:
-        message.alternatives.add(concept=h.concept, probability=h.probability)
+    """All that is repeated; made in place, for a message of its own would be copied.
+
+    Fields are set one by one: by keyword each takes half as long again.
+    """
+    for hypothesis in symbol.alternatives:
+        alternative = message.alternatives.add()
+        alternative.concept = hypothesis.concept
+        alternative.probability = hypothesis.probability
     for share in symbol.shares:
-        message.shares.add(
-            modality=MODALITY_NUMBER[share.modality],
-            presence=PRESENCE_NUMBER[share.presence],
-            label=share.label,
-            reliability=share.reliability,
-            weight=share.weight,
-            contribution=share.contribution,
-            attention=share.attention,
-            offset_ns=share.offset_ns,
-            age_ns=share.age_ns,
-        )
+        _write_share(share, message.shares.add())
     for stage in symbol.latency:
-        message.latency.add(name=stage.name, ms=stage.ms)
+        timed = message.latency.add()
+        timed.name = stage.name
+        timed.ms = stage.ms
     for evidence in symbol.timeline:
-        message.timeline.add(
-            modality=MODALITY_NUMBER[evidence.modality],
-            label=evidence.label,
-            score=evidence.score,
-            at_ns=evidence.at_ns,
-            span_ns=evidence.span_ns,
-            text=evidence.text,
-        )
+        _write_evidence(evidence, message.timeline.add())
+
+
+def _write_share(share: Share, message: pb.Share) -> None:
+    message.modality = MODALITY_NUMBER[share.modality]
+    message.presence = PRESENCE_NUMBER[share.presence]
+    if share.label is not None:
+        message.label = share.label
+    message.reliability = share.reliability
+    message.weight = share.weight
+    message.contribution = share.contribution
+    message.attention = share.attention
+    if share.offset_ns is not None:
+        message.offset_ns = share.offset_ns
+    if share.age_ns is not None:
+        message.age_ns = share.age_ns
+
+
+def _write_evidence(evidence: Evidence, message: pb.Evidence) -> None:
+    message.modality = MODALITY_NUMBER[evidence.modality]
+    if evidence.label is not None:
+        message.label = evidence.label
+    message.score = evidence.score
+    message.at_ns = evidence.at_ns
+    message.span_ns = evidence.span_ns
+    if evidence.text is not None:
+        message.text = evidence.text
 
 
 @lru_cache(maxsize=8)  # a process makes its symbols with the same few models
