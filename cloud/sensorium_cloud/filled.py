@@ -46,12 +46,14 @@ class Filled:
         at: list[tuple[int, int, bool]] = []
         present: list[tuple[Modality, ...]] = []
         for row, window in enumerate(windows):
-            inside = [slot.modality for slot in window.slots if slot.here]
-            present.append(tuple(inside))
+            inside: list[Modality] = []
             for slot in window.slots:
+                if slot.here:
+                    inside.append(slot.modality)
                 if slot.events:  # most are absent
                     slots.append(slot)
-                    at.append((row, PLACE[slot.modality], slot.modality in inside))
+                    at.append((row, PLACE[slot.modality], slot.here))
+            present.append(tuple(inside))
         rows, places, heard = np.asarray(at, np.intp).reshape(len(at), 3).T
         here = np.zeros((len(windows), len(PLACE)), bool)
         here[rows, places] = heard

@@ -45,7 +45,7 @@ class Verdicts:
         """The most probable concepts of each window, best first: place in the vocabulary, and probability."""
         known = self.posteriors[:, :-1]
         order = np.argsort(-known, axis=1, kind="stable")[:, :ALTERNATIVES]
-        probabilities = np.take_along_axis(known, order, axis=1)
+        probabilities = known[np.arange(len(known))[:, None], order]
         return [list(zip(*each, strict=True)) for each in zip(order.tolist(), probabilities.tolist(), strict=True)]
 
     def disagreements(self, trusts: Doubles) -> Doubles:
@@ -92,7 +92,7 @@ class Hearing:
         if not len(inputs.windows):
             return self._silence(places)
         told = self._network.hear(inputs)
-        (alone,) = self._network.meet_alike(told, [np.arange(len(inputs.windows))[:, None]])
+        alone = self._network.alone(told)
         ranks = np.full(here.shape, _NOT_THERE)
         ranks[inputs.windows, inputs.modalities] = np.argmax(alone.posteriors @ self._by_rank, axis=1)
         best = np.full(here.shape, -1)
@@ -210,5 +210,5 @@ def _groups(members: Indices) -> list[Indices]:
         return []
     if size == 2:
         return [members]
-    others = np.stack([np.delete(members, place, axis=1) for place in range(size)], axis=1)
-    return [members, others.reshape(-1, size - 1)]
+    others = [[other for other in range(size) if other != place] for place in range(size)]
+    return [members, members[:, others].reshape(-1, size - 1)]
