@@ -41,6 +41,13 @@ def until(true: Callable[[], bool], *, within_s: float = 10.0) -> None:
         patience.wait(0.01)
 
 
+def ended(process: subprocess.Popen[bytes] | None) -> None:
+    """Kill it, if it runs; nothing is left of it."""
+    if process is not None:
+        process.kill()
+        process.wait()
+
+
 def listens(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), 0.2).close()
@@ -72,10 +79,8 @@ class RedisServer:
         until(lambda: listens(self.port))
 
     def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
+        ended(self.process)
+        self.process = None
 
 
 @contextmanager
@@ -128,10 +133,8 @@ class Broker:
         until(lambda: listens(self.port))
 
     def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
+        ended(self.process)
+        self.process = None
 
 
 @contextmanager
@@ -207,10 +210,8 @@ def sound_server(folder: Path) -> Iterator[SoundServer]:
         )
         yield SoundServer(environment)
     finally:
-        for process in (silence, server):
-            if process is not None:
-                process.kill()
-                process.wait()
+        ended(silence)
+        ended(server)
 
 
 # --- camera ------------------------------------------------------------------------------

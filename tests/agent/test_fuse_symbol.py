@@ -11,19 +11,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared.scenes import END_NS, MS, a_window, seen, share
 
 from sensorium import concepts
-from sensorium.event import Event, EventStream, Media, Modality
-from sensorium.symbol import ModelRef, Reason, Revision, Share, Symbol
-from sensorium.window import Presence, Slot, Window
+from sensorium.event import Event, Media, Modality
+from sensorium.symbol import ModelRef, Reason, Revision, Symbol
+from sensorium.window import Window
 from sensorium_agent.fuse.network import FusionNetwork
 from sensorium_agent.fuse.pooling import Pool, by_rules
 from sensorium_agent.fuse.symbol import FusionSettings, answer, fuse
 from sensorium_agent.infer.model import load
 from sensorium_models import store
 
-MS = 1_000_000
-END_NS = 10_000 * MS
 VOCABULARY = concepts.load()
 V, A, T, G, H, B = Modality
 POOLS: dict[str, Pool] = {"rules": by_rules, "network": FusionNetwork(load(store.path("device_fusion")))}
@@ -37,27 +36,8 @@ def pool(request: pytest.FixtureRequest) -> Pool:
     return _pool[0]
 
 
-def seen(modality: Modality, label: str | None = None, *, ago_ms: int = 100, **what: Any) -> Event:
-    what.setdefault("score", 0.95 if label else 0.0)
-    return EventStream("s", modality).event(END_NS - ago_ms * MS, label=label, **what)
-
-
 def said(text: str, **what: Any) -> Event:
     return seen(T, text=text, **what)
-
-
-def a_window(*events: Event, stale: tuple[Event, ...] = ()) -> Window:
-    def slot(modality: Modality) -> Slot:
-        own = tuple(sorted((e for e in events if e.modality is modality), key=lambda e: e.at_ns))
-        old = tuple(e for e in stale if e.modality is modality)
-        if own:
-            return Slot(modality, Presence.PRESENT, own, END_NS - own[-1].at_ns, own[0].at_ns - earliest)
-        if old:
-            return Slot(modality, Presence.STALE, old, END_NS - old[-1].at_ns)
-        return Slot(modality, Presence.ABSENT)
-
-    earliest = min((e.at_ns for e in events), default=0)
-    return Window("s.19", "s", 19, 0, END_NS - 500 * MS, END_NS, END_NS + 4 * MS, tuple(slot(m) for m in Modality))
 
 
 def understood(*events: Event, stale: tuple[Event, ...] = (), settings: FusionSettings | None = None) -> Symbol:
@@ -71,10 +51,6 @@ def understood(*events: Event, stale: tuple[Event, ...] = (), settings: FusionSe
         settings=settings,
         pool=_pool[0],
     )
-
-
-def share(symbol: Symbol, modality: Modality) -> Share:
-    return next(s for s in symbol.shares if s.modality is modality)
 
 
 # --- what it understands ---------------------------------------------------------------

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shared.scenes import END_NS, MS, a_window, seen, share
 
 from sensorium import concepts
 from sensorium.errors import FieldError
-from sensorium.event import Event, EventStream, Modality, Tensor
-from sensorium.symbol import Reason, Revision, Share, Symbol
-from sensorium.window import Presence, Slot, Window
+from sensorium.event import Event, Modality, Tensor
+from sensorium.symbol import Reason, Revision, Symbol
 from sensorium_cloud.encode import EncodedWindow, SentenceEncoder
 from sensorium_cloud.fusion import Fuser
 from sensorium_cloud.space import Space
@@ -29,8 +29,6 @@ pytestmark = pytest.mark.needs_models
 WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
 NETWORK = [WEIGHTS / name for name in ("fusion_senses.onnx", "fusion.onnx", "fusion.json")]
 SPACE = Space.load(WEIGHTS / "sentence_space.npz")
-MS = 1_000_000
-END_NS = 10_000 * MS
 VOCABULARY = concepts.load()
 V, A, T, G, H, B = Modality
 SIZES = {V: 1280, A: 256, T: 384, G: 128, H: 64, B: 32}
@@ -54,27 +52,8 @@ def understood(fuser: Fuser, sentences: SentenceEncoder) -> Understand:
     return lambda *events, stale=(): fuser.fuse([encoded(sentences, *events, stale=stale)])[0]
 
 
-def seen(modality: Modality, label: str | None = None, *, ago_ms: int = 100, **what: Any) -> Event:
-    what.setdefault("score", 0.95 if label else 0.0)
-    return EventStream("s", modality).event(END_NS - ago_ms * MS, label=label, **what)
-
-
 def said(text: str, **what: Any) -> Event:
     return seen(T, text=text, score=1.0, **what)
-
-
-def a_window(*events: Event, stale: tuple[Event, ...] = ()) -> Window:
-    def slot(modality: Modality) -> Slot:
-        own = tuple(sorted((e for e in events if e.modality is modality), key=lambda e: e.at_ns))
-        old = tuple(e for e in stale if e.modality is modality)
-        if own:
-            return Slot(modality, Presence.PRESENT, own, END_NS - own[-1].at_ns, own[0].at_ns - earliest)
-        if old:
-            return Slot(modality, Presence.STALE, old, END_NS - old[-1].at_ns)
-        return Slot(modality, Presence.ABSENT)
-
-    earliest = min((e.at_ns for e in events), default=0)
-    return Window("s.19", "s", 19, 0, END_NS - 500 * MS, END_NS, END_NS + 4 * MS, tuple(slot(m) for m in Modality))
 
 
 def encoded(sentences: SentenceEncoder, *events: Event, stale: tuple[Event, ...] = ()) -> EncodedWindow:
@@ -82,10 +61,6 @@ def encoded(sentences: SentenceEncoder, *events: Event, stale: tuple[Event, ...]
     words = [(i, e.text) for i, e in enumerate(window.slot(T).events) if e.text]
     rows = sentences.encode([text for _, text in words]) if words else None
     return EncodedWindow(window, rows, None, 2.0, tuple(i for i, _ in words))
-
-
-def share(symbol: Symbol, modality: Modality) -> Share:
-    return next(s for s in symbol.shares if s.modality is modality)
 
 
 # --- what it understands ---------------------------------------------------------------

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared.bursts import dense, one_by_one, told
 
 from sensorium.align import Aligner
 from sensorium.event import Event, Modality
@@ -28,15 +29,6 @@ def a_run(sequences: Sequence[int], at_ms: Sequence[int], shared: Event | None =
     return Run(shared or like(), np.array(sequences, np.uint64), np.array(at_ms, np.int64) * MS)
 
 
-def dense(aligner: Aligner, run: Run, now_ns: int) -> None:
-    aligner.push_run(run, now_ns)
-
-
-def one_by_one(aligner: Aligner, run: Run, now_ns: int) -> None:
-    for row in range(len(run)):
-        aligner.push(run.event(row), now_ns)
-
-
 # Each burst: whose, its events (number, milliseconds before the burst), and how long after the last burst it comes.
 NUMBERS = st.integers(0, 40) | st.integers(0, 2**64 - 1)
 AGES = st.integers(-30, 900) | st.sampled_from([-20_000, -9_999, 5_000])
@@ -51,14 +43,10 @@ BURSTS = st.lists(
 
 
 def windows_of(bursts: list, push: Callable[[Aligner, Run, int], None], **how: int) -> tuple[list[Window], object]:
-    aligner, now_ms, given_out = Aligner(SESSION, [Modality.HAPTIC, Modality.AUDIO], **how), 0, []
+    aligner = Aligner(SESSION, [Modality.HAPTIC, Modality.AUDIO], **how)
     aligner.start(0)
-    for (modality, source), events, after_ms in bursts:
-        now_ms += after_ms
-        numbers, ages = zip(*events, strict=True)
-        push(aligner, a_run(numbers, [now_ms - age for age in ages], like(modality, source)), now_ms * MS)
-        given_out += aligner.advance(now_ms * MS)
-    return [*given_out, *aligner.finish(now_ms * MS)], aligner.counts()
+    given_in = [(like(modality, source), events, after_ms) for (modality, source), events, after_ms in bursts]
+    return told(aligner, given_in, push, now_ms=0)
 
 
 @settings(max_examples=150, deadline=None)

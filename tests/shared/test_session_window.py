@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared.bursts import accounted, dense, one_by_one, told
 
 from sensorium.event import Event, Modality
 from sensorium.window import Presence, Window
-from sensorium.windowing.run import Run
 from sensorium.windowing.session_window import SessionAligner
 
 MS = 1_000_000
@@ -197,23 +196,11 @@ BURSTS = st.lists(
 @settings(max_examples=200, deadline=None)
 @given(BURSTS, st.sampled_from([4, 256]))
 def test_runs_give_the_sessions_of_the_same_events_one_by_one_and_count_each_once(bursts, room) -> None:
-    outcomes = []
-    for dense in (True, False):
-        aligner, now_ms, given_out = an_aligner(slot_events=room), 1000, []
-        for modality, events, in_order, after_ms in bursts:
-            now_ms += after_ms
-            burst = sorted(events, key=lambda e: -e[1]) if in_order else events
-            numbers, ages = zip(*burst, strict=True)
-            at_ns = (now_ms - np.array(ages, np.int64)) * MS
-            run = Run(an_event(0, modality=modality), np.array(numbers, np.uint64), at_ns)
-            if dense:
-                aligner.push_run(run, now_ms * MS)
-            else:
-                for row in range(len(run)):
-                    aligner.push(run.event(row), now_ms * MS)
-            given_out += aligner.advance(now_ms * MS)
-        outcomes.append(([*given_out, *aligner.finish(now_ms * MS)], aligner.counts()))
+    given_in = [
+        (an_event(0, modality=modality), sorted(events, key=lambda e: -e[1]) if in_order else events, after_ms)
+        for modality, events, in_order, after_ms in bursts
+    ]
+    windows, counts = told(an_aligner(slot_events=room), given_in, dense, now_ms=1000)
 
-    assert outcomes[0] == outcomes[1]
-    counts = outcomes[0][1].values()
-    assert sum(c.placed + c.late + c.duplicate + c.dropped for c in counts) == sum(len(b[1]) for b in bursts)
+    assert (windows, counts) == told(an_aligner(slot_events=room), given_in, one_by_one, now_ms=1000)
+    assert accounted(counts) == sum(len(events) for _, events, *_ in bursts)
