@@ -6,8 +6,9 @@ Pure: told the time. Only hashes of tokens are kept.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +18,7 @@ from typing import Final
 from sensorium.errors import SensoriumError
 
 _TENANTS: Final = 10_000
+_LOCAL_ORIGIN: Final = r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?"
 
 
 class Right(StrEnum):
@@ -69,6 +71,33 @@ class Access:
         if not self._grants:
             return OPEN
         return self._grants.get(hashlib.sha256(token.encode()).hexdigest()) if token else None
+
+
+# --- web pages -------------------------------------------------------------------------
+
+
+class Origins:
+    """From where web pages may use the gateway; who is no browser says nothing, and is judged by its token alone.
+
+    Args:
+        named: origins, as ``https://app.example``; ``*`` is any. If empty, any page that has a token, or, where none
+            are needed, those of this machine: otherwise any page that somebody here looks at could listen in.
+        tokens: whether one is needed.
+    """
+
+    def __init__(self, named: Sequence[str], *, tokens: bool) -> None:
+        self.named = tuple(named) or (("*",) if tokens else ())
+
+    @property
+    def pattern(self) -> str | None:
+        """What others look like that may, if any do."""
+        return None if self.named else _LOCAL_ORIGIN
+
+    def allows(self, origin: str | None) -> bool:
+        """Whether a page from there may; None is no page."""
+        if origin is None or "*" in self.named or origin in self.named:
+            return True
+        return self.pattern is not None and re.fullmatch(self.pattern, origin) is not None
 
 
 # --- how much --------------------------------------------------------------------------

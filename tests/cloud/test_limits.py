@@ -224,6 +224,6 @@ async def test_no_token_key_or_password_is_ever_logged(
     )
     written = ours + out + err
 
-    assert "history.away" in written
+    assert "redis.away" in written
     for secret in ("open-sesame", "open-barley", "swordfish", digest, text.splitlines()[1]):
         assert secret not in written

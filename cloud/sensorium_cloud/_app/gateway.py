@@ -7,7 +7,6 @@ come from, so that a message has one definition.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -15,17 +14,22 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from msgspec import Meta
+from starlette.exceptions import HTTPException
 
 from sensorium.errors import FieldError
 from sensorium_cloud._app.batch_job import Batch
+from sensorium_cloud._app.live import MEDIA_TYPE as LIVE
+from sensorium_cloud._app.live import Live
+from sensorium_cloud._app.pages import add_doorkeeper
 from sensorium_cloud._app.parts import Parts
 from sensorium_cloud._app.scrape import MEDIA_TYPE
 from sensorium_cloud._app.visit import MAX_MESSAGE, Visit
-from sensorium_cloud.access import Access, Crowd, Crowded, Grant, Right
-from sensorium_cloud.history import EPISODE, START, SYMBOL, Entry, History, placed
+from sensorium_cloud.access import Access, Crowded, Grant, Right
+from sensorium_cloud.history import EPISODE, START, SYMBOL, Entry, placed
 from sensorium_cloud.room import Name
 
 _MAX_HISTORY: Final = 10_000
@@ -34,7 +38,6 @@ _BAD: Final = 4400
 _FORBIDDEN: Final = 4403
 _FULL: Final = 4429
 _LATER_MS: Final = 1000
-_EVENTS: Final = "text/event-stream"
 _names = itertools.count()
 _session_name: Final[msgspec.json.Decoder[Name]] = msgspec.json.Decoder(Name)
 
@@ -74,6 +77,9 @@ def build(parts: Parts) -> FastAPI:
         return JSONResponse({"field": error.field, "reason": error.reason}, error.status, headers)
 
     app.add_exception_handler(_RefusedError, refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _no_way)
+    add_doorkeeper(app, parts.origins)
     _add_health(app, parts)
     _add_batch(app, parts)
     _add_history(app, parts)
@@ -81,6 +87,20 @@ def build(parts: Parts) -> FastAPI:
     described = _described(app)
     app.openapi = lambda: described  # type: ignore[method-assign]  # as its documentation asks to
     return app
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    """What FastAPI finds wrong itself, in the words of all other refusals."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    said = str(first["msg"])
+    return JSONResponse({"field": str(first["loc"][-1]), "reason": said[:1].lower() + said[1:]}, 422)
+
+
+async def _no_way(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    reason = f"{str(error.detail).lower()}; /docs describes what there is"
+    return JSONResponse({"field": "", "reason": reason}, error.status_code, error.headers)
 
 
 _ABOUT: Final = """Understand people through all their signals: feed events, get symbols.
@@ -254,9 +274,10 @@ def _add_history(app: FastAPI, parts: Parts) -> None:
         tags=["sessions"],
         responses={
             **_REFUSED,
+            429: {"description": "too many requests or connections; try again after `Retry-After`"},
             200: {
                 "description": "the last hour's symbols and episodes, oldest first; new ones as server-sent events",
-                "content": {_EVENTS: {}},
+                "content": {LIVE: {}},
             },
         },
     )
@@ -275,11 +296,8 @@ def _add_history(app: FastAPI, parts: Parts) -> None:
         except ValueError:
             raise _RefusedError(422, "the `next` of an earlier answer, or nothing", "after") from None
         kept = grant.session_id(session_id)
-        if _EVENTS in request.headers.get("accept", ""):
-            crowd = parts.limits.connections
-            if crowd.full(grant.tenant):
-                raise _RefusedError(429, "too many connections; try again later", retry_after_ms=_LATER_MS)
-            return StreamingResponse(_live(parts.history, kept, after, crowd, grant.tenant), media_type=_EVENTS)
+        if LIVE in request.headers.get("accept", ""):
+            return Live(_understood(parts.history.follow(kept, after)), parts.limits.connections, grant.tenant)
         found = await parts.history.read(kept, after, limit)
         # In a thread: ten thousand symbols would keep everybody else waiting for a second.
         body = await asyncio.to_thread(_page, session_id, found, found[-1].id if found else after)
@@ -292,13 +310,10 @@ def _page(session_id: str, found: Sequence[Entry], onward: str) -> bytes:
     return msgspec.json.encode({"session_id": session_id, "lines": lines, "next": onward})
 
 
-async def _live(history: History, session_id: str, after: str, crowd: Crowd, tenant: str) -> AsyncIterator[bytes]:
-    """Server-sent events (HTML standard, section 9.2); each who listens is one of the tenant's connections."""
-    # Two who came at the same moment may both have found room for one: the second tries again by itself.
-    with contextlib.suppress(Crowded), crowd.joined(tenant):
-        async for entry in history.follow(session_id, after):
-            if entry.stream_type in _UNDERSTOOD:
-                yield b"id: %s\nevent: %s\ndata: %s\n\n" % (entry.id.encode(), entry.stream_type.encode(), entry.data)
+async def _understood(entries: AsyncIterator[Entry]) -> AsyncIterator[Entry]:
+    async for entry in entries:
+        if entry.stream_type in _UNDERSTOOD:
+            yield entry
 
 
 # --- live sessions ---------------------------------------------------------------------
@@ -317,7 +332,7 @@ def _add_socket(app: FastAPI, parts: Parts) -> None:
             with parts.limits.connections.joined(grant.tenant):
                 await _visit(parts, socket, session_id, grant)
         except Crowded as error:
-            await _close(socket, _FULL, str(error))
+            await _close(socket, _FULL, str(error), _LATER_MS)
 
 
 async def _visit(parts: Parts, socket: WebSocket, session_id: str, grant: Grant) -> None:
@@ -325,7 +340,7 @@ async def _visit(parts: Parts, socket: WebSocket, session_id: str, grant: Grant)
     try:
         member = parts.hall.enter(kept, f"ws{next(_names)}", hears=grant.allows(session_id, Right.READ))
     except FieldError as error:
-        await _close(socket, _FULL, str(error))
+        await _close(socket, _FULL, str(error), _LATER_MS)
         return
     try:
         await Visit(parts, socket, kept, session_id, member).run()
@@ -333,6 +348,7 @@ async def _visit(parts: Parts, socket: WebSocket, session_id: str, grant: Grant)
         parts.hall.leave(kept, member)
 
 
-async def _close(socket: WebSocket, code: int, reason: str) -> None:
-    await socket.send_text(json.dumps({"type": "refusal", "field": "", "reason": reason, "retry_after_ms": 0}))
+async def _close(socket: WebSocket, code: int, reason: str, retry_after_ms: int = 0) -> None:
+    told = {"type": "refusal", "field": "", "reason": reason, "retry_after_ms": retry_after_ms}
+    await socket.send_text(json.dumps(told))
     await socket.close(code, reason[:120])

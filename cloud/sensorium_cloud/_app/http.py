@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from sensorium_cloud._app.settings import Gateway, Metrics, Tls
 
 _GRACE_S: Final = 2
 _MESSAGE_BYTES: Final = 1 << 20
+_SILENCE_S: Final = 60.0
 
 
 @contextlib.asynccontextmanager
@@ -27,8 +29,10 @@ async def serving(app: Any, place: Gateway | Metrics, tls: Tls, *, shared: bool)
     """
     import uvicorn
 
+    uvicorns = logging.getLogger("uvicorn.error")
     # Of each WebSocket it would tell the address with its query, in which browsers have their token.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    uvicorns.setLevel(logging.WARNING)
+    uvicorns.addFilter(_NOT_HTTP)
     context = keys.context(tls, "gateway.tls")
     with _listening(place, shared=shared) as listening:
         host, port = listening.getsockname()[:2]
@@ -52,6 +56,27 @@ async def serving(app: Any, place: Gateway | Metrics, tls: Tls, *, shared: bool)
                 yield f"{'https' if context else 'http'}://{written(host)}:{port}"
             finally:
                 server.should_exit = True
+
+
+class _NotHttp(logging.Filter):
+    """Has what is no HTTP told once a minute: anybody can send it as often as they like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._again_s = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not str(record.msg).startswith("Invalid HTTP request"):
+            return True
+        now_s = time.monotonic()
+        if now_s < self._again_s:
+            return False
+        self._again_s = now_s + _SILENCE_S
+        record.msg = "gateway.not_http: somebody speaks TLS, gRPC or something else to a port of HTTP"
+        return True
+
+
+_NOT_HTTP: Final = _NotHttp()
 
 
 def _listening(place: Gateway | Metrics, *, shared: bool) -> socket.socket:

@@ -9,7 +9,7 @@ from sensorium.clock import Clock
 from sensorium_cloud._app.batch_job import Job
 from sensorium_cloud._app.hall import Hall
 from sensorium_cloud._app.settings import Limits as LimitsTable
-from sensorium_cloud.access import Access, Crowd, Rates
+from sensorium_cloud.access import Access, Crowd, Origins, Rates
 from sensorium_cloud.history import History
 
 
@@ -41,6 +41,7 @@ class Parts:
         metrics: everything in Prometheus's text format; None where they have a port of their own.
         software: name and version.
         limits: how much one client may ask for.
+        origins: which web pages may come.
     """
 
     hall: Hall
@@ -52,3 +53,4 @@ class Parts:
     metrics: Callable[[], bytes] | None
     software: str
     limits: Limits
+    origins: Origins

@@ -30,7 +30,7 @@ from sensorium_cloud._app.place import not_free, tried, written
 from sensorium_cloud._app.service import SERVICE, FusionService
 from sensorium_cloud._app.settings import Listen, Settings, Tls, pem
 from sensorium_cloud._app.stream import Terms
-from sensorium_cloud.access import Access, Grant
+from sensorium_cloud.access import Access, Grant, Origins
 from sensorium_cloud.answer import Desk, Memory
 from sensorium_cloud.history import History
 from sensorium_cloud.redis_link import Standing
@@ -263,6 +263,7 @@ async def _gateway(
         metrics=None if settings.metrics.enabled else partial(exposition, registry),
         software=software(),
         limits=Limits.of(settings.limits),
+        origins=Origins(settings.gateway.origins, tokens=bool(settings.gateway.tokens)),
     )
     async with serving(gateway.build(parts), settings.gateway, settings.gateway_tls, shared=shared) as address:
         log.warning("gateway.ready address=%s", address)

@@ -35,6 +35,7 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 _LONGEST_S: Final = 1e8
 """Three years: what is counted in nanoseconds has to be finite."""
 Seconds = Annotated[float, Meta(gt=0, le=_LONGEST_S)]
+Origin = Annotated[str, Meta(pattern=r"^(\*|null|[a-z][a-z0-9+.-]*://[^/\s]+)$")]
 PerSecond = Annotated[float, Meta(ge=0.001, le=1e9)]
 
 
@@ -149,6 +150,9 @@ class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[Port, Meta(description="TCP port; 0 takes a free one")] = 8080
     tokens: Annotated[tuple[Token, ...], Meta(description="who may use it")] = ()
     tokens_file: Annotated[str, Meta(description="TOML file of more [[tokens]]: a mounted secret")] = ""
+    origins: Annotated[
+        tuple[Origin, ...], Meta(description="pages that may use it; empty: any with a token, else this machine's")
+    ] = ()
     tls: Annotated[Tls, Meta(description="a certificate of its own; without one it has the service's")] = Tls()
 
 
