@@ -128,7 +128,7 @@ class Refinery:
         self._now_ns = now_ns
         self._engine = engines.fuse
         wide, narrow, batch = capacity.max_waiting, capacity.max_waiting_pictures, capacity.max_batch
-        # An encoder runs its items one at a time: a batch would only make the first wait for the last.
+        # Pictures and clips run one at a time: a batch would only make the first wait for the last.
         made = partial(Lane[EncodedWindow, EncodedWindow], at_once=engines.at_once, now_ns=now_ns)
         self.pictures = made("pictures", engines.add_pictures, max_waiting=narrow, max_batch=1)
         self.clips = made("clips", engines.add_heard or list, max_waiting=narrow, max_batch=1)
