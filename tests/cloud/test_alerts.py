@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,26 @@ def test_only_metrics_that_there_are_are_asked_for(promql: str) -> None:
     assert asked(promql)
     assert asked(promql) <= told() | recorded
     assert promql.count("(") == promql.count(")")
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus tries its own rules where promtool is")
+def test_prometheus_takes_the_rules_and_rings_when_they_say_so() -> None:
+    folder = DEPLOY / "prometheus"
+    for command in (["check", "rules", folder / "rules.yaml"], ["test", "rules", folder / "rules_test.yaml"]):
+        done = subprocess.run(["promtool", *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_tried_or_is_a_budgets() -> None:
+    alerts = {rule["alert"] for rule in RULES if "alert" in rule}
+    tried = {
+        one["alertname"]
+        for group in yaml.safe_load((DEPLOY / "prometheus" / "rules_test.yaml").read_text())["tests"]
+        for one in group["alert_rule_test"]
+    }
+
+    assert tried <= alerts
+    assert all(alert.startswith("SensoriumBudgetBurns") for alert in alerts - tried)
 
 
 def test_names_are_found_in_an_expression() -> None:

@@ -108,6 +108,18 @@ def test_the_metrics_of_several_workers_are_read_together(tmp_path: Path) -> Non
     assert values(told[1].stdout)["multimodal_symbols_total{answer=named}"] == 2
 
 
+def test_what_alerts_look_at_is_there_before_the_first_of_it_comes() -> None:
+    Metrics(registry := CollectorRegistry())
+    samples = {sample.name: set() for family in registry.collect() for sample in family.samples}
+    for family in registry.collect():
+        for sample in family.samples:
+            samples[sample.name].add(tuple(sample.labels.values()))
+
+    assert samples["multimodal_windows_total"] == {("fused",), ("remembered",), ("later",), ("refused",)}
+    objectives = ("latency", "confidence", "coverage")
+    assert samples["multimodal_sla_windows_total"] == {(o, met) for o in objectives for met in ("true", "false")}
+
+
 def test_no_label_grows_with_sessions_or_devices() -> None:
     metrics = Metrics(registry := CollectorRegistry())
     before = None

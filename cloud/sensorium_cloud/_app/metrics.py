@@ -16,6 +16,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from itertools import product
 from types import MappingProxyType
 from typing import Final, NoReturn
 
@@ -24,7 +25,7 @@ from prometheus_client import Counter as Count
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from sensorium.symbol import Symbol
-from sensorium_cloud.quality import Budget, judged
+from sensorium_cloud.quality import Budget, Objective, judged
 from sensorium_cloud.refine import Queued
 
 MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -32,6 +33,7 @@ MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
 _EVERY_S: Final = 1.0
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
 _SHARES: Final = tuple(n / 20 for n in range(1, 21))
+_OUTCOMES: Final = ("fused", "remembered", "later", "refused")
 _BURN_S: Final = {"5m": 300.0, "1h": 3600.0, "6h": 21600.0}
 
 _NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
@@ -88,11 +90,13 @@ class Metrics:
 
     def _count_windows(self, registry: CollectorRegistry) -> None:
         windows = Count(
-            "multimodal_windows", "Windows by what became of them: fused, remembered, later, refused", ["outcome"],
+            "multimodal_windows", f"Windows by what became of them: {', '.join(_OUTCOMES)}", ["outcome"],
             registry=registry,
         )  # fmt: skip
         events = Count("multimodal_events_processed", "Events in fused windows", ["stream_type"], registry=registry)
         self._of_outcome, self._of_events = cache(windows.labels), cache(events.labels)
+        for outcome in _OUTCOMES:  # a count that begins with its first window would hide that from rate()
+            self._of_outcome(outcome)
 
     def _measure_symbols(self, registry: CollectorRegistry) -> None:
         symbols = Count(
@@ -112,6 +116,8 @@ class Metrics:
         )  # fmt: skip
         self._of_answer, self._of_stage = cache(symbols.labels), cache(latency.labels)
         self._of_objective = cache(lambda objective, met: objectives.labels(objective, str(met).lower()))
+        for objective, met in product(Objective, (True, False)):
+            self._of_objective(objective, met)
 
     def _watch_resources(self, registry: CollectorRegistry) -> None:
         self._burn = Gauge(
