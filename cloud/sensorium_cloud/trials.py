@@ -88,8 +88,8 @@ def _picture() -> npt.NDArray[np.uint8]:
     return np.asarray(255 * shade, np.uint8)
 
 
-FUSION: Final = Task("fusion", _asked, _answered, largest_difference, tolerance=0.02)
-"""Tolerance in probability. bfloat16 keeps eight bits of each number: `bench/engines.py` prints what comes of that."""
+FUSION: Final = Task("fusion", _asked, _answered, largest_difference, tolerance=0.05)
+"""Tolerance in probability: bfloat16, which keeps eight bits of a number, makes hundredths; what is wrong, tenths."""
 SENTENCES: Final = Task("sentences", _reading, _read, largest_angle, tolerance=1e-3)
 FRAMES: Final = Task("frames", _looking, _seen, largest_angle, tolerance=1e-2)
 """Tolerances in 1 - cosine."""
