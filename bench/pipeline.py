@@ -28,7 +28,7 @@ from sensorium_agent._app.settings import Settings
 from sensorium_agent.capture.recording import open_recording
 from sensorium_agent.infer.gesture.perceive import GesturePerceiver
 from sensorium_agent.infer.lanes import MODELS
-from sensorium_agent.infer.model import Model, load
+from sensorium_agent.infer.runtime.model import Model, load
 from sensorium_models import media, store
 
 _ROUNDS = 9

@@ -22,7 +22,7 @@ from sensorium_agent.infer.gesture.palm import PalmDetector
 from sensorium_agent.infer.gesture.perceive import GesturePerceiver
 from sensorium_agent.infer.gesture.smooth import Smoothed, Softness
 from sensorium_agent.infer.gesture.track import HandTracker, Track
-from sensorium_agent.infer.model import Model, load
+from sensorium_agent.infer.runtime.model import Model, load
 from sensorium_models import media, store
 
 Picture = np.ndarray

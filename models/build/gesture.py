@@ -31,7 +31,7 @@ from sensorium.event import Event, EventStream, Frame, Modality, Sample
 from sensorium_agent.infer.gesture.classify import LABELS, MEASURED_FROM
 from sensorium_agent.infer.gesture.perceive import GesturePerceiver
 from sensorium_agent.infer.gesture.shape import SHAPE, hand_shape
-from sensorium_agent.infer.model import Model, load
+from sensorium_agent.infer.runtime.model import Model, load
 from sensorium_models import store
 
 _SEED: Final = 2006

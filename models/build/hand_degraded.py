@@ -23,7 +23,7 @@ from sensorium_agent.infer.gesture.landmark import LandmarkModel
 from sensorium_agent.infer.gesture.palm import PalmDetector
 from sensorium_agent.infer.gesture.region import Region
 from sensorium_agent.infer.gesture.track import HandTracker
-from sensorium_agent.infer.model import load
+from sensorium_agent.infer.runtime.model import load
 from sensorium_models import store
 
 Picture = npt.NDArray[np.uint8]

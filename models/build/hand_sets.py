@@ -60,7 +60,7 @@ def from_photos(root: Path) -> Collection:
     from sensorium_agent.infer.gesture.landmark import LandmarkModel
     from sensorium_agent.infer.gesture.palm import PalmDetector
     from sensorium_agent.infer.gesture.track import HandTracker
-    from sensorium_agent.infer.model import load
+    from sensorium_agent.infer.runtime.model import load
     from sensorium_models import store
 
     palms = PalmDetector(load(store.path("palm_detection")))

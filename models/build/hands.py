@@ -29,7 +29,7 @@ from sensorium_agent.infer.gesture.landmark import SIZE_PX, LandmarkModel
 from sensorium_agent.infer.gesture.palm import PalmDetector
 from sensorium_agent.infer.gesture.region import Region
 from sensorium_agent.infer.gesture.track import HandTracker
-from sensorium_agent.infer.model import Model, load
+from sensorium_agent.infer.runtime.model import Model, load
 from sensorium_models import quantize, store
 
 _VARIANTS: Final = 12

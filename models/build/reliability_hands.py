@@ -13,7 +13,7 @@ from reliability_looks import Look
 
 from sensorium.event import EventStream, Frame, Modality, Sample
 from sensorium_agent.infer.gesture.perceive import GesturePerceiver
-from sensorium_agent.infer.model import load
+from sensorium_agent.infer.runtime.model import load
 from sensorium_models import store
 
 Picture = npt.NDArray[np.uint8]

@@ -23,7 +23,7 @@ from sensorium.event import Event, EventStream, Modality, Sample, Sound
 from sensorium_agent.capture.resample import Resampler
 from sensorium_agent.infer.keyword import Keywords, Listening
 from sensorium_agent.infer.lanes import SECOND_OPINION, SPOTTING, WAKE_WORDS
-from sensorium_agent.infer.model import load
+from sensorium_agent.infer.runtime.model import load
 from sensorium_agent.infer.second_opinion import SecondOpinion
 from sensorium_agent.infer.speech import SpeechPerceiver
 from sensorium_agent.infer.voice import BLOCK, VoiceActivity

@@ -31,8 +31,8 @@ from scipy.linalg import eigh  # type: ignore[import-untyped]
 
 from sensorium_agent.infer.gesture.classify import LABELS, MEASURED_FROM
 from sensorium_agent.infer.gesture.shape import SHAPE, hand_shape
-from sensorium_agent.infer.model import Model, load
 from sensorium_agent.infer.prototypes import WAY, Floats, Prototypes, Space, read_space
+from sensorium_agent.infer.runtime.model import Model, load
 
 _WEIGHTS: Final = Path(__file__).parents[1] / "weights"
 _KEPT: Final = _WEIGHTS / "gesture_space.npz"

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from speech import read
 
 from sensorium_agent.infer.lanes import WAKE_WORDS
-from sensorium_agent.infer.model import load
+from sensorium_agent.infer.runtime.model import load
 from sensorium_agent.infer.wake_word import CUTOFFS, STEP, FrontEnd, quantize
 from sensorium_models import store
 

@@ -29,7 +29,7 @@ from speech import read
 from wake_moments import KEPT, RATE_HZ, Ear, Moment, of_files, whole
 
 from sensorium_agent.infer.lanes import WAKE_WORDS
-from sensorium_agent.infer.model import Model, load
+from sensorium_agent.infer.runtime.model import Model, load
 from sensorium_agent.infer.second_opinion import DEPTH, LISTENED, Judge, look
 from sensorium_agent.infer.speech_embedding import WIDTH
 from sensorium_agent.infer.wake_word import CUTOFFS

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from agent.tiny_models import inputs, litert
 
-from sensorium_agent.infer import model
-from sensorium_agent.infer.accelerate import CPU, PROVIDERS, Accelerator, AcceleratorUnknown
-from sensorium_agent.infer.model import load
+from sensorium_agent.infer.runtime import model
+from sensorium_agent.infer.runtime.accelerate import CPU, PROVIDERS, Accelerator, AcceleratorUnknown
+from sensorium_agent.infer.runtime.model import load
 from sensorium_models import store
 
 SOURCE = Path(__file__).with_name("delegate.c")
@@ -84,7 +84,7 @@ def test_each_accelerator_concerns_the_models_of_its_runtime_only() -> None:
 
 
 def test_choosing_imports_no_runtime() -> None:
-    code = "import sys; import sensorium_agent.infer.model; print(*sys.modules)"
+    code = "import sys; import sensorium_agent.infer.runtime.model; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
 
     assert not {"onnxruntime", "ai_edge_litert", "tflite_runtime", "cv2"} & set(loaded)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from sensorium_agent.infer.canary import Comparison, Limits, Seen, Verdict, finite, judge
+from sensorium_agent.infer.runtime.canary import Comparison, Limits, Seen, Verdict, finite, judge
 
 LIMITS = Limits(runs=100, telling=10, warm_up=0, agreement=0.97, tolerance=0.1, slowdown=1.5)
 

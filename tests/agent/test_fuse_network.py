@@ -19,7 +19,7 @@ from sensorium_agent.fuse.network import FusionNetwork, OrRules, answered, ask
 from sensorium_agent.fuse.pooling import Pooled, by_rules
 from sensorium_agent.fuse.readings import Sense, senses
 from sensorium_agent.fuse.symbol import FusionSettings, answer, fuse
-from sensorium_agent.infer.model import ModelError, load
+from sensorium_agent.infer.runtime.model import ModelError, load
 from sensorium_models import store
 
 MS = 1_000_000

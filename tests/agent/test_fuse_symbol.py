@@ -20,7 +20,7 @@ from sensorium.window import Window
 from sensorium_agent.fuse.network import FusionNetwork
 from sensorium_agent.fuse.pooling import Pool, by_rules
 from sensorium_agent.fuse.symbol import FusionSettings, answer, fuse
-from sensorium_agent.infer.model import load
+from sensorium_agent.infer.runtime.model import load
 from sensorium_models import store
 
 VOCABULARY = concepts.load()

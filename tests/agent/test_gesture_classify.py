@@ -53,7 +53,7 @@ def test_a_flat_crop_is_blurred_and_a_busy_one_sharp() -> None:
 
 @pytest.mark.needs_models
 def test_the_classifier_gives_a_probability_to_every_label_and_to_none() -> None:
-    from sensorium_agent.infer.model import load
+    from sensorium_agent.infer.runtime.model import load
     from sensorium_models import store
 
     chances = GestureClassifier(load(store.path("gesture_classifier"))).probabilities(hand_features(JOINTS, 0.9))

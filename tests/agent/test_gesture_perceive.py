@@ -11,7 +11,7 @@ import pytest
 from sensorium.event import Event, EventStream, Frame, Modality, Sample
 from sensorium_agent.infer.gesture.classify import LABELS
 from sensorium_agent.infer.gesture.perceive import GesturePerceiver
-from sensorium_agent.infer.model import load
+from sensorium_agent.infer.runtime.model import load
 from sensorium_models import media, store
 
 FRAME_NS = 33_000_000

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from sensorium_agent.infer.keyword import DEPTH, KEYWORDS, OTHER, Choice, Keywords, Listening, calibrated
-from sensorium_agent.infer.model import Array
+from sensorium_agent.infer.runtime.model import Array
 from sensorium_agent.infer.speech_embedding import HOP, STEP, Spectrogram, mel
 
 RATE = 16_000

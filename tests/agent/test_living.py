@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from agent.tiny_models import WIDTH, inputs, litert
 
-from sensorium_agent.infer.canary import Array, Limits, Verdict
-from sensorium_agent.infer.living import LivingModel, Version
-from sensorium_agent.infer.model import LoadedModel, ModelError, Port, load
+from sensorium_agent.infer.runtime.canary import Array, Limits, Verdict
+from sensorium_agent.infer.runtime.living import LivingModel, Version
+from sensorium_agent.infer.runtime.model import LoadedModel, ModelError, Port, load
 
 LIMITS = Limits(runs=20, telling=0, warm_up=0, slowdown=1e9)
 PORTS = (Port("x", "float32", (1, WIDTH)),)

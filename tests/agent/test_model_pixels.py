@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sensorium_agent.infer.model import ModelError, load
+from sensorium_agent.infer.runtime.model import ModelError, load
 from sensorium_models import store
 
 pytestmark = pytest.mark.needs_models

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.needs_models
 LOADING = """
 import sys
 from pathlib import Path
-from sensorium_agent.infer.model import load
+from sensorium_agent.infer.runtime.model import load
 load(Path(sys.argv[1]))
 print("ours", file=sys.stderr)
 """

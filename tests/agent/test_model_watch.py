@@ -21,8 +21,8 @@ from sensorium_agent._app.models import watch as model_watch
 from sensorium_agent._app.models.watch import watch_models
 from sensorium_agent._app.settings import Fusion, Settings
 from sensorium_agent.infer.lanes import Lane
-from sensorium_agent.infer.living import LivingModel
-from sensorium_agent.infer.shelf import Change, Shelf
+from sensorium_agent.infer.runtime.living import LivingModel
+from sensorium_agent.infer.runtime.shelf import Change, Shelf
 from sensorium_models import store
 
 __all__ = ["folder"]

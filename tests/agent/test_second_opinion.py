@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from sensorium_agent.infer.lanes import WAKE_WORDS
-from sensorium_agent.infer.model import Array, ModelError, load
+from sensorium_agent.infer.runtime.model import Array, ModelError, load
 from sensorium_agent.infer.second_opinion import APART, DEPTH, LISTENED, Judge, SecondOpinion, look
 from sensorium_agent.infer.speech_embedding import ROWS, WIDTH, mel
 from sensorium_agent.infer.wake_word import CUTOFFS, Cutoff, WakeWord, WakeWords

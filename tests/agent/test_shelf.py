@@ -10,11 +10,11 @@ from agent.test_accelerate import compiled
 from agent.tiny_models import inputs, litert, network
 from models.shelf import taken
 
-from sensorium_agent.infer import model as models
-from sensorium_agent.infer.accelerate import Accelerator
-from sensorium_agent.infer.canary import Limits
-from sensorium_agent.infer.shelf import Change, Shelf
-from sensorium_agent.infer.trial import attempt
+from sensorium_agent.infer.runtime import model as models
+from sensorium_agent.infer.runtime.accelerate import Accelerator
+from sensorium_agent.infer.runtime.canary import Limits
+from sensorium_agent.infer.runtime.shelf import Change, Shelf
+from sensorium_agent.infer.runtime.trial import attempt
 from sensorium_models import choice, cli, fetch, manifest, media, store
 from sensorium_models.manifest import parse
 

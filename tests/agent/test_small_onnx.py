@@ -10,10 +10,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from sensorium_agent.infer import small_onnx
-from sensorium_agent.infer.accelerate import CPU, Accelerator
-from sensorium_agent.infer.model import ModelError, load
-from sensorium_agent.infer.small_onnx import NotSmallError, read
+from sensorium_agent.infer.runtime import small_onnx
+from sensorium_agent.infer.runtime.accelerate import CPU, Accelerator
+from sensorium_agent.infer.runtime.model import ModelError, load
+from sensorium_agent.infer.runtime.small_onnx import NotSmallError, read
 from sensorium_models import store
 
 Floats = np.ndarray

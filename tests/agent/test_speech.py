@@ -12,7 +12,7 @@ import pytest
 
 from sensorium.event import Event, EventStream, Modality, Sample, Sound
 from sensorium_agent.infer.lanes import WAKE_WORDS
-from sensorium_agent.infer.model import Array, Model, load
+from sensorium_agent.infer.runtime.model import Array, Model, load
 from sensorium_agent.infer.sound_quality import quality
 from sensorium_agent.infer.speech import Memory, SpeechPerceiver
 from sensorium_agent.infer.voice import BLOCK, Stretch, Utterances, VoiceActivity

@@ -14,7 +14,7 @@ from sensorium_agent._app.settings import Fusion, Settings
 from sensorium_agent.answer import Answerer
 from sensorium_agent.fuse.pooling import by_rules
 from sensorium_agent.fuse.symbol import FusionSettings
-from sensorium_agent.infer.shelf import Shelf
+from sensorium_agent.infer.runtime.shelf import Shelf
 from sensorium_models import store
 from sensorium_models.choice import Choice
 from sensorium_models.store import ModelMissing

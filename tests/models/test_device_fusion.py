@@ -15,7 +15,7 @@ from sensorium.event import Modality
 from sensorium.window import Presence
 from sensorium_agent.fuse.network import FusionNetwork
 from sensorium_agent.fuse.pooling import by_rules
-from sensorium_agent.infer.model import load
+from sensorium_agent.infer.runtime.model import load
 from sensorium_models import store
 
 VOCABULARY = concepts.load()

@@ -16,7 +16,7 @@ from sensorium.event import Event, EventStream, Modality, Pulse, Sample, Sound, 
 from sensorium.symbol import Symbol
 from sensorium.window import Presence, Slot, Window
 from sensorium_agent.infer.biometric import BiometricPerceiver
-from sensorium_agent.infer.model import load
+from sensorium_agent.infer.runtime.model import load
 from sensorium_agent.infer.speech import SpeechPerceiver
 from sensorium_agent.infer.touch import TouchPerceiver
 from sensorium_cloud.encode import EncodedWindow, SentenceEncoder

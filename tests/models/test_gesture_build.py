@@ -10,7 +10,7 @@ import pytest
 
 from sensorium_agent.infer.gesture.classify import LABELS, MEASURED_FROM
 from sensorium_agent.infer.gesture.shape import hand_shape
-from sensorium_agent.infer.model import load
+from sensorium_agent.infer.runtime.model import load
 from sensorium_models import store
 
 BUILD = Path(__file__).parents[2] / "models" / "build"

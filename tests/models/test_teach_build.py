@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from sensorium_agent.__main__ import main
-from sensorium_agent.infer.model import load
 from sensorium_agent.infer.prototypes import read_space
+from sensorium_agent.infer.runtime.model import load
 
 BUILD = Path(__file__).parents[2] / "models" / "build"
 sys.path.insert(0, str(BUILD))

@@ -33,7 +33,7 @@ from sensorium_agent.infer import lanes as perception
 from sensorium_agent.infer.keyword import Listening
 from sensorium_agent.infer.lanes import FUSION, MODELS, SENSED_BY, Lane
 from sensorium_agent.infer.remote import build_remote
-from sensorium_agent.infer.shelf import Shelf
+from sensorium_agent.infer.runtime.shelf import Shelf
 from sensorium_agent.offload import DEFAULT_EGRESS, Ask, Egress, Policy
 from sensorium_agent.record.session import Session
 

@@ -31,7 +31,7 @@ from sensorium_agent._app.taught_watch import watch_taught
 from sensorium_agent.answer import Listener
 from sensorium_agent.capture.recording import Recording, open_recording
 from sensorium_agent.capture.sensor import Sensor
-from sensorium_agent.infer.shelf import Change
+from sensorium_agent.infer.runtime.shelf import Change
 from sensorium_agent.join import Turn, unheard
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from sensorium.event import Modality
 from sensorium.window import Presence
 from sensorium_agent.fuse.pooling import Pool, Pooled, by_rules
 from sensorium_agent.fuse.readings import Sense
-from sensorium_agent.infer.model import Model, ModelError
+from sensorium_agent.infer.runtime.model import Model, ModelError
 
 log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float32]

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sensorium.event import Event, EventStream, Modality, Sample
-from sensorium_agent.infer.accelerate import Accelerator
 from sensorium_agent.infer.keyword import Listening
 from sensorium_agent.infer.perceiver import Patient, Perceiver
-from sensorium_agent.infer.shelf import Shelf
+from sensorium_agent.infer.runtime.accelerate import Accelerator
+from sensorium_agent.infer.runtime.shelf import Shelf
 
 if TYPE_CHECKING:
     from sensorium_agent.infer.biometric import Bounds

@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sensorium_agent.infer.model import Model
 from sensorium_agent.infer.prototypes import Prototypes, read_space
+from sensorium_agent.infer.runtime.model import Model
 from sensorium_agent.infer.sound_pieces import A_HOP, AFTER, PLACES, span
 from sensorium_agent.infer.speech_embedding import BANDS, HOP, ROWS, STEP, WIDTH, Spectrogram
 

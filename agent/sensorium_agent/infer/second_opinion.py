@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium.errors import SensoriumError
-from sensorium_agent.infer.model import Model, ModelError
+from sensorium_agent.infer.runtime.model import Model, ModelError
 from sensorium_agent.infer.speech_embedding import ROWS, STEP, WIDTH, mel
 
 DEPTH: Final = 5

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sensorium_agent.infer.model import Model
+from sensorium_agent.infer.runtime.model import Model
 from sensorium_agent.infer.speech_embedding import BANDS, HOP, ROWS, STEP, WIDTH, Spectrogram
 
 PLACES: Final = 4

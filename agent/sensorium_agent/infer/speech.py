@@ -13,8 +13,8 @@ from sensorium.event import DType, Event, EventStream, Sample, Sound, Tensor
 from sensorium_agent.capture.resample import Resampler
 from sensorium_agent.infer.grammar import CommandEar
 from sensorium_agent.infer.keyword import Keywords, Spotted
-from sensorium_agent.infer.model import Model
 from sensorium_agent.infer.own_sounds import OwnSound, OwnSounds, SoundSpotter
+from sensorium_agent.infer.runtime.model import Model
 from sensorium_agent.infer.sound_features import RATE_HZ, describe
 from sensorium_agent.infer.sound_quality import Noise, level_dbfs, quality
 from sensorium_agent.infer.voice import BLOCK, USUAL, Patience, Stretch, Utterances, VoiceActivity

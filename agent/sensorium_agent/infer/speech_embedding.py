@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sensorium_agent.infer.model import Model
+from sensorium_agent.infer.runtime.model import Model
 
 STEP: Final = 160
 """Samples from one row of the spectrogram to the next: 10 ms at 16 kHz."""

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sensorium_agent.infer.model import Model
+from sensorium_agent.infer.runtime.model import Model
 
 BLOCK: Final = 512
 """Samples of one answer: 32 ms at 16 kHz."""

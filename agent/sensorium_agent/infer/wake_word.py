@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from sensorium_agent.infer.model import Model, ModelError
+from sensorium_agent.infer.runtime.model import Model, ModelError
 
 STEP: Final = 160
 """Samples of one feature vector: 10 ms at 16 kHz."""

@@ -31,7 +31,7 @@ from sensorium_agent.fuse import symbol as device_symbol
 from sensorium_agent.fuse.network import FusionNetwork
 from sensorium_agent.fuse.pooling import Pool, by_rules
 from sensorium_agent.fuse.symbol import FusionSettings
-from sensorium_agent.infer.model import load
+from sensorium_agent.infer.runtime.model import load
 from sensorium_models import store
 
 _SEED: Final = 2026

@@ -15,7 +15,7 @@ from models.build.figures import fit_temperature
 from torch import Tensor
 
 from sensorium_agent.fuse.network import CLAIMS, FACTS, MASKED, ROWS
-from sensorium_agent.infer import small_onnx
+from sensorium_agent.infer.runtime import small_onnx
 
 _INPUTS: Final = ("claims", "facts", "rows", "trusted")
 _SIZES: Final = ((3, 1, 1), (2, 1, 1), (4, 2, 3), (7, 3, 7), (14, 6, 13))

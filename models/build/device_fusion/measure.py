@@ -11,9 +11,9 @@ import numpy.typing as npt
 from models.build.device_fusion.scenes import Director, Scene
 from models.build.figures import Doubles, Flags, Row, auroc, bootstrapped, ece, share
 
-from sensorium.assemble import Thresholds, verdict
+from sensorium.assemble import Figures, Thresholds, verdict
 from sensorium.event import Modality
-from sensorium.symbol import Reason, disagreement_bits
+from sensorium.symbol import Reason
 from sensorium.window import Presence
 from sensorium_agent.fuse import symbol as device_symbol
 from sensorium_agent.fuse.pooling import Pool
@@ -54,10 +54,7 @@ def answers(pool: Pool, scenes: Sequence[Scene], thresholds: Thresholds | None =
 
 def _answer(pool: Pool, scene: Scene, thresholds: Thresholds) -> tuple[Sequence[float], int, bool]:
     answer = device_symbol.answer(scene.window, scene.vocabulary, _SETTINGS, pool)
-    here = [s.modality for s in scene.told if s.presence is not Presence.STALE and s.speaks]
-    alone = [answer.voices[m].answer for m in here]
-    bits = disagreement_bits([a for a in alone if a], [answer.voices[m].trust for m in here])
-    why = verdict(scene.window, answer, bits, thresholds)
+    why = verdict(Figures.of(scene.window, answer), thresholds)
     best = max(range(len(answer.posterior) - 1), key=answer.posterior.__getitem__)
     return answer.posterior, -1 if why else best, why is Reason.CONFLICT
 

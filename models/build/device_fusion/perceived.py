@@ -26,7 +26,7 @@ from sensorium_agent.infer.biometric import NORMAL, BiometricPerceiver, name
 from sensorium_agent.infer.gesture.bout import LABELS as MOTIONS
 from sensorium_agent.infer.gesture.classify import KNOWN_FROM, GestureClassifier, built_in_label, hand_features
 from sensorium_agent.infer.gesture.motion import spot
-from sensorium_agent.infer.model import load
+from sensorium_agent.infer.runtime.model import load
 from sensorium_agent.infer.touch import TouchPerceiver
 from sensorium_models import store
 

@@ -80,7 +80,7 @@ def _bench(args: argparse.Namespace) -> int:
 
 def _use(args: argparse.Namespace) -> int:
     from sensorium_agent._app.models import versions as model_versions
-    from sensorium_agent.infer.shelf import short
+    from sensorium_agent.infer.runtime.shelf import short
 
     chosen = model_versions.use(args.name, args.version, again=args.again)
     print(f"{args.name}: version {short(chosen.chosen)} is used; before: {short(chosen.previous)}")
@@ -90,7 +90,7 @@ def _use(args: argparse.Namespace) -> int:
 def _canary(args: argparse.Namespace) -> int:
     from sensorium.settings import SettingsError
     from sensorium_agent._app.models import versions as model_versions
-    from sensorium_agent.infer.canary import Limits
+    from sensorium_agent.infer.runtime.canary import Limits
 
     if not args.on:
         if given := [flag for flag in _LIMITS if getattr(args, flag) is not None]:
@@ -109,7 +109,7 @@ def _canary(args: argparse.Namespace) -> int:
 
 
 def _show(report: Report, *, as_json: bool) -> None:
-    from sensorium_agent.infer.shelf import short
+    from sensorium_agent.infer.runtime.shelf import short
 
     for trouble in report.failed:
         print(f"sensorium: {trouble}", file=sys.stderr)

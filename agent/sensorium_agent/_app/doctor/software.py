@@ -12,7 +12,7 @@ from typing import Final
 from sensorium.errors import SensoriumError
 from sensorium_agent._app.doctor.result import INSTALL, Result, missing
 from sensorium_agent._app.models import accelerators
-from sensorium_agent.infer.accelerate import Accelerator
+from sensorium_agent.infer.runtime.accelerate import Accelerator
 
 _OLDEST: Final = (3, 11)
 
@@ -55,7 +55,7 @@ def any_onnx() -> bool:
 
 
 def _small(path: Path) -> bool:
-    from sensorium_agent.infer import small_onnx
+    from sensorium_agent.infer.runtime import small_onnx
 
     try:
         small_onnx.read(path)

@@ -29,7 +29,7 @@ from sensorium_agent.infer.gesture.classify import (
 )
 from sensorium_agent.infer.gesture.motion import Watch
 from sensorium_agent.infer.gesture.own import OWN_FROM
-from sensorium_agent.infer.shelf import Shelf
+from sensorium_agent.infer.runtime.shelf import Shelf
 from sensorium_agent.infer.taught import Taught
 
 _CLEAR: Final = 0.7

@@ -17,7 +17,7 @@ from sensorium_agent._app.files.sound_sheet import SoundSheet
 from sensorium_agent.capture.recording import open_recording
 from sensorium_agent.infer import lanes
 from sensorium_agent.infer.keyword import Listening
-from sensorium_agent.infer.shelf import Shelf
+from sensorium_agent.infer.runtime.shelf import Shelf
 from sensorium_agent.infer.sound_quality import Quality, Whole
 from sensorium_agent.infer.taught import Taught
 

@@ -21,7 +21,7 @@ from sensorium_agent.infer.gesture.classify import GestureClassifier
 from sensorium_agent.infer.gesture.measured import read_hands
 from sensorium_agent.infer.gesture.perceive import GesturePerceiver
 from sensorium_agent.infer.gesture.track import Track
-from sensorium_agent.infer.shelf import Shelf
+from sensorium_agent.infer.runtime.shelf import Shelf
 from sensorium_agent.infer.taught import Taught
 
 

@@ -8,10 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sensorium_agent.infer import trial
-from sensorium_agent.infer.accelerate import PROVIDERS, WAYS, Accelerator
-from sensorium_agent.infer.canary import Comparison, Limits
-from sensorium_agent.infer.model import load_on
+from sensorium_agent.infer.runtime import trial
+from sensorium_agent.infer.runtime.accelerate import PROVIDERS, WAYS, Accelerator
+from sensorium_agent.infer.runtime.canary import Comparison, Limits
+from sensorium_agent.infer.runtime.model import load_on
 from sensorium_models import store
 
 DELEGATES: Final[Mapping[str, str]] = {

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sensorium.errors import SensoriumError
-from sensorium_agent.infer.accelerate import Accelerator
+from sensorium_agent.infer.runtime.accelerate import Accelerator
 from sensorium_models import media, store
 from sensorium_models.manifest import Model
 from sensorium_models.store import State

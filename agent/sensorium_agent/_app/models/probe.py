@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from sensorium_agent._app.tally import percentile
-from sensorium_agent.infer import small_onnx, trial
-from sensorium_agent.infer.accelerate import CPU, Accelerator
-from sensorium_agent.infer.model import Array, LoadedModel, Port, load
+from sensorium_agent.infer.runtime import small_onnx, trial
+from sensorium_agent.infer.runtime.accelerate import CPU, Accelerator
+from sensorium_agent.infer.runtime.model import Array, LoadedModel, Port, load
 from sensorium_models import store
 
 _MEASURE_S = 0.5
@@ -87,7 +87,7 @@ def _import_runtime(file: str) -> None:
         if not small_onnx.fits(Path(file)):
             import onnxruntime  # noqa: F401
     else:
-        from sensorium_agent.infer.model import interpreter_type
+        from sensorium_agent.infer.runtime.model import interpreter_type
 
         interpreter_type()
 

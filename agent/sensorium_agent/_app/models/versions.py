@@ -9,12 +9,13 @@ from pathlib import Path
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality
 from sensorium_agent.capture.recording import Recording, open_recording
-from sensorium_agent.infer import lanes, trial
-from sensorium_agent.infer.canary import Decision, Limits, Seen, judge
+from sensorium_agent.infer import lanes
 from sensorium_agent.infer.lanes import FUSION, MODELS
-from sensorium_agent.infer.living import Version, difference_in_kind
-from sensorium_agent.infer.model import ModelError, load
-from sensorium_agent.infer.shelf import Shelf, comparison
+from sensorium_agent.infer.runtime import trial
+from sensorium_agent.infer.runtime.canary import Decision, Limits, Seen, judge
+from sensorium_agent.infer.runtime.living import Version, difference_in_kind
+from sensorium_agent.infer.runtime.model import ModelError, load
+from sensorium_agent.infer.runtime.shelf import Shelf, comparison
 from sensorium_models import store
 from sensorium_models.choice import SHIPPED, Choice
 

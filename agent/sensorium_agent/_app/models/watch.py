@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from sensorium_agent.infer.shelf import Change, Shelf
+from sensorium_agent.infer.runtime.shelf import Change, Shelf
 
 _EVERY_S = 1.0
 

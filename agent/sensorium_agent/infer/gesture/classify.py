@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium_agent.infer.gesture.shape import hand_shape
-from sensorium_agent.infer.model import Model
+from sensorium_agent.infer.runtime.model import Model
 
 LABELS: Final = (
     "fist", "open_palm", "point", "thumb_up", "thumb_down", "victory",

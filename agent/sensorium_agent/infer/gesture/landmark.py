@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium_agent.infer.gesture.region import Picture, Points, Region
-from sensorium_agent.infer.model import Model
+from sensorium_agent.infer.runtime.model import Model
 
 SIZE_PX: Final = 224
 JOINTS: Final = 21

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium_agent.infer.gesture.region import Picture, Points, Region
-from sensorium_agent.infer.model import Model
+from sensorium_agent.infer.runtime.model import Model
 
 SIZE_PX: Final = 192
 WRIST: Final = 0

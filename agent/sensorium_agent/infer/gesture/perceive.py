@@ -27,7 +27,7 @@ from sensorium_agent.infer.gesture.own_motion import OwnMotions
 from sensorium_agent.infer.gesture.palm import PalmDetector
 from sensorium_agent.infer.gesture.region import Picture
 from sensorium_agent.infer.gesture.track import HandTracker, Track
-from sensorium_agent.infer.model import Model
+from sensorium_agent.infer.runtime.model import Model
 
 # At 30 Hz a new gesture passes one half of the smoothed probability with its second picture, after 67 ms.
 _SMOOTH_NS: Final = 60_000_000

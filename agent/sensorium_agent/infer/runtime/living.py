@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from sensorium_agent.infer.canary import Array, Comparison, Decision, Limits, Verdict, finite, judge
-from sensorium_agent.infer.model import LoadedModel, ModelError, Port
+from sensorium_agent.infer.runtime.canary import Array, Comparison, Decision, Limits, Verdict, finite, judge
+from sensorium_agent.infer.runtime.model import LoadedModel, ModelError, Port
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """A model tried in a process of its own: what crashes there harms nobody.
 
-    python -m sensorium_agent.infer.trial FILE THREADS ACCELERATOR SHAPES
+    python -m sensorium_agent.infer.runtime.trial FILE THREADS ACCELERATOR SHAPES
 
 loads a model, runs it once on made-up inputs and prints what it takes and gives as one JSON line.
 """
@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from sensorium.errors import SensoriumError
-from sensorium_agent.infer.accelerate import CPU, Accelerator
-from sensorium_agent.infer.canary import Comparison, Limits, finite
-from sensorium_agent.infer.model import Array, LoadedModel, ModelError, Port, Unloadable, load_on
+from sensorium_agent.infer.runtime.accelerate import CPU, Accelerator
+from sensorium_agent.infer.runtime.canary import Comparison, Limits, finite
+from sensorium_agent.infer.runtime.model import Array, LoadedModel, ModelError, Port, Unloadable, load_on
 from sensorium_models import store
 
 _PATIENCE_S = 60.0

@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from sensorium.errors import SensoriumError
 from sensorium_agent import chatter
-from sensorium_agent.infer import small_onnx
-from sensorium_agent.infer.accelerate import CPU, PROVIDERS, Accelerator
+from sensorium_agent.infer.runtime import small_onnx
+from sensorium_agent.infer.runtime.accelerate import CPU, PROVIDERS, Accelerator
 
 Array = npt.NDArray[Any]
 

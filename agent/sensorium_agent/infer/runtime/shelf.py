@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from sensorium.errors import SensoriumError
-from sensorium_agent.infer import trial
-from sensorium_agent.infer.accelerate import CPU, Accelerator
-from sensorium_agent.infer.canary import Comparison, Decision, Limits, Verdict
-from sensorium_agent.infer.living import LivingModel, Outcome, Version
-from sensorium_agent.infer.model import ModelError, load
+from sensorium_agent.infer.runtime import trial
+from sensorium_agent.infer.runtime.accelerate import CPU, Accelerator
+from sensorium_agent.infer.runtime.canary import Comparison, Decision, Limits, Verdict
+from sensorium_agent.infer.runtime.living import LivingModel, Outcome, Version
+from sensorium_agent.infer.runtime.model import ModelError, load
 from sensorium_models import store
 from sensorium_models.choice import SHIPPED, Choice
 

@@ -1,0 +1,1 @@
+"""What runs a model here: one call whatever the runtime; versions that change between two samples, and their judges."""
