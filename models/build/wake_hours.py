@@ -20,7 +20,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -160,9 +160,9 @@ def until(sounds: Iterator[Pcm], hours: float) -> Iterator[Pcm]:
 
 def keep(out: Path, kind: str, source: str, woken: Woken) -> None:
     """One line of JSON."""
-    line = {"kind": kind, "source": source, **asdict(woken), "seconds": round(woken.seconds)}
+    told = {"seconds": round(woken.seconds), "heard": woken.heard, "alone": woken.alone}
     with out.open("a") as file:
-        file.write(json.dumps(line) + "\n")
+        file.write(json.dumps({"kind": kind, "source": source, **told}) + "\n")
 
 
 def rates(lines: Iterable[dict[str, Any]]) -> Iterator[str]:
@@ -173,12 +173,13 @@ def rates(lines: Iterable[dict[str, Any]]) -> Iterator[str]:
         for kind in (f"{line['kind']}: {line['source']}", line["kind"], "all"):
             seconds[kind] += line["seconds"]
             heard[kind].update(line["heard"])
-            alone[kind].update(line["alone"])
+            alone[kind].update(line.get("alone", {}))
     for kind in sorted(seconds):
         hours, false = seconds[kind] / 3600, heard[kind].total()
         rate = f"{false / hours:.2f} an hour, at most {poisson_upper(false) / hours:.2f}"
-        yield f"{kind}: {hours:.2f} h, {false} false wakes ({_said(heard[kind])}), {rate};"
-        yield f"    without the second opinion {alone[kind].total()} ({_said(alone[kind])})"
+        yield f"{kind}: {hours:.2f} h, {false} false wakes ({_said(heard[kind])}), {rate}"
+        if alone[kind]:
+            yield f"    without the second opinion {alone[kind].total()} ({_said(alone[kind])})"
 
 
 def _said(words: Counter[str]) -> str:
@@ -197,8 +198,18 @@ def calls(word: str, paths: Sequence[Path]) -> Iterator[str]:
         if woken.alone[word] and not woken.heard[word]:
             yield f"    lost: {path.name}"
     yield f"{word}: {kept} of {alone} heard of those that microWakeWord alone hears, in {len(paths)} recordings;"
-    yield f"    at most {poisson_upper(alone - kept) / max(alone, 1):.2%} lost (95 %)"
+    yield f"    at most {binomial_upper(alone - kept, alone):.1%} lost (95 %)"
     yield f"    other words heard in them: {others}, without the second opinion {others_alone}"
+
+
+def binomial_upper(count: int, of: int) -> float:
+    """Largest share under which ``count`` or fewer of so many still come with probability .05 (Clopper and Pearson)."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        share = (low + high) / 2
+        below = sum(math.comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(count + 1))
+        low, high = (share, high) if below > 0.05 else (low, share)
+    return high
 
 
 def wavs(folder: Path, half: str) -> list[Path]:

@@ -41,10 +41,10 @@ LEAST = 0.5
 """Mean answer of a wake word's network from which a moment is worth learning from."""
 MOST = 3
 """Moments of one call that are kept."""
-LEAST_ODDS = -1.0
+LEAST_ODDS = -0.5
 """Log odds from which a word is believed: what is lost costs more than what is believed."""
 FOLDS = 5
-HIDDEN = 32
+HIDDEN = 64
 BATCH = 256
 MIXED = 0.3
 """Of the beta distribution by which two examples are mixed: most are nearly one of them."""
@@ -305,7 +305,7 @@ def main() -> None:
     for name, run in (("train", train), ("folds", folds)):
         training = verbs.add_parser(name)
         training.add_argument("examples", type=Path, nargs="+")
-        training.add_argument("--steps", type=int, default=1500)
+        training.add_argument("--steps", type=int, default=2500)
         training.set_defaults(run=run)
         if name == "train":
             training.add_argument("--out", type=Path, default=WEIGHTS)

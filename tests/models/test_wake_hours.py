@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -58,8 +60,53 @@ def test_runs_are_added_up_with_the_largest_rate_they_allow() -> None:
     assert "synthetic: 9.00 h, 0 false wakes (none), 0.00 an hour, at most 0.33" in told
 
 
+def test_what_microwakeword_alone_would_have_told_is_added_up_beside_it() -> None:
+    line = {"kind": "people", "source": "b", "seconds": 3600, "heard": {}, "alone": {"alexa": 2, "hey_jarvis": 1}}
+
+    assert list(wake_hours.rates([line, line]))[:2] == [
+        "all: 2.00 h, 0 false wakes (none), 0.00 an hour, at most 1.50",
+        "    without the second opinion 6 (alexa 4, hey_jarvis 2)",
+    ]
+
+
+def test_of_few_recordings_that_were_all_heard_many_may_yet_be_lost() -> None:
+    assert wake_hours.binomial_upper(0, 10) == pytest.approx(1 - 0.05**0.1)
+    assert wake_hours.binomial_upper(1, 20) == pytest.approx(0.2161, abs=1e-4)
+
+
+def test_the_halves_of_a_folder_are_told_apart_by_name_and_share_nothing(tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / f"{number}.wav").touch()
+
+    even, odd = (wake_hours.wavs(tmp_path, half) for half in ("even", "odd"))
+
+    assert sorted([*even, *odd]) == wake_hours.wavs(tmp_path, "all")
+    assert min(len(even), len(odd)) > 10
+
+
+def test_a_run_is_kept_as_a_line_that_can_be_added_up(tmp_path: Path) -> None:
+    woken = wake_hours.Woken(1800.4, Counter(alexa=1), Counter(alexa=3))
+
+    wake_hours.keep(tmp_path / "hours.jsonl", "people", "b", woken)
+
+    assert json.loads((tmp_path / "hours.jsonl").read_text()) == {
+        "kind": "people", "source": "b", "seconds": 1800, "heard": {"alexa": 1}, "alone": {"alexa": 3},
+    }  # fmt: skip
+
+
 @pytest.mark.needs_models
 def test_quiet_hours_hold_no_wake_word() -> None:
-    seconds, heard = wake_hours.listen([np.zeros(RATE, np.int16)] * 3, pause_s=0.5)
+    woken = wake_hours.listen([np.zeros(RATE, np.int16)] * 3, pause_s=0.5)
 
-    assert (seconds, heard.total()) == (3.0, 0)
+    assert (woken.seconds, woken.heard.total(), woken.alone.total()) == (3.0, 0, 0)
+
+
+@pytest.mark.needs_models
+def test_a_call_that_the_second_opinion_believes_counts_with_it_and_without() -> None:
+    path = Path(__file__).parents[1] / "recordings" / "alexa.wav"
+
+    assert list(wake_hours.calls("alexa", [path])) == [
+        "alexa: 1 of 1 heard of those that microWakeWord alone hears, in 1 recordings;",
+        "    at most 95.0% lost (95 %)",
+        "    other words heard in them: 0, without the second opinion 0",
+    ]
