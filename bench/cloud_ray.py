@@ -2,7 +2,8 @@
 
 The same devices on loopback pour the same windows into the service with the embedded engine, then into one whose
 fusion has one and two replicas on a Ray cluster of its own. Everything shares this machine, so what counts is the CPU
-time of a window and where it goes; from that is computed what many streams would need. Needs the extra "ray".
+time of a window and where it goes. A window costs more where few come together: it is measured at shares of the full
+load, too, and what many streams would need is computed at the share that one would plan with. Needs the extra "ray".
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,9 @@ PARTS = {"front": "sensorium_cloud serve", "fusion replicas": "ServeReplica:sens
 """Names of parts, and what is in their command lines; all else is Ray's own."""
 _BUSY = 0.6
 """Of a core's time, what may be planned with: at more, windows wait."""
+_SHARES = (0.2, 0.4, _BUSY)
+"""Of the load at which the busiest part has a core's time, those that are measured."""
+_STREAMS = 64
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,10 @@ class Figures:
     @property
     def all_us(self) -> float:
         return sum(self.cpu_us.values())
+
+    @property
+    def busiest_us(self) -> float:
+        return max(self.cpu_us.values())
 
     def line(self, title: str, than: Figures | None = None) -> str:
         parts = ", ".join(f"{name} {us:.0f}" for name, us in self.cpu_us.items() if us >= 1)
@@ -94,14 +102,34 @@ def spent_s(members: dict[int, str]) -> dict[str, float]:
     return spent
 
 
-def measured(kind: str, replicas: int, windows: int, batch: int) -> Figures:
+def measured(kind: str, replicas: int, windows: int, batch: int, seconds: float) -> tuple[Figures, list[Figures]]:
+    """Figures at the full load, and at some shares of it for so long each."""
     with service(kind, replicas, batch) as (address, pid):
         asyncio.run(poured(address, pid, "warm", windows // 8))
         members = family(pid)
         before = spent_s(members)
         pace = asyncio.run(poured(address, pid, f"{kind}{replicas}", windows))
-        after = spent_s(members)
-    return Figures(pace.per_s, {part: (after[part] - before[part]) / windows * 1e6 for part in after})
+        full = Figures(pace.per_s, per_window_us(before, spent_s(members), windows))
+        shares = _SHARES if seconds else ()
+        return full, cloud_generator.run(
+            at_shares(address, members, [s * 1e6 / full.busiest_us for s in shares], seconds)
+        )
+
+
+async def at_shares(address: str, members: dict[int, str], paces: Sequence[float], seconds: float) -> list[Figures]:
+    """Open loop, at each of ``paces`` in windows a second."""
+    found, number = [], 1
+    async with cloud_generator.streams(address, _STREAMS, cloud_generator.Tally()) as some:
+        for per_s in paces:
+            before, first = spent_s(members), number
+            number = await cloud_generator.offer(some, per_s, seconds, first)
+            await cloud_generator.settle(some, 60.0)
+            found.append(Figures(per_s, per_window_us(before, spent_s(members), (number - first) * _STREAMS)))
+    return found
+
+
+def per_window_us(before: dict[str, float], after: dict[str, float], windows: int) -> dict[str, float]:
+    return {part: (after[part] - before[part]) / windows * 1e6 for part in after}
 
 
 async def poured(address: str, pid: int, name: str, windows: int) -> cloud.Pace:
@@ -120,20 +148,26 @@ def needed(title: str, figures: Figures, streams: int) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="The work on Ray against the work in one process.")
     parser.add_argument("--windows", type=int, default=4_000)
+    parser.add_argument("--seconds", type=float, default=6.0, help="for each share of the full load")
     parser.add_argument("--batch", type=int, default=cloud.BATCH, help="windows in a batch at most")
     args = parser.parse_args()
     if importlib.util.find_spec("ray") is None:
         print('cloud_ray: not measured: pip install "sensorium[ray]"', file=sys.stderr)
         return 0
-    embedded = measured("embedded", 1, args.windows, args.batch)
+    embedded, curve = measured("embedded", 1, args.windows, args.batch, args.seconds)
     print(embedded.line("embedded"))
-    one, two = (measured("ray", replicas, args.windows, args.batch) for replicas in (1, 2))
+    one, ray_curve = measured("ray", 1, args.windows, args.batch, args.seconds)
     print(one.line("Ray, one replica", embedded))
+    two, _ = measured("ray", 2, args.windows, args.batch, 0.0)
     print(two.line("Ray, two replicas", embedded))
     print(f"  two replicas give {two.per_s / one.per_s:.2f} x the windows/s of one   [{cloud_generator.machine()}]")
-    print(f"100,000 streams of a window a second, computed, cores {_BUSY:.0%} busy (without encoders):")
-    print(needed("embedded", embedded, 100_000))
-    print(needed("on Ray", one, 100_000))
+    print("at shares of the load at which the busiest part has a core's time:")
+    for share, own, theirs in zip(_SHARES, curve, ray_curve, strict=True):
+        print(own.line(f"  {share:.0%}, embedded"))
+        print(theirs.line(f"  {share:.0%}, Ray", own))
+    print(f"100,000 streams of a window a second, computed from that at {_BUSY:.0%} (without encoders):")
+    print(needed("embedded", curve[-1], 100_000))
+    print(needed("on Ray", ray_curve[-1], 100_000))
     return 0
 
 
