@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sensorium_cloud.runtime import Provider, available
+from sensorium_cloud.runtime import NEEDS, Provider, available
 
 log = logging.getLogger(__name__)
 
@@ -68,14 +68,16 @@ def choose(task: Task[T], wanted: str, make: Callable[[Provider], T], there: Col
         there: what the machine could run; None to look.
     """
     plain = make(Provider.CPU)
-    others = candidates(wanted, available() if there is None else there)
+    there = available() if there is None else there
+    others = candidates(wanted, there)
     made = {Provider.CPU: plain, **_made(task, others, make)}
     took_s = _took_s({p: task.begin(net) for p, net in made.items()}) if others else {}
     left = dict(took_s)
     while (best := decided(wanted, left)) is not Provider.CPU and not _agrees(task, best, made[best], plain):
         del left[best]
     if wanted not in ("auto", best):
-        log.warning("engine.provider_unavailable net=%s wanted=%s used=%s", task.net, wanted, best)
+        needs = "" if wanted in there else f" needs={NEEDS[Provider(wanted)]}"
+        log.warning("engine.provider_unavailable net=%s wanted=%s used=%s%s", task.net, wanted, best, needs)
     figures = "".join(f" {provider}_ms={1e3 * took:.2f}" for provider, took in took_s.items())
     log.log(logging.WARNING if others else logging.INFO, "engine.provider net=%s name=%s%s", task.net, best, figures)
     return made[best]

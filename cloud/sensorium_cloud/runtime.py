@@ -209,7 +209,12 @@ class _Fixed:
 
 # --- which there are -------------------------------------------------------------------
 
-_AMX: Final = "amx_bf16"
+NEEDS: Final = {
+    Provider.CUDA: "an NVIDIA card, and onnxruntime-gpu in place of onnxruntime",
+    Provider.OPENVINO: 'pip install "sensorium[openvino]"',
+    Provider.OPENVINO_BF16: 'a processor with AMX, and pip install "sensorium[openvino]"',
+}
+"""What is missing where a provider is not there."""
 
 
 def available() -> list[Provider]:
@@ -229,6 +234,6 @@ def available() -> list[Provider]:
 def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether this processor has instructions for products of matrices of bfloat16 (AMX)."""
     try:
-        return _AMX in cpuinfo.read_text()
+        return "amx_bf16" in cpuinfo.read_text()
     except OSError:  # no Linux
         return False

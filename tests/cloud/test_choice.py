@@ -132,7 +132,7 @@ def test_what_cannot_be_used_is_said_loudly_and_done_without(caplog: pytest.LogC
         assert machine.choose("cuda", EVERYTHING) is machine.made[CPU]
 
     assert [record.getMessage().partition(" cpu_ms=")[0] for record in caplog.records] == [
-        "engine.provider_unavailable net=fusion wanted=openvino used=cpu",
+        'engine.provider_unavailable net=fusion wanted=openvino used=cpu needs=pip install "sensorium[openvino]"',
         "engine.provider_failed net=fusion name=cuda reason=no such driver",
         "engine.provider_unavailable net=fusion wanted=cuda used=cpu",
         "engine.provider net=fusion name=cpu",
