@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 _BATCH: Final = 256
 _WAITING: Final = 10_000
 _RETRY_S: Final = (0.1, 5.0)
+_TEND_MS: Final = 10_000
+"""Between trims of a session: three commands with every entry cost twice as much as one."""
+_SESSIONS: Final = 100_000
 _MAX_ENTRIES: Final = 20_000
 """Of a session: an hour at five a second; whoever sends more keeps less of it."""
 
@@ -47,6 +50,8 @@ class RedisHistory:
         self._redis, self._standing = redis, standing or Standing()
         self._newest_ms = 0
         """By Redis' clock, which makes the ids: no other would do to trim them by."""
+        self._tended_ms: dict[str, int] = {}
+        """When each session was trimmed last; the one that was longest ago comes first."""
         self._retention_s = retention_s
         self._waiting = Unwritten(_WAITING)
         self._up = True
@@ -120,15 +125,25 @@ class RedisHistory:
         pipe = self._redis.pipeline(transaction=False)
         for session_id, entry in batch.entries:
             pipe.xadd(key(session_id), _fields(entry), maxlen=_MAX_ENTRIES, approximate=True)
-        for session_id in dict.fromkeys(session_id for session_id, _ in batch.entries):
-            if self._newest_ms:
-                pipe.xtrim(key(session_id), minid=f"{self._newest_ms - self._retention_s * 1000}-0", approximate=True)
-            pipe.expire(key(session_id), self._retention_s)
+        for session_id in {session_id for session_id, _ in batch.entries}:
+            self._tend(pipe, session_id)
         told = await self._asked(partial(pipe.execute, raise_on_error=False))
         if told is None or not self._heard(told[: len(batch.entries)]):
             return False
         self._back()  # only what is written shows that: a replica can be read, too
         return True
+
+    def _tend(self, pipe: Any, session_id: str) -> None:
+        """Drop what is too old, and let the session expire an hour from now; not with every entry of it."""
+        if self._newest_ms - self._tended_ms.get(session_id, 0) < _TEND_MS and self._newest_ms:
+            return
+        pipe.expire(key(session_id), self._retention_s)
+        if self._newest_ms:
+            pipe.xtrim(key(session_id), minid=f"{self._newest_ms - self._retention_s * 1000}-0", approximate=True)
+            self._tended_ms.pop(session_id, None)
+            self._tended_ms[session_id] = self._newest_ms
+            if len(self._tended_ms) > _SESSIONS:
+                del self._tended_ms[next(iter(self._tended_ms))]
 
     def _heard(self, told: Sequence[Any]) -> bool:
         """Whether the entries are done with: written, or such that Redis would not take them the next time either."""

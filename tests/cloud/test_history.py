@@ -285,6 +285,21 @@ async def test_a_session_is_trimmed_by_age_and_expires_when_it_has_ended(redis: 
         assert 0 < await client.ttl(key("kitchen")) <= 3600
 
 
+async def test_a_session_is_trimmed_once_in_a_while_and_not_with_every_entry(redis: RedisServer) -> None:
+    async with kept_by(RedisHistory(connected(redis.url))) as history, connected(redis.url) as client:
+        for n in range(5):
+            history.tell("kitchen", [an_entry(n)])
+            await read_all(history, n + 1)
+        history.tell("bath", [an_entry(5)])
+        async with asyncio.timeout(20):
+            while not await history.read("bath"):
+                pass
+        calls = await client.info("commandstats")
+
+    assert calls["cmdstat_xadd"]["calls"] == 6
+    assert calls["cmdstat_xtrim"]["calls"] == 2  # one of each session
+
+
 async def test_a_redis_that_is_killed_costs_history_and_nothing_else(
     redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
