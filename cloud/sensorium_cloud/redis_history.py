@@ -223,6 +223,8 @@ class Group:
     async def take(self, limit: int = 100, *, block_ms: int | None = None) -> list[Entry]:
         """What another let lie for too long, then what is new; `acknowledge` what was dealt with.
 
+        A group that a Redis forgot when it was started anew is made again, from the start of what there is.
+
         Raises:
             HistoryError: Redis cannot be asked.
         """
@@ -240,6 +242,9 @@ class Group:
                 )
                 found += [_entry(*one) for _, entries in _streams(told) for one in entries]
         except (RedisError, OSError) as error:
+            if "NOGROUP" in str(error):
+                await self.join()
+                return []
             raise HistoryError(f"redis: {error}") from error
         return found
 
@@ -251,6 +256,8 @@ class Group:
         """
         from redis.exceptions import RedisError
 
+        if not entries:
+            return
         try:
             await self.redis.xack(key(self.session_id), self.name, *(entry.id for entry in entries))
         except (RedisError, OSError) as error:

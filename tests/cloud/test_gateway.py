@@ -303,6 +303,20 @@ async def test_a_batch_is_understood_by_its_own_times(caplog: pytest.LogCaptureF
     assert {line["phase"] for line in first["lines"] if line["type"] == "episode"} >= {"new", "end"}
 
 
+async def test_the_examples_are_what_is_taken_and_what_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+    async with a_gateway(caplog) as address, a_client(address) as client:
+        post = (await client.get("/openapi.json")).json()["paths"]["/api/multimodal/batch"]["post"]
+        answer = await client.post(
+            "/api/multimodal/batch", json=post["requestBody"]["content"]["application/json"]["example"]
+        )
+    (shown,) = post["responses"]["200"]["content"]["application/json"]["example"]["sessions"]
+    (session,) = answer.json()["sessions"]
+
+    assert shown.keys() == session.keys()
+    assert shown["lines"][0].keys() <= session["lines"][0].keys()
+    assert session["session_id"] == shown["session_id"]
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

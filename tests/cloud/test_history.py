@@ -375,6 +375,21 @@ async def test_a_group_shares_entries_and_takes_over_what_a_dead_member_left(red
         assert await alive.take(block_ms=1) == []
 
 
+async def test_a_group_that_redis_forgot_begins_again(redis: RedisServer) -> None:
+    client = connected(redis.url)
+    async with kept_by(RedisHistory(client)) as history:
+        group = Group(client, "kitchen", "logbook", "one", idle_ms=0)
+        await group.join()
+        await client.flushall()
+        assert await group.take() == []
+        history.tell("kitchen", [an_entry(1)])
+        found = await group.take(block_ms=10_000)
+        await group.acknowledge()
+        await group.acknowledge(*found)
+
+    assert numbers(found) == [1]
+
+
 async def test_a_group_without_redis_says_so_in_one_line() -> None:
     client = connected("redis://127.0.0.1:9/0")
     with pytest.raises(HistoryError, match="redis: "):

@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 
 from sensorium.errors import FieldError
 from sensorium_cloud._app.batch_job import Batch
+from sensorium_cloud._app.described import ABOUT, EXAMPLE, KITCHEN, LINE, REFUSED
 from sensorium_cloud._app.live import MEDIA_TYPE as LIVE
 from sensorium_cloud._app.live import Live
 from sensorium_cloud._app.pages import add_doorkeeper
@@ -64,7 +65,7 @@ def build(parts: Parts) -> FastAPI:
     app = FastAPI(
         title="Sensorium gateway",
         version=parts.software.partition("/")[2] or "0",
-        description=_ABOUT,
+        description=ABOUT,
         docs_url="/docs",
         redoc_url=None,
     )
@@ -101,19 +102,6 @@ async def _no_way(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     reason = f"{str(error.detail).lower()}; /docs describes what there is"
     return JSONResponse({"field": "", "reason": reason}, error.status_code, error.headers)
-
-
-_ABOUT: Final = """Understand people through all their signals: feed events, get symbols.
-
-Live sessions speak over the WebSocket `/ws/multimodal/{session_id}`: one JSON object a message, described in
-docs/gateway.md. Everything recorded goes to `POST /api/multimodal/batch`. Where tokens are set up, send
-`Authorization: Bearer TOKEN` (or, from browsers' WebSockets, `?token=`).
-"""
-_REFUSED: Final[dict[int | str, dict[str, Any]]] = {
-    401: {"description": "a token is needed, and none that we know was sent"},
-    403: {"description": "the token is not good for this session"},
-    422: {"description": "the request cannot be used; `field` says where, `reason` why"},
-}
 
 
 # --- who may ---------------------------------------------------------------------------
@@ -192,27 +180,17 @@ def _described(app: FastAPI) -> dict[str, Any]:
     return told
 
 
-_EXAMPLE: Final = {
-    "batches": [
-        {
-            "session_id": "kitchen",
-            "events": [
-                {"type": "event", "modality": "text", "at_ms": 120, "text": "stop"},
-                {"type": "event", "modality": "gesture", "at_ms": 300, "label": "open_palm", "score": 0.93},
-            ],
-        }
-    ]
-}
-
-
 def _add_batch(app: FastAPI, parts: Parts) -> None:
     @app.post(
         "/api/multimodal/batch",
         summary="Understand recorded events",
         tags=["sessions"],
         responses={
-            **_REFUSED,
-            200: {"description": "by session, its symbols and episodes, as docs/jsonl.md describes them"},
+            **REFUSED,
+            200: {
+                "description": "by session, its symbols and episodes, as docs/jsonl.md describes them",
+                "content": {"application/json": {"example": {"sessions": [KITCHEN]}}},
+            },
             413: {"description": "too large; send less at once"},
             429: {"description": "too much is waiting; try again after `Retry-After`"},
         },
@@ -220,7 +198,7 @@ def _add_batch(app: FastAPI, parts: Parts) -> None:
             "requestBody": {
                 "required": True,
                 "content": {
-                    "application/json": {"schema": {"$ref": "#/components/schemas/Batches"}, "example": _EXAMPLE}
+                    "application/json": {"schema": {"$ref": "#/components/schemas/Batches"}, "example": EXAMPLE}
                 },
             }
         },
@@ -273,11 +251,14 @@ def _add_history(app: FastAPI, parts: Parts) -> None:
         summary="What was understood, and what is",
         tags=["sessions"],
         responses={
-            **_REFUSED,
+            **REFUSED,
             429: {"description": "too many requests or connections; try again after `Retry-After`"},
             200: {
                 "description": "the last hour's symbols and episodes, oldest first; new ones as server-sent events",
-                "content": {LIVE: {}},
+                "content": {
+                    "application/json": {"example": KITCHEN | {"next": "1795447200000-0"}},
+                    LIVE: {"example": f"id: 1795447200000-0\nevent: symbol\ndata: {json.dumps(LINE)}\n\n"},
+                },
             },
         },
     )
