@@ -59,6 +59,16 @@ def test_beyond_the_edge_it_is_black() -> None:
     assert not Region(-100, -100, 40).cut(white, 10).any()
 
 
+@pytest.mark.parametrize("quick", [False, True])
+def test_beyond_the_edge_the_edge_may_go_on(quick: bool) -> None:
+    red_then_blue = np.zeros((60, 60, 3), np.uint8)
+    red_then_blue[:, :30, 0], red_then_blue[:, 30:, 2] = 255, 255
+
+    cut = Region(0, 30, 60).cut(red_then_blue, 60, quick=quick, edge_goes_on=True)
+
+    assert (cut[:, :58] == (255, 0, 0)).all()
+
+
 def test_a_square_moves_along_its_own_axes() -> None:
     moved = Region(100, 100, 50, math.pi / 2).shifted(0.0, -0.5, scale=2.0)
 

@@ -83,7 +83,8 @@ class LandmarkModel:
 
     def look(self, picture: Picture, crop: Region, *, quick: bool = False) -> Hand:
         """The hand in ``crop``, whether or not there is one: see its presence."""
-        cut = crop.cut(picture, SIZE_PX, quick=quick)
+        # As the model was trained: black beside a hand at the edge bends its fingers away from it.
+        cut = crop.cut(picture, SIZE_PX, quick=quick, edge_goes_on=True)
         joints, presence, right, _world = self._model.run(cut[np.newaxis])
         placed = _placed(joints.reshape(JOINTS, 3), crop)
         return Hand(placed, float(presence[0, 0]), float(right[0, 0]), cut)

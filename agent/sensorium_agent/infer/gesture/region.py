@@ -46,18 +46,19 @@ class Region:
         center = np.array([self.center_x, self.center_y], np.float32)
         return ((points - np.float32(0.5)) @ turn + center).astype(np.float32)
 
-    def cut(self, picture: Picture, size: int, *, quick: bool = False) -> Picture:
-        """The square as a picture [size, size, 3]; black where it reaches over the edge.
+    def cut(self, picture: Picture, size: int, *, quick: bool = False, edge_goes_on: bool = False) -> Picture:
+        """The square as a picture [size, size, 3]; black where it reaches over the edge, or as the edge is.
 
         ``quick`` takes the nearest pixel: a quarter of the time, and joints 0.4 of 224 pixels off, as int8 is.
         """
+        beyond = cv2.BORDER_REPLICATE if edge_goes_on else cv2.BORDER_CONSTANT
         if quick and size / 2 < self.side < 4 * size:
             near, region = (picture, self) if self.side > 2 * size else self._fetched(picture)
-            return _warped(near, region, size, cv2.INTER_NEAREST)
+            return _warped(near, region, size, cv2.INTER_NEAREST, beyond)
         region = self
         while region.side >= 2 * size:  # bilinear sampling alone would skip pixels and see their noise
             picture, region = _halved(picture), region.halved()
-        return _warped(picture, region, size, cv2.INTER_LINEAR)
+        return _warped(picture, region, size, cv2.INTER_LINEAR, beyond)
 
     def _fetched(self, picture: Picture) -> tuple[Picture, Region]:
         """A copy of the part around the square, and the square in it.
@@ -84,7 +85,7 @@ def _halved(picture: Picture) -> Picture:
     return _pixels(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA))
 
 
-def _warped(picture: Picture, region: Region, size: int, sampling: int) -> Picture:
+def _warped(picture: Picture, region: Region, size: int, sampling: int, beyond: int) -> Picture:
     """Sample by a matrix from the cut's pixels to the picture's, centres of pixels at halves."""
     step = region.side / size
     cos, sin = step * math.cos(region.angle_rad), step * math.sin(region.angle_rad)
@@ -92,7 +93,8 @@ def _warped(picture: Picture, region: Region, size: int, sampling: int) -> Pictu
     x = region.center_x - 0.5 - half * (cos - sin)
     y = region.center_y - 0.5 - half * (sin + cos)
     matrix = np.array([[cos, -sin, x], [sin, cos, y]])
-    return _pixels(cv2.warpAffine(picture, matrix, (size, size), flags=sampling | cv2.WARP_INVERSE_MAP))
+    how = sampling | cv2.WARP_INVERSE_MAP
+    return _pixels(cv2.warpAffine(picture, matrix, (size, size), flags=how, borderMode=beyond))
 
 
 def _pixels(picture: Any) -> Picture:
