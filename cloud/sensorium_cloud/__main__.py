@@ -152,10 +152,23 @@ def _served(args: argparse.Namespace, settings: Settings) -> int:
         if workers.how_many(found.listen.workers) > 1:
             workers.serve_together(found, ready, log_level=args.log_level)
             return 0
+        _try_places(found)
         engines = load_engines(found)
         with asyncio.Runner(loop_factory=server.loop_factory()) as runner:
             runner.run(server.serve(found, engines, ready))
     return 0
+
+
+def _try_places(settings: Settings) -> None:
+    """Find what is wrong with addresses and folders before the models are loaded, which takes seconds."""
+    from sensorium_cloud._app import place, state
+
+    if settings.state.folder:
+        state.prepare(settings.state)
+    places = [settings.listen, *(table for table in (settings.gateway, settings.metrics) if table.enabled)]
+    for where in places:
+        if (reason := place.tried(where.host, where.port)) is not None:
+            raise place.not_free(where, reason)
 
 
 def _announce(address: str, ready_file: Path | None) -> None:

@@ -14,6 +14,7 @@ import pytest
 from sensorium.errors import SensoriumError
 from sensorium.settings import SettingsError
 from sensorium_cloud.__main__ import _announce, main
+from sensorium_cloud._app.place import bound
 from sensorium_cloud._app.settings import Settings, load, pem
 from sensorium_models import store
 
@@ -157,6 +158,30 @@ def test_missing_models_are_code_3_with_the_way_out(
     assert "sentence_embedding" in err
     assert "models fetch" in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("wrong", ["--port", "--gateway", "--state"])
+def test_a_port_in_use_and_a_folder_that_is_none_are_found_before_models_are_loaded(
+    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SENSORIUM_MODELS", str(tmp_path))
+    (file := tmp_path / "file").touch()
+    with bound("127.0.0.1", 0) as other:
+        other.listen()
+        port = str(other.getsockname()[1])
+        code, _, err = said(capsys, "serve", "--port", "0", wrong, str(file) if wrong == "--state" else port)
+
+    assert code == 1
+    assert (str(file) if wrong == "--state" else f"127.0.0.1:{port}: it is in use") in err
+    assert err.count("\n") == 1
+
+
+def test_an_address_of_a_cluster_needs_the_engine_that_joins_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "serve", "--ray-address", "127.0.0.1:6379") == (
+        2,
+        "",
+        "sensorium-cloud: --ray-address: needs --engine ray\n",
+    )
 
 
 def test_a_wrong_option_is_code_2(capsys: pytest.CaptureFixture[str]) -> None:
