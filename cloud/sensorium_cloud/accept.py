@@ -24,6 +24,9 @@ from sensorium.window import Window
 
 _AGAIN_MS: Final = 50
 """When to try again what was one too many: about one round trip and one fusion."""
+_MS: Final = 1_000_000
+_HELD_TO_NS: Final = 250 * _MS
+"""For so long, at most, a device is held to the time it was told to come back at: the load may be gone before."""
 _MAX_OWED: Final = 4096
 """A client that ignores so many refusals ignores them all."""
 
@@ -59,6 +62,7 @@ class Conversation:
         self.in_flight = 0
         self._max_in_flight = max_in_flight
         self._check = check
+        self._next_ns = 0
         self._through = resume_after
         self._highest = resume_after
         self._owed: set[int] = set()
@@ -71,6 +75,21 @@ class Conversation:
             return None
         reason = f"{self.in_flight} windows are unanswered, the most there may be"
         return Refusal(0, RESOURCE_EXHAUSTED, "", reason, _AGAIN_MS)
+
+    def put_off(self, refusal: Refusal, now_ns: int) -> None:
+        """Everything was refused for now: there should be nothing new until the device was told to come back."""
+        self._next_ns = now_ns + min(refusal.retry_after_ms * _MS, _HELD_TO_NS)
+
+    def too_soon(self, now_ns: int) -> Refusal | None:
+        """Why a device is not listened to that was told when to come back, and comes before.
+
+        What is sent without heed is too much whatever it is, and has lain unread for nobody knows how long.
+        """
+        if (left_ns := self._next_ns - now_ns) <= 0:
+            return None
+        left_ms = -(-left_ns // _MS)
+        reason = f"it was put off, and comes {left_ms} ms too soon; heed retry_after_ms"
+        return Refusal(0, RESOURCE_EXHAUSTED, "", reason, left_ms)
 
     def hear(self, request: Request) -> Heard:
         """What to do about a message that is well-formed.

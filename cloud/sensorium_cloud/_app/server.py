@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, nullcontext
@@ -48,6 +49,7 @@ _HARD_LIMIT: Final = 4
 
 _MOST_MS: Final = (1 << 31) - 1
 """gRPC's options are 32-bit numbers."""
+_TURN_S: Final = 0.001
 
 
 # --- the service -----------------------------------------------------------------------
@@ -77,7 +79,13 @@ async def serve(settings: Settings, engines: Engines, ready: Ready, *, beside: P
     async with running(settings, engines, beside=beside) as address:
         ready(address)
         _keep_collections_short()
+        _take_short_turns()
         await stop.wait()
+
+
+def _take_short_turns() -> None:
+    """Let the event loop and the threads take turns often: a loop that waits 5 ms for each turn hears too little."""
+    sys.setswitchinterval(_TURN_S)
 
 
 def _keep_collections_short() -> None:

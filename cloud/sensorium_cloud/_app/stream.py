@@ -179,7 +179,10 @@ class Stream:
             return None
         longest_ns = max(w.patience_ms * 1_000_000 or self._terms.patience_ns for w in windows)
         until_ns = received_ns + min(longest_ns, self._terms.patience_ns)
-        refusal = self._conversation.full() or self._too_fast(received_ns, len(windows)) or self._desk.shed(until_ns)
+        talk = self._conversation
+        refusal = talk.full() or talk.too_soon(received_ns) or self._too_fast(received_ns, len(windows))
+        if refusal is None and (refusal := self._desk.shed(until_ns)) is not None:
+            talk.put_off(refusal, received_ns)
         return None if refusal is None else _all_of(windows, refusal)
 
     def _too_fast(self, received_ns: int, count: int) -> Refusal | None:
