@@ -11,7 +11,7 @@ from agent.fake_cloud import FakeCloud
 
 from sensorium.event import Event, Modality
 from sensorium.window import Presence, Slot, Window
-from sensorium_agent._app import compose
+from sensorium_agent._app import knowledge, learning
 from sensorium_agent._app.cloud_link import CloudLink
 from sensorium_agent._app.settings import Cloud, Settings, Spool
 from sensorium_agent.fuse.symbol import fuse
@@ -55,7 +55,7 @@ def a_window(*events: Event) -> Window:
 
 
 def named(settings: Settings, *events: Event) -> str | None:
-    vocabulary = compose.vocabulary(settings)
+    vocabulary = knowledge.vocabulary(settings)
     return fuse(a_window(*events), vocabulary, now_ns=501, device="d", software="s").concept
 
 
@@ -70,17 +70,17 @@ def test_symbols_name_what_was_taught(settings: Settings) -> None:
 
 
 def test_the_cloud_is_told_what_each_concept_means_here(settings: Settings) -> None:
-    prosper, stop = compose.lessons(settings)
+    prosper, stop = learning.lessons(settings)
 
     assert (prosper.name, prosper.description, prosper.paraphrases) == ("prosper", PROSPER.means, PROSPER.say)
-    assert stop.description == compose.untaught(settings)["stop"].description
+    assert stop.description == knowledge.untaught(settings)["stop"].description
     assert stop.labels == {Modality.HAPTIC: {"crossed": taught.STRENGTH}}
 
 
 def test_signs_of_a_sense_that_stays_home_are_not_told(settings: Settings) -> None:
     shy = Settings(spool=settings.spool, egress={Modality.GESTURE: Egress.NONE})
 
-    assert [lesson.name for lesson in compose.lessons(shy)] == ["stop"]
+    assert [lesson.name for lesson in learning.lessons(shy)] == ["stop"]
 
 
 async def test_a_device_greets_the_cloud_with_what_it_was_taught(settings: Settings) -> None:
@@ -92,7 +92,7 @@ async def test_a_device_greets_the_cloud_with_what_it_was_taught(settings: Setti
         async with link, asyncio.timeout(10):
             await ear.linked.wait()
 
-    assert cloud.hellos[0].taught == compose.lessons(settings)
+    assert cloud.hellos[0].taught == learning.lessons(settings)
 
 
 async def test_what_is_taught_later_is_told_in_a_new_greeting(settings: Settings) -> None:
@@ -118,7 +118,7 @@ def test_words_and_movements_are_told_like_other_signs(settings: Settings) -> No
     board = BOARD.with_sign(word).with_sign(zed)
     taught.write(settings.taught_file, board.export())
 
-    told = {lesson.name: lesson.labels for lesson in compose.lessons(settings)}
+    told = {lesson.name: lesson.labels for lesson in learning.lessons(settings)}
 
     assert told["open"] == {Modality.AUDIO: {"sesame": taught.STRENGTH}}
     assert told["sleep"] == {Modality.GESTURE: {"zed": taught.STRENGTH}}

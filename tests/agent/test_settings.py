@@ -9,8 +9,10 @@ import jsonschema
 import msgspec
 import pytest
 
+from sensorium import concepts
 from sensorium.event import Modality
 from sensorium.settings import SettingsError, decode, schema
+from sensorium_agent._app import knowledge
 from sensorium_agent._app import settings as s
 from sensorium_agent._app.compose import beating, egress, policy, sensors, told_by, touching
 from sensorium_agent.offload import DEFAULT_EGRESS, Ask, Egress
@@ -148,3 +150,12 @@ def test_skin_alone_tells_of_the_body(tmp_path: Path) -> None:
 def test_bounds_that_leave_no_normal_rate_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no rate is normal"):
         read(tmp_path, "[pulse]\nsource = 'x'\nlow_bpm = 90\nhigh_bpm = 80\n")
+
+
+def test_a_recording_keeps_concepts_that_can_be_read_again(tmp_path: Path) -> None:
+    own = tmp_path / "concepts.toml"
+    own.write_bytes(b'\xef\xbb\xbf[concept.tea]\ndescription = "Make tea."\n')
+    settings = s.Settings(fusion=s.Fusion(concepts=str(own)))
+
+    assert concepts.parse(knowledge.text(settings)).digest == knowledge.untaught(settings).digest
+    assert knowledge.text(s.Settings()) == ""

@@ -11,7 +11,7 @@ from sensorium.clock import ManualClock
 from sensorium.event import Event, EventStream, Modality, Sample, Touch, TouchPhase
 from sensorium.symbol import Symbol
 from sensorium.window import Presence, Slot, Window
-from sensorium_agent._app import compose
+from sensorium_agent._app import compose, knowledge, learning
 from sensorium_agent._app.listeners import Following, Silent
 from sensorium_agent._app.settings import Settings
 from sensorium_agent._app.taught_watch import watch_taught
@@ -93,7 +93,7 @@ def test_a_pipeline_goes_by_what_was_taught_since(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     settings, ear = Settings(), Ear()
-    everyone = Following([ear], compose.vocabulary(settings), "s")
+    everyone = Following([ear], knowledge.vocabulary(settings), "s")
     parts = compose.assemble(settings, [Modality.HAPTIC], "s", clock=ManualClock(), listener=everyone)
     perceiver = parts.lanes[0].perceiver
     assert isinstance(perceiver, TouchPerceiver)
@@ -103,7 +103,7 @@ def test_a_pipeline_goes_by_what_was_taught_since(tmp_path: Path, monkeypatch: p
 
     strokes.write(settings.strokes_file, known)
     taught.write(settings.taught_file, Taught().with_sign(Sign("my_vee", Modality.HAPTIC, "valley")).export())
-    assert compose.learn(settings, parts, everyone).named(Modality.HAPTIC) == {"my_vee": 0}
+    assert learning.learn(settings, parts, everyone).named(Modality.HAPTIC) == {"my_vee": 0}
 
     (event,) = drawn(perceiver, 2000 * MS)
     assert event.label == "my_vee"
@@ -115,12 +115,12 @@ def test_a_file_that_cannot_be_read_changes_nothing(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     settings = Settings()
-    everyone = Following([], compose.vocabulary(settings), "s")
+    everyone = Following([], knowledge.vocabulary(settings), "s")
     parts = compose.assemble(settings, [Modality.TEXT], "s", clock=ManualClock(), listener=everyone)
     taught.write(settings.taught_file, b"no")
 
     with pytest.raises(TaughtError):
-        compose.learn(settings, parts, everyone)
+        learning.learn(settings, parts, everyone)
 
 
 def test_a_perceiver_of_its_own_learns_in_place() -> None:

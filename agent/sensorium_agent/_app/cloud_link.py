@@ -16,7 +16,7 @@ from sensorium.concepts import Concept
 from sensorium.errors import SensoriumError
 from sensorium.symbol import Symbol
 from sensorium.window import Window
-from sensorium_agent._app import compose
+from sensorium_agent._app import compose, learning
 from sensorium_agent._app.settings import Cloud, Settings
 from sensorium_agent.answer import Listener
 from sensorium_agent.offload import Budget, redact
@@ -156,7 +156,7 @@ class CloudLink:
     def _lessons(self) -> tuple[Concept, ...]:
         """What was taught by now; the link does without where that cannot be read."""
         try:
-            return compose.lessons(self._settings)
+            return learning.lessons(self._settings)
         except SensoriumError as error:
             log.warning("link.untaught reason=%s", error)
             return ()

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sensorium import concepts, limits
 from sensorium.align import Aligner, Windower
 from sensorium.assemble import Thresholds
 from sensorium.clock import Clock, DeviceClock, read_wall
-from sensorium.concepts import Concept, Vocabulary
+from sensorium.concepts import Vocabulary
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality
 from sensorium.settings import SettingsError
@@ -23,6 +21,7 @@ from sensorium.symbol import ModelRef
 from sensorium.window import Window
 from sensorium.windowing.pair import PairAligner
 from sensorium.windowing.session_window import SessionAligner
+from sensorium_agent._app import knowledge
 from sensorium_agent._app.settings import Settings, Windows, deciding
 from sensorium_agent.answer import Answerer, Identity, Listener
 from sensorium_agent.capture.sensor import Sensor
@@ -39,11 +38,9 @@ from sensorium_agent.record.session import Session
 
 if TYPE_CHECKING:
     from sensorium_agent._app.actions import Actor
-    from sensorium_agent._app.listeners import Following
     from sensorium_agent._app.telemetry import Telemetry
     from sensorium_agent.capture.companion import Companion
     from sensorium_agent.infer.biometric import Bounds
-    from sensorium_agent.infer.taught import Taught
     from sensorium_agent.infer.touch import Touching
 
 _MS = 1_000_000
@@ -104,19 +101,8 @@ def lanes(settings: Settings, modalities: Collection[Modality], session_id: str)
         listening=listening(settings),
         touching=touching(settings) if Modality.HAPTIC in modalities else None,
         beating=beating(settings),
-        taught=taught(settings),
+        taught=knowledge.taught(settings),
     )
-
-
-def taught(settings: Settings) -> Taught:
-    """What the user taught this device.
-
-    Raises:
-        SensoriumError: it cannot be read; one line.
-    """
-    from sensorium_agent.infer.taught import read
-
-    return read(settings.taught_file)
 
 
 def touching(settings: Settings) -> Touching:
@@ -168,7 +154,7 @@ def answerer(
     weigher = pool(settings)
     identity = Identity(settings.device_name, software(), models_of(settings, modalities))
     return Answerer(
-        concepts or vocabulary(settings),
+        concepts or knowledge.vocabulary(settings),
         identity,
         clock,
         listener,
@@ -215,75 +201,8 @@ def session(
         settings.device_name,
         software(),
         msgspec.json.encode(deciding(settings)).decode(),
-        Path(settings.fusion.concepts).read_text("utf-8") if settings.fusion.concepts else "",
+        knowledge.text(settings),
     )
-
-
-def vocabulary(settings: Settings) -> Vocabulary:
-    """The user's concepts, or the built-in ones, and what this device was taught.
-
-    Raises:
-        SensoriumError: a file cannot be used; one line.
-    """
-    return extended(settings, taught(settings))
-
-
-def extended(settings: Settings, taught: Taught) -> Vocabulary:
-    """The user's concepts, or the built-in ones, and those that were taught."""
-    return concepts.extended(untaught(settings), taught.lessons())
-
-
-def learn(settings: Settings, parts: Parts, listener: Following) -> Taught:
-    """Let a running pipeline go by what is taught now; gives that.
-
-    Raises:
-        SensoriumError: a file cannot be used; nothing has changed then.
-    """
-    board = taught(settings)
-    vocabulary = extended(settings, board)
-    steps = [_lesson(settings, board, lane) for lane in parts.lanes if not lane.remote]
-    parts.answerer.learn(vocabulary)
-    listener.learn(vocabulary)
-    for step in steps:
-        step()
-    return board
-
-
-def _lesson(settings: Settings, board: Taught, lane: Lane) -> Callable[[], None]:
-    """What lets a lane go by what is taught; all that can fail is done before it is called."""
-    learn: Callable[..., None] | None = getattr(lane.perceiver, "learn", None)
-    if learn is None:
-        return lambda: None
-    known: Mapping[Modality, Callable[[], tuple[Any, ...]]] = {
-        Modality.GESTURE: lambda: (perception.own_gestures(board), perception.own_motions(board)),
-        Modality.AUDIO: lambda: (perception.own_sounds(board),),
-        Modality.HAPTIC: lambda: (touching(settings).strokes,),
-    }
-    return functools.partial(learn, *known[lane.modality]())
-
-
-def untaught(settings: Settings) -> Vocabulary:
-    """The user's concepts, or the built-in ones.
-
-    Raises:
-        SettingsError: the file cannot be used.
-    """
-    return concepts.load(Path(settings.fusion.concepts) if settings.fusion.concepts else None)
-
-
-def lessons(settings: Settings) -> tuple[Concept, ...]:
-    """What was taught, as the cloud is told: with what each concept means here, without the senses that stay here."""
-    hidden = [m for m, least in egress(settings).items() if least is Egress.NONE]
-    board = taught(settings)
-    known = extended(settings, board)
-    return tuple(_described(lesson, known[lesson.name]) for lesson in board.lessons(hidden))
-
-
-def _described(lesson: Concept, known: Concept) -> Concept:
-    """The lesson, with as much of what is known of its concept as the cloud takes."""
-    short = [phrase for phrase in known.paraphrases if len(phrase.encode()) <= limits.TEXT_BYTES // 4]
-    phrases = tuple(dict.fromkeys((*lesson.paraphrases, *short)))[: limits.TAUGHT_PARAPHRASES]
-    return replace(lesson, description=known.description[: limits.TEXT_BYTES // 4], paraphrases=phrases)
 
 
 def actor(settings: Settings, vocabulary: Vocabulary, telemetry: Telemetry | None) -> Actor | None:

@@ -15,7 +15,7 @@ from sensorium import phrases
 from sensorium.concepts import Meaning
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality
-from sensorium_agent._app import compose
+from sensorium_agent._app import compose, knowledge
 from sensorium_agent._app.settings import Settings
 from sensorium_agent.infer import taught
 from sensorium_agent.infer.taught import Form, Lesson, Sign, TaughtError, example
@@ -83,7 +83,7 @@ class Blackboard:
         """
         if self._written() == self._before:
             return
-        compose.extended(self._settings, self._taught)
+        knowledge.extended(self._settings, self._taught)
         strokes.write(self._settings.strokes_file, self._strokes)
         taught.write(self._settings.taught_file, self._taught.export())
 
@@ -168,7 +168,7 @@ class Blackboard:
 
     def _warn_of_rivals(self, wish: Wish, said: Sequence[str], say: Say) -> None:
         """Say so where a sentence is a phrase of another concept as it stands: then it is neither's alone."""
-        vocabulary = compose.untaught(self._settings)
+        vocabulary = knowledge.untaught(self._settings)
         for sentence in said:
             known = phrases.exact(sentence, vocabulary)
             name = None if known is None else vocabulary.concepts[known].name
@@ -187,7 +187,7 @@ class Blackboard:
 
     def _usual(self, wish: Wish) -> str:
         """What a built-in label of this name stands for, or the concept of this name."""
-        vocabulary = compose.untaught(self._settings)
+        vocabulary = knowledge.untaught(self._settings)
         meant = self._meanings(wish)
         return vocabulary.concepts[max(meant, key=lambda m: m.strength).index].name if meant else wish.name
 
@@ -197,7 +197,7 @@ class Blackboard:
         return wish.name not in names and bool(self._meanings(wish))
 
     def _meanings(self, wish: Wish) -> Sequence[Meaning]:
-        return compose.untaught(self._settings).meanings(wish.modality, wish.name)
+        return knowledge.untaught(self._settings).meanings(wish.modality, wish.name)
 
     def _teach_strokes(self, wish: Wish, sources: Sequence[str], say: Say) -> tuple[int, bool]:
         from sensorium_agent.capture.recording import RecordingError, open_recording

@@ -18,7 +18,7 @@ from sensorium.clock import ManualClock
 from sensorium.concepts import Vocabulary
 from sensorium.event import Sample
 from sensorium.window import Window
-from sensorium_agent._app import compose
+from sensorium_agent._app import compose, knowledge
 from sensorium_agent._app.files.each import each
 from sensorium_agent._app.listeners import Following
 from sensorium_agent._app.output import Output
@@ -118,7 +118,7 @@ def _vocabulary(log: SessionLog, settings: Settings) -> Vocabulary:
     """The concepts that were recorded with the session, unless the settings name others."""
     if log.session.concepts and not settings.fusion.concepts:
         return concepts.parse(log.session.concepts, where=f"{log.path}: concepts")
-    return compose.vocabulary(settings)
+    return knowledge.vocabulary(settings)
 
 
 @dataclass(frozen=True, slots=True)

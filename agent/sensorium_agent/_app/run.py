@@ -17,7 +17,7 @@ from sensorium.clock import Clock, DeviceClock, ManualClock
 from sensorium.errors import SensoriumError
 from sensorium.event import Modality
 from sensorium.settings import SettingsError
-from sensorium_agent._app import compose, daemon
+from sensorium_agent._app import compose, daemon, knowledge, learning
 from sensorium_agent._app.audience import audience
 from sensorium_agent._app.clock_watch import watch_clocks
 from sensorium_agent._app.cloud_link import CloudLink
@@ -95,7 +95,7 @@ async def _run(
     companion: Companion | None = None,
 ) -> None:
     """Run the sensors that ``sensors_from`` gives for the moment when everything is ready."""
-    vocabulary = compose.vocabulary(settings)
+    vocabulary = knowledge.vocabulary(settings)
     lines.session = str(uuid.uuid4())
     with audience(settings, vocabulary, clock, lines) as listeners:
         everyone = Following([*listeners, *([recorder] if recorder else [])], vocabulary, lines.session)
@@ -162,7 +162,7 @@ async def _following_changes(
         everyone.on_status("model", **asdict(change))
 
     def learn() -> None:
-        board = compose.learn(settings, parts, everyone)
+        board = learning.learn(settings, parts, everyone)
         if link is not None:
             link.learn()
         concepts = sorted({sign.concept for sign in board.signs})
@@ -242,7 +242,7 @@ async def play_at_once(
     lines = output.listener(str(recording.path))
     lines.session = session_id
     heard_by = [lines, *also, *([recorder] if recorder else [])]
-    everyone = Following(heard_by, compose.vocabulary(settings), session_id)
+    everyone = Following(heard_by, knowledge.vocabulary(settings), session_id)
     link = CloudLink.of(settings, everyone)
     modalities = compose.told_by(recording.modalities)
     offer = link.offer if link else None

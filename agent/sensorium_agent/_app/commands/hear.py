@@ -38,7 +38,7 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Listen; gives 1 if a file could not be read."""
     from sensorium.lines import writer
-    from sensorium_agent._app import compose
+    from sensorium_agent._app import knowledge
     from sensorium_agent._app.files.hear import hear_files
     from sensorium_agent._app.files.sound_sheet import SoundSheet
     from sensorium_agent._app.settings import Settings
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     logging.getLogger().setLevel("WARNING")
     sheet = SoundSheet() if args.overlay else None
     listening = Listening(threshold=THRESHOLD if args.threshold is None else args.threshold)
-    failed = hear_files(args.files, listening, writer(_to_stdout), sheet, taught=compose.taught(Settings()))
+    failed = hear_files(args.files, listening, writer(_to_stdout), sheet, taught=knowledge.taught(Settings()))
     if sheet is not None:
         sheet.save(args.overlay)
     return 1 if failed else 0

@@ -28,11 +28,11 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check, or rehearse; gives the exit code."""
     from sensorium_agent import rules
-    from sensorium_agent._app import compose
+    from sensorium_agent._app import knowledge
     from sensorium_agent._app.rehearsal import rehearse
 
     settings = options.settings(args, needed=False)
-    vocabulary = compose.vocabulary(settings)
+    vocabulary = knowledge.vocabulary(settings)
     read = rules.read(args.file, vocabulary)
     if not args.play:
         print(f"{args.file}: {len(read.rule)} rules, all good")

@@ -41,7 +41,7 @@ def _threads(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Look; gives 1 if a file could not be read."""
-    from sensorium_agent._app import compose
+    from sensorium_agent._app import knowledge
     from sensorium_agent._app.files.see import print_line, see_files
     from sensorium_agent._app.files.sketch import Sheet
     from sensorium_agent._app.settings import Settings
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
     logging.getLogger().setLevel("WARNING")
     sheet = Sheet() if args.overlay else None
-    failed = see_files(args.files, shelf(args.threads), print_line, sheet, compose.taught(Settings()))
+    failed = see_files(args.files, shelf(args.threads), print_line, sheet, knowledge.taught(Settings()))
     if sheet is not None:
         sheet.save(args.overlay)
     return 1 if failed else 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sensorium.errors import SensoriumError
 from sensorium_agent import rules
-from sensorium_agent._app import compose
+from sensorium_agent._app import knowledge
 from sensorium_agent._app.doctor.result import Result, told
 from sensorium_agent._app.settings import Settings
 
@@ -15,8 +15,8 @@ from sensorium_agent._app.settings import Settings
 def files(settings: Settings) -> Iterator[Result]:
     """Concepts, what was taught and rules can be read, and rules name concepts there are."""
     try:
-        vocabulary = compose.vocabulary(settings)
-        board = compose.taught(settings)
+        vocabulary = knowledge.vocabulary(settings)
+        board = knowledge.taught(settings)
     except SensoriumError as error:
         yield told("Concepts", "fail", error, "mend that file, or name another in [fusion] concepts")
         return
