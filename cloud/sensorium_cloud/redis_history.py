@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 _BATCH: Final = 256
 _WAITING: Final = 10_000
 _RETRY_S: Final = (0.1, 5.0)
+_PATIENT_S: Final = 0.3
 _TEND_MS: Final = 10_000
 """Between trims of a session: three commands with every entry cost twice as much as one."""
 _SESSIONS: Final = 100_000
@@ -77,8 +78,17 @@ class RedisHistory:
 
     async def _meet(self) -> None:
         """Wait for Redis once: a wrong address or password is said before anybody comes."""
+        from redis import exceptions
+
         wait_s = _RETRY_S[0]
-        while not await self._asked(self._redis.ping):
+        while True:
+            try:
+                await self._redis.ping()
+                break
+            except (exceptions.RedisError, OSError) as error:
+                # A service that starts may itself be too busy to hear an answer in time.
+                if wait_s > _PATIENT_S or not isinstance(error, exceptions.TimeoutError):
+                    self._away(error)
             heed_cancellation()
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _RETRY_S[1])

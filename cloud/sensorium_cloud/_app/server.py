@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
@@ -73,6 +74,7 @@ async def serve(settings: Settings, engines: Engines, ready: Ready, *, beside: P
         AddressTaken: the port is in use, or the address is not this machine's.
         StoreError: the state folder cannot be used.
     """
+    asyncio.get_running_loop().set_exception_handler(_unheard)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -86,6 +88,14 @@ async def serve(settings: Settings, engines: Engines, ready: Ready, *, beside: P
 def _take_short_turns() -> None:
     """Let the event loop and the threads take turns often: a loop that waits 5 ms for each turn hears too little."""
     sys.setswitchinterval(_TURN_S)
+
+
+def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A name that nobody knew is no news when whoever asked for it has been stopped meanwhile."""
+    if isinstance(context.get("exception"), socket.gaierror):
+        log.debug("server.unheard reason=%s", context["exception"])
+    else:
+        loop.default_exception_handler(context)
 
 
 def _keep_collections_short() -> None:
