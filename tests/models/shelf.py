@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sensorium_models import cli, fetch, manifest, media, store
+from sensorium_models import cli, fetch, manifest, media, packages, store
 from sensorium_models.manifest import parse
 
 
@@ -35,6 +35,7 @@ class Shelf:
         self.patch.setenv("SENSORIUM_MEDIA", str(self.folder / "media"))
         self.patch.setenv("PIP_NO_INDEX", "1")
         self.patch.setenv("PIP_FIND_LINKS", str(self.folder / "index"))
+        self.patch.setattr(packages, "_PATIENCE_S", 600.0)  # a machine that stalls has nothing more to say
         self.patch.setenv("PATH", f"{self.folder / 'bin'}:{os.environ['PATH']}")
 
     def use(self, toml: str) -> None:
