@@ -225,6 +225,8 @@ def show_trips(title: str, trips: Sequence[float], stages: dict[str, float]) -> 
 def main() -> None:
     one, many = bare(1), bare(BATCH)
     print(one.line("bare fusion, one window at a time"))
+    for size in (4, 8):
+        print(bare(size).line(f"bare fusion, {size} together", one, "one at a time"))
     print(many.line(f"bare fusion, {BATCH} together", one, "one at a time"))
     with service(max_batch=1) as (address, pid):
         alone = asyncio.run(pace(address, pid))

@@ -193,7 +193,7 @@ def providers(seconds: float) -> None:
         print(worded.line(f"{name}: with new words") + f"   [{machine()}]", flush=True)
 
 
-def many(count: int, seconds: float, patience_ms: int = 0) -> None:
+def many(count: int, seconds: float, patience_ms: int = 0, workers: int = 2) -> None:
     """Thousands of streams, a window a second each, whose answers are of use for so long (0: as the service likes)."""
 
     async def go(address: str, pid: int) -> None:
@@ -202,10 +202,10 @@ def many(count: int, seconds: float, patience_ms: int = 0) -> None:
             with shares.counted():
                 await offer(some, len(some), seconds)
                 await settle(some, 10)
-        print(tally.line(f"{count} streams, one window/s each, 2 workers"))
+        print(tally.line(f"{count} streams, one window/s each, {workers} workers"))
         print(shares.line(tally.sent))
 
-    with service(workers=2) as (address, pid, _):
+    with service(workers=workers) as (address, pid, _):
         run(go(address, pid))
 
 
@@ -228,10 +228,11 @@ def idle(count: int) -> None:
 def overload(seconds: float, patience_ms: int = 500) -> None:
     """Twice what it can carry, then half of it again."""
 
-    async def go(address: str, per_s: float) -> None:
-        tally = Tally()
+    async def go(address: str, pid: int, per_s: float) -> None:
+        tally, shares = Tally(), Shares(pid)
         async with streams(address, 64, tally, patience_ms) as some:
-            number = await offer(some, 2 * per_s, seconds)
+            with shares.counted():
+                number = await offer(some, 2 * per_s, seconds)
             over_s = time.perf_counter()
             during = Tally(tally.sent, list(tally.answered), list(tally.refused), tally.broken)
             await offer(some, per_s / 2, 4.0, number)
@@ -240,12 +241,13 @@ def overload(seconds: float, patience_ms: int = 500) -> None:
         in_time = sum(ms <= patience_ms for _, ms in during.answered) / max(len(during.answered), 1)
         done = len(during.answered) / seconds
         print(f"  {done:.0f} answered/s, {in_time:.1%} of them within their {patience_ms} ms")
+        print(shares.line(during.sent))
         print(f"  back to normal: {recovered(tally, over_s)}")
 
     with service() as (address, pid, _):
         can = run(poured(address, pid, 1600, 1)).per_s
         print(f"  it can carry {can:.0f} windows/s here")
-        run(go(address, can))
+        run(go(address, pid, can))
 
 
 def recovered(tally: Tally, over_s: float, normal_ms: float = 100.0) -> str:
@@ -315,6 +317,7 @@ def main() -> None:
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=" ".join(kinds))
     parser.add_argument("--seconds", type=float, default=60.0, help="of load")
     parser.add_argument("--streams", type=int, default=3_000)
+    parser.add_argument("--workers", type=int, default=2, help="that the streams are served by")
     parser.add_argument("--patience-ms", type=int, default=0, help="for how long an answer to a stream is of use")
     parser.add_argument("--idle", type=int, default=10_000)
     parser.add_argument("--echo", action="store_true", help=argparse.SUPPRESS)
@@ -327,7 +330,7 @@ def main() -> None:
     todo = {
         "pace": lambda: pace(args.seconds),
         "providers": lambda: providers(args.seconds),
-        "streams": lambda: many(args.streams, min(args.seconds, 20.0), args.patience_ms),
+        "streams": lambda: many(args.streams, min(args.seconds, 20.0), args.patience_ms, args.workers),
         "idle": lambda: idle(args.idle),
         "overload": lambda: overload(args.seconds),
         "kill": lambda: kill(min(args.seconds, 10.0)),
