@@ -65,13 +65,13 @@ def runs(pcm: Pcm) -> Iterator[Sample]:
         yield Sample(Modality.AUDIO, "mic", number, (begin + len(run)) * 62_500, Sound(run, 16_000))
 
 
-def perceiver(listening: Listening | None = None, network: Path | None = None) -> SpeechPerceiver:
-    """With all models, loaded anew; keywords only if ``listening`` for some, by ``network`` or the one that ships."""
+def perceiver(listening: Listening | None = None) -> SpeechPerceiver:
+    """With all models, loaded anew; keywords only if ``listening`` for some."""
     words = {name: load(store.path(name)) for name in WAKE_WORDS}
     voice, keywords = load(store.path("voice_activity")), None
     if listening is not None and listening.words:
-        embedding, head = (store.path(name) for name in SPOTTING)
-        keywords = Keywords(load(embedding), load(network or head), listening)
+        embedding, head = (load(store.path(name)) for name in SPOTTING)
+        keywords = Keywords(embedding, head, listening)
     opinion = SecondOpinion(lambda: load(store.path(SPOTTING[0])), lambda: store.path(SECOND_OPINION))
     stream = EventStream("s", Modality.AUDIO)
     return SpeechPerceiver(stream, voice=voice, wake_words=words, keywords=keywords, opinion=opinion)
