@@ -105,9 +105,9 @@ def microphone(rng: np.random.Generator) -> Sound:
 
 def coloured(rng: np.random.Generator, length: int) -> Sound:
     """Noise whose power falls with frequency: white to brown; sometimes with the hum of the mains."""
-    spectrum = np.fft.rfft(rng.normal(0, 1, length))
+    spectrum = np.fft.rfft(rng.normal(0, 1, _FFT))
     spectrum /= np.maximum(np.arange(len(spectrum)), 8) ** rng.uniform(0.0, 1.0)
-    noise = np.fft.irfft(spectrum, length)
+    noise = np.fft.irfft(spectrum)[:length]
     if rng.random() < 0.15:
         at_s = np.arange(length) / RATE_HZ
         noise += noise.std() * sum(np.sin(2 * np.pi * rng.choice([50, 60]) * k * at_s) / k for k in (1, 2, 3, 5))

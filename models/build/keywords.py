@@ -218,7 +218,9 @@ def _speaker(path: Path) -> str:
 
 
 def _of_half(paths: Sequence[Path], half: str) -> list[Path]:
-    """Those of the speakers whose name's SHA-1 is even or odd."""
+    """Those of the speakers whose name's SHA-1 is even or odd, or of all."""
+    if half == "all":
+        return list(paths)
     odd = {speaker: int(hashlib.sha1(speaker.encode()).hexdigest(), 16) % 2 for speaker in map(_speaker, paths)}  # noqa: S324
     return [path for path in paths if odd[_speaker(path)] == (half == "odd")]
 
@@ -316,7 +318,7 @@ def main() -> None:
     measuring = verbs.add_parser("evaluate")
     measuring.add_argument("--digits", type=Path)
     measuring.add_argument("--people", type=Path)
-    measuring.add_argument("--half", choices=("even", "odd"), default="even", help="of the people")
+    measuring.add_argument("--half", choices=("even", "odd", "all"), default="even", help="of the people")
     measuring.add_argument("--most", type=int, default=1000, help="recordings of each word (of a speaker's digit)")
     measuring.add_argument("--others", type=Path, nargs="*", default=[])
     measuring.add_argument("--speech", type=Path, nargs="*", default=[])

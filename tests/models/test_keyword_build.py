@@ -70,6 +70,24 @@ def test_a_word_cut_out_of_a_sentence_begins_and_ends_in_silence() -> None:
     assert cut[2000] == 0.5
 
 
+def test_every_speaker_is_in_one_half_with_all_their_words() -> None:
+    said = [Path(f"{word}/{number:08x}_0.wav") for word in ("go", "on") for number in range(20)]
+
+    even, odd = (keywords._of_half(said, half) for half in ("even", "odd"))
+
+    assert sorted(even + odd) == sorted(keywords._of_half(said, "all")) == sorted(said)
+    assert even
+    assert not {path.stem for path in even} & {path.stem for path in odd}
+
+
+@pytest.mark.parametrize("length", [RATE, 47_213])
+def test_noise_is_as_long_as_it_is_wanted(length: int) -> None:
+    noise = keyword_sounds.coloured(np.random.default_rng(1), length)
+
+    assert noise.shape == (length,)
+    assert noise.std() > 0
+
+
 def test_words_that_are_rare_or_easily_mistaken_are_taken_oftener() -> None:
     none = np.zeros(1, np.int16)
     words = ("cake", "cake", "dish", "forward")
