@@ -25,10 +25,9 @@ from sensorium.symbol import Symbol
 from sensorium.window import Window
 from sensorium_cloud._app.mesh import Carrier, LocalMesh, Lost, Nobody, RedisMesh, SharedMeetings, unheeded
 from sensorium_cloud._app.server import running
-from sensorium_cloud._app.settings import Engine, Settings
-from sensorium_cloud._app.work import load_engines
 from sensorium_cloud.neighbours import Here, Neighbours, Report
 from sensorium_cloud.redis_link import connected
+from sensorium_cloud.refine import Engines
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -282,8 +281,9 @@ async def test_a_client_that_swallows_the_news_of_a_stop_keeps_nobody() -> None:
 
 
 @pytest.mark.needs_models
-async def test_a_gesture_seen_in_one_worker_is_part_of_what_a_sentence_means_in_another(tmp_path: Path) -> None:
-    engines = load_engines(Settings(engine=Engine(provider="cpu")))
+async def test_a_gesture_seen_in_one_worker_is_part_of_what_a_sentence_means_in_another(
+    tmp_path: Path, engines: Engines
+) -> None:
     async with contextlib.AsyncExitStack() as stack:
         devices = []
         for name in ("camera", "phone"):
