@@ -68,8 +68,9 @@ class Meetings:
         feeders = self._sessions[window.session_id]
         if len(feeders) == 1:
             return window
-        seen = [e for other in feeders.values() if other is not feeder for e in _brought(other, feeder.clock)]
-        joined = _with(window, seen, self._stale_ns)
+        span_ns = window.start_ns - self._stale_ns, window.end_ns
+        near = [e for other in feeders.values() if other is not feeder for e in _brought(other, feeder.clock, span_ns)]
+        joined = _with(window, near)
         self.met += joined is not window
         return joined
 
@@ -96,20 +97,20 @@ def _newest(known: OrderedDict[K, V], key: K, make: Callable[[], V], most: int) 
     return found
 
 
-def _brought(other: _Feeder, clock: OneWayClock) -> Iterator[Event]:
-    """What another feeder saw, on the clock of this one."""
+def _brought(other: _Feeder, clock: OneWayClock, span_ns: tuple[int, int]) -> Iterator[Event]:
+    """What another feeder saw in a span of time, on the clock of this one."""
     shift_ns = clock.offset_ns() - other.clock.offset_ns()
     error_ns = clock.error_ns + other.clock.error_ns
+    since_ns, end_ns = span_ns[0] - shift_ns, span_ns[1] - shift_ns
     for events in other.recent.values():
         for event in events:
-            at_error_ns = event.at_error_ns + error_ns
-            yield replace(event, at_ns=event.at_ns + shift_ns, at_error_ns=at_error_ns)
+            if since_ns <= event.at_ns < end_ns:
+                at_error_ns = event.at_error_ns + error_ns
+                yield replace(event, at_ns=event.at_ns + shift_ns, at_error_ns=at_error_ns)
 
 
-def _with(window: Window, seen: Sequence[Event], stale_ns: int) -> Window:
+def _with(window: Window, near: Sequence[Event]) -> Window:
     """``window`` with what was seen by others in its span, or lately."""
-    since_ns = window.start_ns - stale_ns
-    near = [event for event in seen if since_ns <= event.at_ns < window.end_ns]
     if not near:
         return window
     by_modality: dict[Modality, list[Event]] = {}
