@@ -240,7 +240,7 @@ def _write_features(inputs: Inputs, flat: Sequence[_Evidence], places: Indices, 
     given = [(n, seen.features) for n, seen in enumerate(flat) if seen.features is not None]
     which = np.asarray([n for n, _ in given], np.intp)
     modalities = inputs.modalities[places[which]]
-    for modality in np.unique(modalities).tolist():
+    for modality in sorted(set(modalities.tolist())):
         own = np.flatnonzero(modalities == modality)
         rows = places[which[own]] - np.searchsorted(inputs.modalities, modality)
         inputs.features[modality][rows, columns[which[own]]] = _rows([given[n][1] for n in own.tolist()])

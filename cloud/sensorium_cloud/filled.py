@@ -74,11 +74,11 @@ class Filled:
 def decays(events: Sequence[Event], ends_ns: Iterable[int], half_life_ns: int) -> Doubles:
     """Trust left in each event [n] at the end of its window; see `sensorium.symbol.decay`."""
     # Two times may be further apart than 64 bits hold: their difference is taken before it becomes a float.
-    ages_ns = [end_ns - event.at_ns for event, end_ns in zip(events, ends_ns, strict=True)]
-    return np.asarray(np.exp2(-np.maximum(np.asarray(ages_ns, np.float64), 0.0) / half_life_ns))
+    ahead_ns = [event.at_ns - end_ns for event, end_ns in zip(events, ends_ns, strict=True)]
+    return np.asarray(np.exp2(np.minimum(np.asarray(ahead_ns, np.float64), 0.0) / half_life_ns))
 
 
 def units(values: Sequence[float]) -> Doubles:
     """Each value [n] in [0, 1]; 0 for what is not a number: `sensorium.assemble.unit` of many."""
     numbers = np.asarray(values, np.float64)
-    return np.where(np.isfinite(numbers), np.clip(numbers, 0.0, 1.0), 0.0)
+    return np.where(np.isfinite(numbers), np.minimum(np.maximum(numbers, 0.0), 1.0), 0.0)

@@ -61,7 +61,7 @@ class Verdicts:
 
 def entropies(distributions: Doubles) -> Doubles:
     """Shannon entropy of each row, in bits; 0 log 0 = 0."""
-    logs = np.log2(distributions, out=np.zeros_like(distributions), where=distributions > 0)
+    logs = np.log2(np.maximum(distributions, _TINY))
     return np.asarray(np.abs((distributions * logs).sum(axis=-1)))
 
 

@@ -187,7 +187,8 @@ def stacked(tensors: Sequence[Tensor]) -> npt.NDArray[np.float32]:
         return np.stack([tensor.array().reshape(-1) for tensor in tensors])
     together = b"".join([tensor.data for tensor in tensors])
     stored: npt.NDArray[Any] = np.frombuffer(together, _NUMPY[kinds.pop()]).reshape(len(tensors), -1)
-    return stored.astype(np.float32) * np.asarray([[tensor.scale] for tensor in tensors], np.float32)
+    scales = np.asarray([tensor.scale for tensor in tensors], np.float32)
+    return stored.astype(np.float32) * scales[:, None]
 
 
 @quick
