@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from sensorium.concepts import Vocabulary
 from sensorium.event import Event, Modality
+from sensorium.quick import quick
 from sensorium.symbol import ModelRef
 from sensorium.window import Window
 from sensorium_cloud.runtime import ModelError, Net, Provider, Sizes
@@ -45,6 +46,7 @@ _MAX_PIXELS: Final = 4096 * 4096
 """A small file may unfold to gigabytes: its header is read before it is."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedWindow:
     """A window with the vectors of its words and pictures.

@@ -8,6 +8,7 @@ from typing import Final
 
 from sensorium import wire
 from sensorium.delivery import Response
+from sensorium.quick import quick
 from sensorium.symbol import Stage, Symbol
 from sensorium.v1 import fusion_pb2
 
@@ -15,6 +16,7 @@ _OURS: Final = ("accept", "queue", "encode", "fuse", "total")
 """The stages that the service times."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Timing:
     """A window's way through the service, on the service's monotonic clock.

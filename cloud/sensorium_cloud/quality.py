@@ -18,7 +18,6 @@ from sensorium.window import Presence
 
 _BUCKET_S: Final = 10
 _KEPT_S: Final = 6 * 3600
-_HERE: Final = (Presence.PRESENT, Presence.LATE)
 
 
 class Objective(StrEnum):
@@ -77,8 +76,9 @@ class Quality:
 def judged(symbol: Symbol) -> Quality:
     """The quality of a symbol that the service has timed."""
     latency_ms = next((stage.ms for stage in symbol.latency if stage.name == "total"), 0.0)
-    here = sum(share.presence in _HERE for share in symbol.shares)
-    active = here + sum(share.presence is Presence.STALE for share in symbol.shares)
+    presences = [share.presence for share in symbol.shares]
+    here = presences.count(Presence.PRESENT) + presences.count(Presence.LATE)
+    active = here + presences.count(Presence.STALE)
     confidence = None if symbol.abstained is Reason.NOTHING else symbol.confidence
     return Quality(latency_ms, confidence, here / active if active else None)
 

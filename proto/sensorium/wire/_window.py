@@ -100,7 +100,7 @@ def _slot_from_proto(message: pb.Slot) -> Slot:
     at_most(limits.EVENTS_PER_SLOT, "events", events)
     slot = Slot(
         member("modality", message.modality, MODALITY),
-        member("presence", message.presence, PRESENCE),
+        presence or member("presence", message.presence, PRESENCE),
         each("events", events, event_unproven),
         at_least(0, "age_ns", message.age_ns) if has("age_ns") else None,
         at_least(0, "offset_ns", message.offset_ns) if has("offset_ns") else None,
