@@ -25,8 +25,9 @@ from sensorium.window import Window
 _AGAIN_MS: Final = 50
 """When to try again what was one too many: about one round trip and one fusion."""
 _MS: Final = 1_000_000
-_HELD_TO_NS: Final = 250 * _MS
-"""For so long, at most, a device is held to the time it was told to come back at: the load may be gone before."""
+_DEAF: Final = 4, 100 * _MS
+"""Of the time until a device should come back it is not listened to for one part in so many, and at most so long: if
+nobody of a crowd were heard until then, what is ahead would be done before, and there would be nothing to do."""
 _MAX_OWED: Final = 4096
 """A client that ignores so many refusals ignores them all."""
 
@@ -62,7 +63,7 @@ class Conversation:
         self.in_flight = 0
         self._max_in_flight = max_in_flight
         self._check = check
-        self._next_ns = 0
+        self._deaf_until_ns = self._back_ns = 0
         self._through = resume_after
         self._highest = resume_after
         self._owed: set[int] = set()
@@ -78,16 +79,18 @@ class Conversation:
 
     def put_off(self, refusal: Refusal, now_ns: int) -> None:
         """Everything was refused for now: there should be nothing new until the device was told to come back."""
-        self._next_ns = now_ns + min(refusal.retry_after_ms * _MS, _HELD_TO_NS)
+        part, most_ns = _DEAF
+        self._back_ns = now_ns + refusal.retry_after_ms * _MS
+        self._deaf_until_ns = now_ns + min(refusal.retry_after_ms * _MS // part, most_ns)
 
     def too_soon(self, now_ns: int) -> Refusal | None:
-        """Why a device is not listened to that was told when to come back, and comes before.
+        """Why a device is not listened to that was told when to come back, and comes long before.
 
         What is sent without heed is too much whatever it is, and has lain unread for nobody knows how long.
         """
-        if (left_ns := self._next_ns - now_ns) <= 0:
+        if now_ns >= self._deaf_until_ns:
             return None
-        left_ms = -(-left_ns // _MS)
+        left_ms = -(-(self._back_ns - now_ns) // _MS)
         reason = f"it was put off, and comes {left_ms} ms too soon; heed retry_after_ms"
         return Refusal(0, RESOURCE_EXHAUSTED, "", reason, left_ms)
 
