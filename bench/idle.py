@@ -65,7 +65,7 @@ class Timed:
 
 def models_share(room: Path) -> float:
     """Part of a core the bare models take on this sound in real time."""
-    from sensorium_agent.infer.speech import SpeechPerceiver
+    from sensorium_agent.infer.sound.speech import SpeechPerceiver
 
     # Without a voice the keywords are never asked.
     voice = Timed(lanes.shelf().model("voice_activity"))

@@ -20,7 +20,7 @@ from typing import Final
 from motion import interval
 from speech import read
 
-from sensorium_agent.infer.grammar import Recognizer
+from sensorium_agent.infer.sound.grammar import Recognizer
 from sensorium_models import media
 
 IN: Final = (

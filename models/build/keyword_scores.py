@@ -20,8 +20,8 @@ import numpy.typing as npt
 from keywords import _of_half, _wavs
 from speech import hear, perceiver, read
 
-from sensorium_agent.infer import keyword
-from sensorium_agent.infer.keyword import KEYWORDS, OTHER
+from sensorium_agent.infer.sound import keyword
+from sensorium_agent.infer.sound.keyword import KEYWORDS, OTHER
 
 PRIOR = 2.0
 """Deviation of the words' offsets from their mean: many recordings of a word move it further."""

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from keyword_words import KEYWORDS
 
 from sensorium_agent.capture.resample import Resampler
-from sensorium_agent.infer.keyword import DEPTH, OTHER
-from sensorium_agent.infer.speech_embedding import BANDS, ROWS, WIDTH, Spectrogram
+from sensorium_agent.infer.sound.embedding import BANDS, ROWS, WIDTH, Spectrogram
+from sensorium_agent.infer.sound.keyword import DEPTH, OTHER
 
 RATE_HZ = 16_000
 MOMENTS = 5

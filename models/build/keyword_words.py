@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from sensorium_agent.infer.keyword import KEYWORDS
+from sensorium_agent.infer.sound.keyword import KEYWORDS
 
 __all__ = ["KEYWORDS", "MISTAKEN", "NEAR", "OTHER_WORDS", "SENTENCES"]
 

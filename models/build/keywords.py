@@ -28,8 +28,8 @@ from keyword_sounds import Clip, Embedder, Sound, Stage, clips, examples
 from keyword_words import KEYWORDS, MISTAKEN
 from speech import hear, perceiver, read
 
-from sensorium_agent.infer.keyword import DEPTH, OTHER, THRESHOLD, Listening
-from sensorium_agent.infer.speech_embedding import WIDTH
+from sensorium_agent.infer.sound.embedding import WIDTH
+from sensorium_agent.infer.sound.keyword import DEPTH, OTHER, THRESHOLD, Listening
 from sensorium_models import media, store
 
 WEIGHTS = Path(__file__).parent.parent / "weights" / "keywords.tflite"

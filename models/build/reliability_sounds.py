@@ -13,8 +13,8 @@ from reliability_looks import Look
 from speech import hear, perceiver
 
 from sensorium.event import Event
-from sensorium_agent.infer.keyword import KEYWORDS, Listening
-from sensorium_agent.infer.speech import SpeechPerceiver
+from sensorium_agent.infer.sound.keyword import KEYWORDS, Listening
+from sensorium_agent.infer.sound.speech import SpeechPerceiver
 
 Rng = np.random.Generator
 Pcm = npt.NDArray[np.int16]

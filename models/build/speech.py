@@ -21,13 +21,13 @@ import numpy.typing as npt
 
 from sensorium.event import Event, EventStream, Modality, Sample, Sound
 from sensorium_agent.capture.resample import Resampler
-from sensorium_agent.infer.keyword import Keywords, Listening
 from sensorium_agent.infer.lanes import SECOND_OPINION, SPOTTING, WAKE_WORDS
 from sensorium_agent.infer.runtime.model import load
-from sensorium_agent.infer.second_opinion import SecondOpinion
-from sensorium_agent.infer.speech import SpeechPerceiver
-from sensorium_agent.infer.voice import BLOCK, VoiceActivity
-from sensorium_agent.infer.wake_word import WakeWords
+from sensorium_agent.infer.sound.keyword import Keywords, Listening
+from sensorium_agent.infer.sound.second_opinion import SecondOpinion
+from sensorium_agent.infer.sound.speech import SpeechPerceiver
+from sensorium_agent.infer.sound.voice import BLOCK, VoiceActivity
+from sensorium_agent.infer.sound.wake_word import WakeWords
 from sensorium_models import media, store
 
 HERE = Path(__file__).parent

@@ -27,9 +27,9 @@ from teach import Draw, spread, summary
 from sensorium.event import Sound
 from sensorium_agent.capture.recording import open_recording
 from sensorium_agent.capture.resample import SPEECH_RATE_HZ, Resampler
-from sensorium_agent.infer.own_sounds import OWN_FROM, OwnSounds, Sounds, SoundSpotter
 from sensorium_agent.infer.runtime.model import Model, load
-from sensorium_agent.infer.sound_pieces import pieces
+from sensorium_agent.infer.sound.own import OWN_FROM, OwnSounds, Sounds, SoundSpotter
+from sensorium_agent.infer.sound.pieces import pieces
 from sensorium_models import store
 
 _KNOWN: Final = 4

@@ -22,10 +22,10 @@ import sound_events
 from keyword_sounds import Clip, Embedder, Stage
 from scipy.linalg import eigh  # type: ignore[import-untyped]
 
-from sensorium_agent.infer.keyword import KEYWORDS, OTHER
 from sensorium_agent.infer.prototypes import WAY, Space
-from sensorium_agent.infer.sound_pieces import A_HOP, AFTER, NUMBERS, PLACES, bounds, span
-from sensorium_agent.infer.speech_embedding import Spectrogram
+from sensorium_agent.infer.sound.embedding import Spectrogram
+from sensorium_agent.infer.sound.keyword import KEYWORDS, OTHER
+from sensorium_agent.infer.sound.pieces import A_HOP, AFTER, NUMBERS, PLACES, bounds, span
 from sensorium_models import store
 
 _KEPT: Final = Path(__file__).parents[1] / "weights" / "sound_space.npz"

@@ -35,8 +35,8 @@ from wake_opinion import of_half
 
 from sensorium_agent.infer.lanes import SECOND_OPINION, SPOTTING, WAKE_WORDS
 from sensorium_agent.infer.runtime.model import load
-from sensorium_agent.infer.second_opinion import SecondOpinion
-from sensorium_agent.infer.wake_word import WakeWords
+from sensorium_agent.infer.sound.second_opinion import SecondOpinion
+from sensorium_agent.infer.sound.wake_word import WakeWords
 from sensorium_models import store
 
 RATE_HZ = 16_000

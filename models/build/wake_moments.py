@@ -17,7 +17,7 @@ from speech import read
 
 from sensorium_agent.infer.lanes import WAKE_WORDS
 from sensorium_agent.infer.runtime.model import load
-from sensorium_agent.infer.wake_word import CUTOFFS, STEP, FrontEnd, quantize
+from sensorium_agent.infer.sound.wake_word import CUTOFFS, STEP, FrontEnd, quantize
 from sensorium_models import store
 
 RATE_HZ = 16_000

@@ -30,9 +30,9 @@ from wake_moments import KEPT, RATE_HZ, Ear, Moment, of_files, whole
 
 from sensorium_agent.infer.lanes import WAKE_WORDS
 from sensorium_agent.infer.runtime.model import Model, load
-from sensorium_agent.infer.second_opinion import DEPTH, LISTENED, Judge, look
-from sensorium_agent.infer.speech_embedding import WIDTH
-from sensorium_agent.infer.wake_word import CUTOFFS
+from sensorium_agent.infer.sound.embedding import WIDTH
+from sensorium_agent.infer.sound.second_opinion import DEPTH, LISTENED, Judge, look
+from sensorium_agent.infer.sound.wake_word import CUTOFFS
 from sensorium_models import store
 
 WEIGHTS = Path(__file__).parent.parent / "weights" / "wake_opinion.npz"

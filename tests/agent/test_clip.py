@@ -14,7 +14,7 @@ from sensorium.event import Event, EventStream, Modality, Sample, Sound
 from sensorium.limits import MEDIA_BYTES
 from sensorium.settings import SettingsError
 from sensorium_agent._app.settings import read
-from sensorium_agent.infer.clip import Clipper, Clipping
+from sensorium_agent.infer.sound.clip import Clipper, Clipping
 
 RATE_HZ = 16_000
 MS = 1_000_000

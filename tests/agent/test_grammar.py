@@ -14,8 +14,8 @@ from sensorium_agent.__main__ import main
 from sensorium_agent._app.doctor import senses
 from sensorium_agent._app.settings import deciding, read
 from sensorium_agent.capture.recording import open_recording
-from sensorium_agent.infer.grammar import CommandEar, GrammarError, Recognizer, Sentence, jsgf, words_in
-from sensorium_agent.infer.voice import BLOCK
+from sensorium_agent.infer.sound.grammar import CommandEar, GrammarError, Recognizer, Sentence, jsgf, words_in
+from sensorium_agent.infer.sound.voice import BLOCK
 
 HOME = """#JSGF V1.0;
 /* what a house does */ grammar home;  // in English
@@ -115,7 +115,7 @@ def test_without_the_extra_one_line_says_how_to_come_by_it(monkeypatch: pytest.M
 
 
 def test_the_recognizer_is_not_loaded_where_nobody_asked_for_it() -> None:
-    code = "import sys, sensorium_agent.infer.speech as s; sys.exit('pocketsphinx' in sys.modules)"
+    code = "import sys, sensorium_agent.infer.sound.speech as s; sys.exit('pocketsphinx' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

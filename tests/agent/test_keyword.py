@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sensorium_agent.infer.keyword import DEPTH, KEYWORDS, OTHER, Choice, Keywords, Listening, calibrated
 from sensorium_agent.infer.runtime.model import Array
-from sensorium_agent.infer.speech_embedding import HOP, STEP, Spectrogram, mel
+from sensorium_agent.infer.sound.embedding import HOP, STEP, Spectrogram, mel
+from sensorium_agent.infer.sound.keyword import DEPTH, KEYWORDS, OTHER, Choice, Keywords, Listening, calibrated
 
 RATE = 16_000
 STOP, GO = KEYWORDS.index("stop"), KEYWORDS.index("go")

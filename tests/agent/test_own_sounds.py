@@ -12,11 +12,11 @@ import pytest
 from sensorium.clock import Clock, ManualClock
 from sensorium.event import Modality, Sample, Sound
 from sensorium_agent._app.files.sounds import NoSounds, sounds_before, sounds_in
-from sensorium_agent.infer.own_sounds import Choice, OwnSounds, Sounds, SoundSpotter
 from sensorium_agent.infer.prototypes import Space
 from sensorium_agent.infer.runtime.shelf import Shelf
-from sensorium_agent.infer.sound_pieces import LONGEST, NUMBERS, bounds, pieces, span
-from sensorium_agent.infer.speech_embedding import HOP, ROWS, WIDTH, Remembered, Spectrogram
+from sensorium_agent.infer.sound.embedding import HOP, ROWS, WIDTH, Remembered, Spectrogram
+from sensorium_agent.infer.sound.own import Choice, OwnSounds, Sounds, SoundSpotter
+from sensorium_agent.infer.sound.pieces import LONGEST, NUMBERS, bounds, pieces, span
 
 RATE = 16_000
 RNG = np.random.default_rng(4)

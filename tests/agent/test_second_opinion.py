@@ -13,9 +13,9 @@ import pytest
 
 from sensorium_agent.infer.lanes import WAKE_WORDS
 from sensorium_agent.infer.runtime.model import Array, ModelError, load
-from sensorium_agent.infer.second_opinion import APART, DEPTH, LISTENED, Judge, SecondOpinion, look
-from sensorium_agent.infer.speech_embedding import ROWS, WIDTH, mel
-from sensorium_agent.infer.wake_word import CUTOFFS, Cutoff, WakeWord, WakeWords
+from sensorium_agent.infer.sound.embedding import ROWS, WIDTH, mel
+from sensorium_agent.infer.sound.second_opinion import APART, DEPTH, LISTENED, Judge, SecondOpinion, look
+from sensorium_agent.infer.sound.wake_word import CUTOFFS, Cutoff, WakeWord, WakeWords
 from sensorium_models import store
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
@@ -148,7 +148,7 @@ def test_without_a_second_opinion_every_word_counts() -> None:
 def test_a_doubt_is_explained_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     words = WakeWords({"alexa": Says(*[255] * 5)}, opinion=Thinks(-2.25))
 
-    with caplog.at_level(logging.DEBUG, "sensorium_agent.infer.wake_word"):
+    with caplog.at_level(logging.DEBUG, "sensorium_agent.infer.sound.wake_word"):
         list(words.feed(noise(0.5)))
 
     assert caplog.messages[0].startswith("wake.doubted word=alexa odds=-2.2 at_s=0.")

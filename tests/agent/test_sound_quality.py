@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sensorium_agent.infer.sound_quality import BLOCK, SILENT_DBFS, Noise, Whole, level_dbfs, quality
+from sensorium_agent.infer.sound.quality import BLOCK, SILENT_DBFS, Noise, Whole, level_dbfs, quality
 
 Pcm = npt.NDArray[np.int16]
 

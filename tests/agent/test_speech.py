@@ -13,10 +13,10 @@ import pytest
 from sensorium.event import Event, EventStream, Modality, Sample, Sound
 from sensorium_agent.infer.lanes import WAKE_WORDS
 from sensorium_agent.infer.runtime.model import Array, Model, load
-from sensorium_agent.infer.sound_quality import quality
-from sensorium_agent.infer.speech import Memory, SpeechPerceiver
-from sensorium_agent.infer.voice import BLOCK, Stretch, Utterances, VoiceActivity
-from sensorium_agent.infer.wake_word import CUTOFFS, STEP, Cutoff, WakeWord, WakeWords, quantize
+from sensorium_agent.infer.sound.quality import quality
+from sensorium_agent.infer.sound.speech import Memory, SpeechPerceiver
+from sensorium_agent.infer.sound.voice import BLOCK, Stretch, Utterances, VoiceActivity
+from sensorium_agent.infer.sound.wake_word import CUTOFFS, STEP, Cutoff, WakeWord, WakeWords, quantize
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 RATE = 16_000

@@ -32,6 +32,11 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     openssl("x509", "-req", "-in", here / "one.csr", *yesterday, "-out", here / "expired.pem")
     openssl("pkcs8", "-topk8", "-in", here / "one.key", "-passout", "pass:secret", "-out", here / "locked.key")
     openssl("genrsa", "-out", here / "rsa.key", "2048")
+    weak, odd = ["-newkey", "rsa:1024"], ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"]
+    for name, kind in (("weak", weak), ("odd", odd)):
+        plain = ["-nodes", "-subj", "/CN=localhost", "-keyout", here / f"{name}.key"]
+        openssl("req", "-x509", *kind, *plain, "-out", here / f"{name}.pem")
+    (here / "bundle.pem").write_text("# Főtanúsítvány\n" + (here / "one.pem").read_text(), encoding="utf-8")
     for name in ("one.key", "one.pem"):
         (here / f"damaged-{name}").write_text((here / name).read_text().replace("M", "!"))
     (here / "cut.key").write_text((here / "one.key").read_text()[:80])
@@ -50,6 +55,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"certificate": "damaged-one.pem"}, "certificate", "no certificate, or a damaged one"),
         ({"certificate": "one.key"}, "certificate", "no certificate, or a damaged one"),
         ({"client_ca": "damaged-one.pem"}, "client_ca", "no certificate, or a damaged one"),
+        ({"certificate": "weak.pem", "key": "weak.key"}, "key", "its certificate is too weak; make one of RSA with"),
+        ({"certificate": "odd.pem", "key": "odd.key"}, "key", "of a kind that clients do not know; make one of RSA"),
     ],
 )
 @pytest.mark.parametrize("table", ["tls", "gateway.tls"])
@@ -78,6 +85,12 @@ def test_a_pair_that_fits_ends_in_a_month_and_without_one_there_is_nothing_to_tr
     assert term(tls).refused == ""
     assert (term(tls).until_s or 0) > 1.7e9
     assert context(Tls(), "tls") is None
+
+
+def test_what_stands_between_certificates_may_be_in_any_language(keys: Path) -> None:
+    bundle = str(keys / "bundle.pem")
+
+    assert context(Tls(certificate=bundle, key=str(keys / "one.key"), client_ca=bundle), "tls") is not None
 
 
 @pytest.mark.parametrize("table", ["tls", "gateway.tls"])

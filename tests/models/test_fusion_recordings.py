@@ -17,7 +17,7 @@ from sensorium.symbol import Symbol
 from sensorium.window import Presence, Slot, Window
 from sensorium_agent.infer.biometric import BiometricPerceiver
 from sensorium_agent.infer.runtime.model import load
-from sensorium_agent.infer.speech import SpeechPerceiver
+from sensorium_agent.infer.sound.speech import SpeechPerceiver
 from sensorium_agent.infer.touch import TouchPerceiver
 from sensorium_cloud.encode import EncodedWindow, SentenceEncoder
 from sensorium_cloud.fusion import Fuser

@@ -13,7 +13,7 @@ import pytest
 from sensorium.event import Modality, Sample, Sound
 from sensorium_agent.__main__ import main
 from sensorium_agent.infer import lanes, taught
-from sensorium_agent.infer.speech import SpeechPerceiver
+from sensorium_agent.infer.sound.speech import SpeechPerceiver
 
 BUILD = Path(__file__).parents[2] / "models" / "build"
 sys.path.insert(0, str(BUILD))

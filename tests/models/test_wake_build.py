@@ -18,8 +18,8 @@ import wake_voices
 from keyword_sounds import Clip
 
 from sensorium_agent.infer.lanes import WAKE_WORDS
-from sensorium_agent.infer.second_opinion import DEPTH, Judge
-from sensorium_agent.infer.speech_embedding import WIDTH
+from sensorium_agent.infer.sound.embedding import WIDTH
+from sensorium_agent.infer.sound.second_opinion import DEPTH, Judge
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 ALEXA = WAKE_WORDS.index("alexa")

@@ -29,10 +29,10 @@ from sensorium_agent.fuse.network import FusionNetwork, OrRules, fall_back
 from sensorium_agent.fuse.pooling import Pool, by_rules
 from sensorium_agent.fuse.symbol import FusionSettings
 from sensorium_agent.infer import lanes as perception
-from sensorium_agent.infer.keyword import Listening
 from sensorium_agent.infer.lanes import FUSION, MODELS, SENSED_BY, Lane
 from sensorium_agent.infer.remote import build_remote
 from sensorium_agent.infer.runtime.shelf import Shelf
+from sensorium_agent.infer.sound.keyword import Listening
 from sensorium_agent.offload import DEFAULT_EGRESS, Ask, Egress, Policy
 from sensorium_agent.record.session import Session
 

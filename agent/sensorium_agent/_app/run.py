@@ -206,7 +206,7 @@ async def play_files(
 
     ``also`` listen too where files are played as fast as they go.
     """
-    from sensorium_agent.infer.grammar import GrammarError
+    from sensorium_agent.infer.sound.grammar import GrammarError
     from sensorium_models.store import ModelDamaged, ModelMissing
 
     failed = 0

@@ -17,8 +17,8 @@ from msgspec import Meta
 
 from sensorium.event import Modality
 from sensorium.settings import SettingsError, decode, read_text
-from sensorium_agent.infer.keyword import KEYWORDS, THRESHOLD, Keyword
 from sensorium_agent.infer.runtime.accelerate import Accelerator, AcceleratorUnknown
+from sensorium_agent.infer.sound.keyword import KEYWORDS, THRESHOLD, Keyword
 from sensorium_agent.offload import Egress
 
 Positive = Annotated[int, Meta(gt=0)]

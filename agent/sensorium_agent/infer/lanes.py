@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sensorium.event import Event, EventStream, Modality, Sample
-from sensorium_agent.infer.keyword import Listening
 from sensorium_agent.infer.perceiver import Patient, Perceiver
 from sensorium_agent.infer.runtime.accelerate import Accelerator
 from sensorium_agent.infer.runtime.shelf import Shelf
+from sensorium_agent.infer.sound.keyword import Listening
 
 if TYPE_CHECKING:
     from sensorium_agent.infer.biometric import Bounds
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sensorium_agent.infer.gesture.own import OwnGestures
     from sensorium_agent.infer.gesture.own_motion import OwnMotions
     from sensorium_agent.infer.gesture.perceive import GesturePerceiver
-    from sensorium_agent.infer.own_sounds import OwnSounds
+    from sensorium_agent.infer.sound.own import OwnSounds
     from sensorium_agent.infer.taught import Taught
     from sensorium_agent.infer.touch import Touching
 
@@ -180,10 +180,10 @@ def own_motions(taught: Taught | None) -> OwnMotions | None:
 
 
 def _speech(stream: EventStream, models: Shelf, listening: Listening, taught: Taught | None = None) -> Perceiver:
-    from sensorium_agent.infer.keyword import Keywords
-    from sensorium_agent.infer.second_opinion import SecondOpinion
-    from sensorium_agent.infer.speech import SpeechPerceiver
-    from sensorium_agent.infer.speech_embedding import Remembered
+    from sensorium_agent.infer.sound.embedding import Remembered
+    from sensorium_agent.infer.sound.keyword import Keywords
+    from sensorium_agent.infer.sound.second_opinion import SecondOpinion
+    from sensorium_agent.infer.sound.speech import SpeechPerceiver
     from sensorium_models import store
 
     @functools.cache
@@ -192,7 +192,7 @@ def _speech(stream: EventStream, models: Shelf, listening: Listening, taught: Ta
 
     commands = None
     if listening.grammar:
-        from sensorium_agent.infer.grammar import CommandEar, Recognizer
+        from sensorium_agent.infer.sound.grammar import CommandEar, Recognizer
 
         commands = CommandEar(Recognizer(listening.grammar))
     wake_words = {name: models.model(name) for name in WAKE_WORDS}
@@ -210,7 +210,7 @@ def _speech(stream: EventStream, models: Shelf, listening: Listening, taught: Ta
     )
     if not listening.clips:
         return ear
-    from sensorium_agent.infer.clip import Clipper, Clipping
+    from sensorium_agent.infer.sound.clip import Clipper, Clipping
 
     return Clipper(ear, stream, Clipping(WAKE_WORDS))
 
@@ -224,7 +224,7 @@ def own_sounds(taught: Taught | None) -> OwnSounds | None:
     sounds = taught.sounds() if taught else {}
     if taught is None or not sounds:
         return None
-    from sensorium_agent.infer.own_sounds import OwnSounds, Sounds
+    from sensorium_agent.infer.sound.own import OwnSounds, Sounds
     from sensorium_models import store
 
     known = {name: Sounds(some[:, 1:], some[:, 0]) for name, some in sounds.items()}

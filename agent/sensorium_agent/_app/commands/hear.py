@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from sensorium_agent._app.files.hear import hear_files
     from sensorium_agent._app.files.sound_sheet import SoundSheet
     from sensorium_agent._app.settings import Settings
-    from sensorium_agent.infer.keyword import THRESHOLD, Listening
+    from sensorium_agent.infer.sound.keyword import THRESHOLD, Listening
 
     logging.getLogger().setLevel("WARNING")
     sheet = SoundSheet() if args.overlay else None

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError("validate", "", "name a settings FILE, or ask for --schema")
     found = settings.read(args.file, os.environ)
     if found.microphone is not None and found.microphone.grammar:
-        from sensorium_agent.infer.grammar import Recognizer
+        from sensorium_agent.infer.sound.grammar import Recognizer
 
         Recognizer(found.microphone.grammar)
     print(f"{args.file}: good")

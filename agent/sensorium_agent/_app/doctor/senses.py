@@ -53,7 +53,7 @@ def _microphone(source: str, found: Sequence[devices.Found]) -> Result:
 
 def grammar(setting: str | Sequence[str]) -> Result:
     """The recognizer of sentences is here, and knows how to say every word of the grammar."""
-    from sensorium_agent.infer.grammar import GrammarError, Recognizer
+    from sensorium_agent.infer.sound.grammar import GrammarError, Recognizer
 
     try:
         Recognizer(setting)

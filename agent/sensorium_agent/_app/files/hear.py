@@ -16,9 +16,9 @@ from sensorium_agent._app.files.each import each
 from sensorium_agent._app.files.sound_sheet import SoundSheet
 from sensorium_agent.capture.recording import open_recording
 from sensorium_agent.infer import lanes
-from sensorium_agent.infer.keyword import Listening
 from sensorium_agent.infer.runtime.shelf import Shelf
-from sensorium_agent.infer.sound_quality import Quality, Whole
+from sensorium_agent.infer.sound.keyword import Listening
+from sensorium_agent.infer.sound.quality import Quality, Whole
 from sensorium_agent.infer.taught import Taught
 
 _NOISE_DBFS: Final = -60.0  # what is softer than this is called silence

@@ -18,11 +18,11 @@ from sensorium.event import Modality, Sample, Sound
 from sensorium_agent.capture.recording import open_recording
 from sensorium_agent.capture.resample import SPEECH_RATE_HZ, Resampler
 from sensorium_agent.infer import lanes
-from sensorium_agent.infer.own_sounds import OWN_FROM
 from sensorium_agent.infer.runtime.model import Model
 from sensorium_agent.infer.runtime.shelf import Shelf
-from sensorium_agent.infer.sound_pieces import LONGEST, bounds, numbers, pieces
-from sensorium_agent.infer.speech_embedding import STEP, Spectrogram
+from sensorium_agent.infer.sound.embedding import STEP, Spectrogram
+from sensorium_agent.infer.sound.own import OWN_FROM
+from sensorium_agent.infer.sound.pieces import LONGEST, bounds, numbers, pieces
 from sensorium_agent.infer.taught import Taught
 
 Floats = npt.NDArray[np.float32]

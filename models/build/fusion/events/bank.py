@@ -25,7 +25,7 @@ from sensorium.concepts import Vocabulary
 from sensorium.event import Event, EventStream, Modality, Pulse, Sample
 from sensorium_agent.infer.biometric import BiometricPerceiver
 from sensorium_agent.infer.gesture.classify import HAND_FEATURES, hand_features
-from sensorium_agent.infer.sound_features import RATE_HZ, describe
+from sensorium_agent.infer.sound.features import RATE_HZ, describe
 from sensorium_agent.infer.touch import TouchPerceiver
 from sensorium_cloud.encode import FrameEncoder
 from sensorium_cloud.reading import EncodeSentences, Read, Reader

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium.settings import SettingsError
-from sensorium_agent.infer.voice import BLOCK
+from sensorium_agent.infer.sound.voice import BLOCK
 
 KNOWN_FROM: Final = 0.5
 """Probability from which an utterance is a sentence of the grammar."""

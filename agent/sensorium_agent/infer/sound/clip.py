@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from sensorium.event import Event, EventStream, Media, Sample, Sound
 from sensorium_agent.capture.resample import Resampler
-from sensorium_agent.infer.own_sounds import OwnSounds
 from sensorium_agent.infer.perceiver import Perceiver
+from sensorium_agent.infer.sound.own import OwnSounds
 
 _RATE_HZ: Final = 16_000
 _NS: Final = 1_000_000_000

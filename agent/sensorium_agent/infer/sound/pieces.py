@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium_agent.infer.runtime.model import Model
-from sensorium_agent.infer.speech_embedding import BANDS, HOP, ROWS, STEP, WIDTH, Spectrogram
+from sensorium_agent.infer.sound.embedding import BANDS, HOP, ROWS, STEP, WIDTH, Spectrogram
 
 PLACES: Final = 4
 NUMBERS: Final = PLACES * WIDTH

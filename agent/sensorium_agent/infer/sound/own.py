@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from sensorium_agent.infer.prototypes import Prototypes, read_space
 from sensorium_agent.infer.runtime.model import Model
-from sensorium_agent.infer.sound_pieces import A_HOP, AFTER, PLACES, span
-from sensorium_agent.infer.speech_embedding import BANDS, HOP, ROWS, STEP, WIDTH, Spectrogram
+from sensorium_agent.infer.sound.embedding import BANDS, HOP, ROWS, STEP, WIDTH, Spectrogram
+from sensorium_agent.infer.sound.pieces import A_HOP, AFTER, PLACES, span
 
 OWN_FROM: Final = 0.5
 """Probability from which a sound is what was taught."""

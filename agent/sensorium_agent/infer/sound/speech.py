@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from sensorium.event import DType, Event, EventStream, Sample, Sound, Tensor
 from sensorium_agent.capture.resample import Resampler
-from sensorium_agent.infer.grammar import CommandEar
-from sensorium_agent.infer.keyword import Keywords, Spotted
-from sensorium_agent.infer.own_sounds import OwnSound, OwnSounds, SoundSpotter
 from sensorium_agent.infer.runtime.model import Model
-from sensorium_agent.infer.sound_features import RATE_HZ, describe
-from sensorium_agent.infer.sound_quality import Noise, level_dbfs, quality
-from sensorium_agent.infer.voice import BLOCK, USUAL, Patience, Stretch, Utterances, VoiceActivity
-from sensorium_agent.infer.wake_word import Heard, Opinion, WakeWords
+from sensorium_agent.infer.sound.features import RATE_HZ, describe
+from sensorium_agent.infer.sound.grammar import CommandEar
+from sensorium_agent.infer.sound.keyword import Keywords, Spotted
+from sensorium_agent.infer.sound.own import OwnSound, OwnSounds, SoundSpotter
+from sensorium_agent.infer.sound.quality import Noise, level_dbfs, quality
+from sensorium_agent.infer.sound.voice import BLOCK, USUAL, Patience, Stretch, Utterances, VoiceActivity
+from sensorium_agent.infer.sound.wake_word import Heard, Opinion, WakeWords
 
 _NS: Final = 1_000_000_000
 _NS_A_SAMPLE: Final = _NS // RATE_HZ  # exactly 62,500

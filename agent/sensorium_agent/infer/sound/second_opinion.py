@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from sensorium.errors import SensoriumError
 from sensorium_agent.infer.runtime.model import Model, ModelError
-from sensorium_agent.infer.speech_embedding import ROWS, STEP, WIDTH, mel
+from sensorium_agent.infer.sound.embedding import ROWS, STEP, WIDTH, mel
 
 DEPTH: Final = 5
 """Vectors of the embedding that are looked at."""

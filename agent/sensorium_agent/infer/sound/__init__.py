@@ -1,0 +1,1 @@
+"""What is heard: speech, wake words, commands, and sounds of your own."""
