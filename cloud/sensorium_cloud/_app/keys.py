@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 _NO_PAIR: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 """What OpenSSL says of a key that is whole, and another certificate's."""
+_WEAK: Final = ("TOO_SMALL", "TOO_WEAK")
+"""How OpenSSL's words end for what is too easily forged to be shown."""
 _TURNS: Final = 4
 """Of a handshake: TLS 1.3 takes two of each side."""
 
@@ -32,7 +34,7 @@ def check(found: Settings, where: str = "settings") -> None:
     """
     for table, tls in (("tls", found.tls), ("gateway.tls", found.gateway.tls)):
         context(tls, table, where)
-        if tls.certificate and (reason := term(tls).refused):
+        if tls.certificate and (reason := term(tls, table, where).refused):
             way_out = "clients will not connect: renew it, and start again"
             log.warning("tls.unfit setting=%s.certificate reason=%s; %s", table, reason, way_out)
 
@@ -72,18 +74,25 @@ class Term:
     refused: str = ""
 
 
-def term(tls: Tls) -> Term:
-    """What a client finds that trusts just this certificate; raises as `context` does."""
+def term(tls: Tls, table: str = "tls", where: str = "settings") -> Term:
+    """What a client finds that trusts just this certificate.
+
+    Raises:
+        SettingsError: as `check` does, or no client could come to terms with it.
+    """
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    _trust(client, tls.certificate, "tls.certificate", "settings")
+    _trust(client, tls.certificate, f"{table}.certificate", where)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _load_pair(server, tls, "tls", "settings")
+    _load_pair(server, tls, table, where)
     try:
         ends = _shown(client, server)
     except ssl.SSLCertVerificationError as error:
         return Term(None, error.verify_message)
+    except ssl.SSLError as error:
+        reason = f"{_named(tls.key)}of a kind that clients do not know; make one of RSA or P-256"
+        raise SettingsError(where, f"{table}.key", reason) from error
     return Term(ssl.cert_time_to_seconds(ends))
 
 
@@ -101,9 +110,10 @@ def _shown(client: ssl.SSLContext, server: ssl.SSLContext) -> str:
 
 
 def _trust(trusting: ssl.SSLContext, value: str, key: str, where: str) -> None:
+    text = pem(value, key, where).decode("ascii", "ignore")  # between certificates there may be names in any language
     try:
-        trusting.load_verify_locations(cadata=pem(value, key, where).decode("ascii"))
-    except (ssl.SSLError, UnicodeDecodeError) as error:
+        trusting.load_verify_locations(cadata=text)
+    except ssl.SSLError as error:
         raise SettingsError(where, key, f"{_named(value)}no certificate, or a damaged one") from error
 
 
@@ -132,6 +142,8 @@ def _reason(error: ssl.SSLError, *, locked: bool) -> str:
         return "locked with a password; write it without one: openssl pkey -in KEY -out NEW_KEY"
     if error.reason in _NO_PAIR:
         return "not the key of the certificate"
+    if (error.reason or "").endswith(_WEAK):
+        return "its certificate is too weak; make one of RSA with 2048 bits or of P-256, signed with SHA-256"
     return "no private key, or a damaged one"
 
 
