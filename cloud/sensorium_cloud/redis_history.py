@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -26,7 +28,7 @@ _BATCH: Final = 256
 _WAITING: Final = 10_000
 _RETRY_S: Final = (0.1, 5.0)
 _PATIENT_S: Final = 0.3
-_TEND_MS: Final = 10_000
+_TEND_S: Final = 10.0
 """Between trims of a session: three commands with every entry cost twice as much as one."""
 _SESSIONS: Final = 100_000
 _MAX_ENTRIES: Final = 20_000
@@ -45,15 +47,23 @@ class RedisHistory:
         redis: a client, see `redis_link.connected`.
         retention_s: how long an entry is kept.
         standing: told when Redis goes and comes.
+        now_s: monotonic time.
     """
 
-    def __init__(self, redis: Redis, *, retention_s: int = 3600, standing: Standing | None = None) -> None:
-        self._redis, self._standing = redis, standing or Standing()
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        retention_s: int = 3600,
+        standing: Standing | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._redis, self._standing, self._now_s = redis, standing or Standing(), now_s
         self._newest_ms = 0
         """By Redis' clock, which makes the ids: no other would do to trim them by."""
-        self._tended_ms: dict[str, int] = {}
+        self._tended_s: dict[str, float] = {}
         """When each session was trimmed last; the one that was longest ago comes first."""
-        self._retention_s = retention_s
+        self._retention_s, self._tend_s = retention_s, min(_TEND_S, retention_s / 2)
         self._waiting = Unwritten(_WAITING)
         self._up = True
         self.refused = 0
@@ -135,25 +145,35 @@ class RedisHistory:
         pipe = self._redis.pipeline(transaction=False)
         for session_id, entry in batch.entries:
             pipe.xadd(key(session_id), _fields(entry), maxlen=_MAX_ENTRIES, approximate=True)
-        for session_id in {session_id for session_id, _ in batch.entries}:
+        now_s = self._now_s()
+        due = self._due({session_id for session_id, _ in batch.entries}, now_s)
+        trimming = self._newest_ms > 0
+        for session_id in due:
             self._tend(pipe, session_id)
         told = await self._asked(partial(pipe.execute, raise_on_error=False))
         if told is None or not self._heard(told[: len(batch.entries)]):
             return False
+        if trimming:
+            self._tended(due, now_s)
         self._back()  # only what is written shows that: a replica can be read, too
         return True
 
+    def _due(self, sessions: Iterable[str], now_s: float) -> list[str]:
+        """Which of ``sessions`` were not trimmed lately."""
+        return [one for one in sessions if now_s - self._tended_s.get(one, -math.inf) >= self._tend_s]
+
     def _tend(self, pipe: Any, session_id: str) -> None:
-        """Drop what is too old, and let the session expire an hour from now; not with every entry of it."""
-        if self._newest_ms - self._tended_ms.get(session_id, 0) < _TEND_MS and self._newest_ms:
-            return
+        """Drop what is too old, and let the session expire when its newest entry will be."""
         pipe.expire(key(session_id), self._retention_s)
         if self._newest_ms:
             pipe.xtrim(key(session_id), minid=f"{self._newest_ms - self._retention_s * 1000}-0", approximate=True)
-            self._tended_ms.pop(session_id, None)
-            self._tended_ms[session_id] = self._newest_ms
-            if len(self._tended_ms) > _SESSIONS:
-                del self._tended_ms[next(iter(self._tended_ms))]
+
+    def _tended(self, sessions: Iterable[str], now_s: float) -> None:
+        for session_id in sessions:
+            self._tended_s.pop(session_id, None)
+            self._tended_s[session_id] = now_s
+        while len(self._tended_s) > _SESSIONS:
+            del self._tended_s[next(iter(self._tended_s))]
 
     def _heard(self, told: Sequence[Any]) -> bool:
         """Whether the entries are done with: written, or such that Redis would not take them the next time either."""

@@ -300,6 +300,36 @@ async def test_a_session_is_trimmed_once_in_a_while_and_not_with_every_entry(red
     assert calls["cmdstat_xtrim"]["calls"] == 2  # one of each session
 
 
+async def test_a_session_that_comes_back_after_its_stream_is_gone_expires_again(redis: RedisServer) -> None:
+    now_s = 0.0
+    client = connected(redis.url)
+    async with kept_by(RedisHistory(client, now_s=lambda: now_s)) as history:
+        for n in range(2):
+            history.tell("kitchen", [an_entry(n)])
+            await read_all(history, n + 1)
+        now_s = 3601.0
+        await client.delete(key("kitchen"))  # as Redis did meanwhile
+        history.tell("kitchen", [an_entry(2)])
+        await read_all(history, 1)
+
+        assert 0 < await client.ttl(key("kitchen")) <= 3600
+
+
+async def test_a_session_that_goes_on_does_not_expire_however_short_history_is(redis: RedisServer) -> None:
+    now_s = 0.0
+    client = connected(redis.url)
+    async with kept_by(RedisHistory(client, retention_s=4, now_s=lambda: now_s)) as history:
+        for n in range(3):
+            history.tell("kitchen", [an_entry(n)])
+            await read_all(history, n + 1)
+        await client.persist(key("kitchen"))
+        now_s = 2.0
+        history.tell("kitchen", [an_entry(3)])
+        await read_all(history, 4)
+
+        assert await client.ttl(key("kitchen")) > 0
+
+
 async def test_a_redis_that_is_killed_costs_history_and_nothing_else(
     redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
