@@ -18,7 +18,8 @@ from typing import Final
 from sensorium.errors import SensoriumError
 
 _TENANTS: Final = 10_000
-_LOCAL_ORIGIN: Final = r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?"
+_LOCAL: Final = r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?"
+_LOCAL_ORIGIN: Final = f"https?://{_LOCAL}"
 
 
 class Right(StrEnum):
@@ -87,6 +88,8 @@ class Origins:
 
     def __init__(self, named: Sequence[str], *, tokens: bool) -> None:
         self.named = tuple(named) or (("*",) if tokens else ())
+        self._any_host = tokens or "*" in self.named
+        self._hosts = frozenset(_without_port(origin.partition("://")[2]) for origin in self.named)
 
     @property
     def pattern(self) -> str | None:
@@ -98,6 +101,21 @@ class Origins:
         if origin is None or "*" in self.named or origin in self.named:
             return True
         return self.pattern is not None and re.fullmatch(self.pattern, origin) is not None
+
+    def serves(self, host: str | None) -> bool:
+        """Whether a request may be for ``host``; None is of who says no name, as no browser does.
+
+        Without tokens only for this machine, and the hosts of named origins: who owns a name may give it this
+        machine's address, and to a page of that name the gateway is then where it is from itself, of which a browser
+        does not say an origin (DNS rebinding).
+        """
+        if host is None or self._any_host:
+            return True
+        return re.fullmatch(_LOCAL, host, re.IGNORECASE) is not None or _without_port(host) in self._hosts
+
+
+def _without_port(host: str) -> str:
+    return re.sub(r":\d*$", "", host).lower()
 
 
 # --- how much --------------------------------------------------------------------------

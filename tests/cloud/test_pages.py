@@ -70,6 +70,48 @@ async def test_a_page_of_somebody_else_can_neither_feed_a_session_nor_hear_it(ca
     assert answers[2].headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
 
 
+def test_without_tokens_only_requests_for_this_machine_and_hosts_of_named_pages_are_served() -> None:
+    alone, named = Origins((), tokens=False), Origins(("https://app.example", "http://[fd00::1]:90"), tokens=False)
+    here = ("localhost", "LocalHost:8080", "127.0.0.1:8080", "[::1]:8080", None)
+    there = ("evil.example:8080", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "::1")
+
+    assert all(map(alone.serves, here))
+    assert not any(map(alone.serves, there))
+    assert all(map(named.serves, (*here, "app.example", "App.example:8443", "[fd00::1]")))
+    assert not any(map(named.serves, there))
+    assert all(Origins((), tokens=True).serves(host) for host in there)
+    assert all(Origins(("*",), tokens=False).serves(host) for host in there)
+
+
+async def test_a_name_that_was_given_this_machines_address_opens_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async with a_gateway(caplog, Gateway(enabled=True, port=0)) as address:
+        host, _, port = address.rpartition(":")
+        rebound = f"evil.example:{port}"
+        async with connect(f"ws://{rebound}/ws/multimodal/kitchen", host=host, port=int(port)) as page:
+            refusal = json.loads(await page.recv())
+            await page.wait_closed()
+        async with httpx.AsyncClient(base_url=f"http://{address}") as client:
+            read = await client.get(SYMBOLS, headers={"Host": rebound})
+            tunnel = await client.get(SYMBOLS, headers={"Host": "localhost:9000"})
+
+    assert (refusal["field"], page.close_code) == ("host", 4403)
+    assert (read.status_code, read.json()) == (403, {"field": "host", "reason": refusal["reason"]})
+    assert refusal["reason"].startswith(f"this gateway is not known as '{rebound}'; name its http:// or https://")
+    assert tunnel.status_code == 200
+
+
+async def test_an_origin_in_no_known_writing_is_refused_as_any_other(caplog: pytest.LogCaptureFixture) -> None:
+    strange = "http://" + "\xfc" * 100
+    async with (
+        a_gateway(caplog, Gateway(enabled=True, port=0)) as address,
+        connect(f"ws://{address}/ws/multimodal/kitchen", origin=strange) as page,  # type: ignore[arg-type]
+    ):
+        await page.recv()
+        await page.wait_closed()
+
+    assert page.close_code == 4403
+
+
 async def test_a_page_that_is_named_may_send_its_token_and_read_the_answer(caplog: pytest.LogCaptureFixture) -> None:
     token = Token(hashlib.sha256(b"t").hexdigest())
     page = {"Origin": "https://app.example"}

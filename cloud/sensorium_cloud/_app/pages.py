@@ -40,20 +40,29 @@ class _Doorkeeper:
         self._app, self._origins = app, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        origin = None if scope["type"] == "lifespan" else Headers(scope=scope).get("origin")
-        if self._origins.allows(origin):
+        refused = None if scope["type"] == "lifespan" else self._refused(Headers(scope=scope))
+        if refused is None:
             await self._app(scope, receive, send)
-            return
-        reason = f"pages of {origin} may not use this gateway; name it in gateway.origins"
-        if scope["type"] == "websocket":
-            await _hang_up(reason, receive, send)
+        elif scope["type"] == "websocket":
+            await _hang_up(*refused, receive, send)
         else:
-            await JSONResponse({"field": "origin", "reason": reason}, 403)(scope, receive, send)
+            field, reason = refused
+            await JSONResponse({"field": field, "reason": reason}, 403)(scope, receive, send)
+
+    def _refused(self, headers: Headers) -> tuple[str, str] | None:
+        """What header is wrong, and why; None if it may come in."""
+        origin, host = headers.get("origin"), headers.get("host")
+        if not self._origins.allows(origin):
+            return "origin", f"pages of {origin!a} may not use this gateway; name it in gateway.origins"
+        if not self._origins.serves(host):
+            way_out = "name its http:// or https:// address in gateway.origins, or set up tokens"
+            return "host", f"this gateway is not known as {host!a}; {way_out}"
+        return None
 
 
-async def _hang_up(reason: str, receive: Receive, send: Send) -> None:
+async def _hang_up(field: str, reason: str, receive: Receive, send: Send) -> None:
     """With a word: a browser does not tell its page why a connection could not be opened."""
-    told: dict[str, Any] = {"type": "refusal", "field": "origin", "reason": reason, "retry_after_ms": 0}
+    told: dict[str, Any] = {"type": "refusal", "field": field, "reason": reason, "retry_after_ms": 0}
     await receive()
     await send({"type": "websocket.accept"})
     await send({"type": "websocket.send", "text": json.dumps(told)})
