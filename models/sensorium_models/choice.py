@@ -1,6 +1,6 @@
 """Which version of a model is used: a name in the store that points to a blob.
 
-    names/hand_landmark.json    {"chosen": "ab12….tflite", "candidate": "", "previous": "", "refused": {…}}
+    names/hand_landmark.json    {"chosen": "ab12….tflite", "candidate": "", "previous": "", "refused": {…}, …}
 
 Without such a file the version of the manifest is used, which is also what an empty string means here. What may
 follow what is decided by `Choice`, which does no I/O; `change` does it to the file, one process at a time.
@@ -8,18 +8,25 @@ follow what is decided by `Choice`, which does no I/O; `change` does it to the f
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final, TypeVar
 
 from sensorium.errors import SensoriumError
 from sensorium_models.blobs import keep
 
 SHIPPED = ""
 """The version of the manifest."""
+
+_DEATHS: Final = 2
+"""So many agents may die with a version that is not proven; one alone may have lost its power."""
+
+T = TypeVar("T")
 
 
 class ChoiceDamaged(SensoriumError):
@@ -28,6 +35,10 @@ class ChoiceDamaged(SensoriumError):
 
 class VersionRefused(SensoriumError):
     """A version that failed before is asked for again."""
+
+
+class VersionDeadly(SensoriumError):
+    """Agents died while they ran a version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +50,16 @@ class Choice:
         candidate: one that a running agent tries beside it, on the same samples.
         previous: the one in use before, to which a failure of ``chosen`` leads back.
         refused: those that failed, and why; they are not tried again by themselves.
+        unended: how often in a row an agent began to run a version, and nobody knows that it ended in order.
+        proven: those that ran long enough that an agent's sudden end is not held against them, and how long.
     """
 
     chosen: str = SHIPPED
     candidate: str = ""
     previous: str = SHIPPED
     refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    unended: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    proven: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def using(self, blob: str) -> Choice:
         """``blob`` in use from now on.
@@ -74,20 +89,48 @@ class Choice:
         """``blob`` failed: away with it, back to what was in use before, and never again by itself."""
         refused = {**self.refused, blob: why}
         back = self.previous if self.previous not in refused else SHIPPED
-        return Choice(
+        return replace(
+            self,
             chosen=back if self.chosen == blob else self.chosen,
             candidate="" if self.candidate == blob else self.candidate,
             previous=SHIPPED if self.chosen == blob else self.previous,
             refused=refused,
+            unended=_without(self.unended, blob),
+            proven=_without(self.proven, blob),
         )
 
     def forgiving(self, blob: str) -> Choice:
         """``blob`` may be tried again."""
-        return replace(self, refused={b: why for b, why in self.refused.items() if b != blob})
+        return replace(self, refused=_without(self.refused, blob))
+
+    def beginning(self, blob: str) -> Choice:
+        """An agent is about to run ``blob``.
+
+        Raises:
+            VersionDeadly: it is not proven, and the last agents that ran it never ended in order.
+        """
+        if blob == SHIPPED or blob in self.proven:
+            return self
+        deaths = self.unended.get(blob, 0)
+        if deaths >= _DEATHS:
+            raise VersionDeadly(f"the agent died {deaths} times in a row while it ran")
+        return replace(self, unended={**self.unended, blob: deaths + 1})
+
+    def ended(self, blob: str) -> Choice:
+        """The agent that ran ``blob`` ends in order."""
+        return replace(self, unended=_without(self.unended, blob))
+
+    def proving(self, blob: str, how: str) -> Choice:
+        """``blob`` ran for long, and nobody died."""
+        return replace(self.ended(blob), proven={**self.proven, blob: how})
 
     def _admit(self, blob: str) -> None:
         if blob in self.refused:
             raise VersionRefused(f"{blob[:12]} was refused before ({self.refused[blob]}); to insist: --again")
+
+
+def _without(known: Mapping[str, T], blob: str) -> dict[str, T]:
+    return {b: what for b, what in known.items() if b != blob}
 
 
 def place(root: Path, name: str) -> Path:
@@ -126,5 +169,23 @@ def change(root: Path, name: str, step: Callable[[Choice], Choice]) -> Choice:
         before = read(root, name)
         after = step(before)
         if after != before:
-            keep(path, json.dumps({**asdict(replace(after, refused={})), "refused": dict(after.refused)}).encode())
+            keep(path, json.dumps({f.name: _plain(getattr(after, f.name)) for f in fields(after)}).encode())
         return after
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+@contextlib.contextmanager
+def sole_agent(root: Path) -> Iterator[bool]:
+    """Be the one agent of this store while inside; gives False where another lives or the store cannot be written."""
+    path = root / "names" / ".agent"
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(stack.enter_context(path.open("w")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            sole = True
+        except OSError:
+            sole = False
+        yield sole

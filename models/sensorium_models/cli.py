@@ -88,7 +88,8 @@ def _verify(args: argparse.Namespace) -> int:
 def _versions(args: argparse.Namespace) -> int:
     for name in args.names or [model.name for model in store.models() if model.purposes]:
         found = store.versions(name)
-        _say(f"{name:<20} {found.chosen[:12] or 'shipped':<12}  used")
+        proven = "" if not found.chosen or found.chosen in found.proven else ", not proven yet"
+        _say(f"{name:<20} {found.chosen[:12] or 'shipped':<12}  used{proven}")
         if found.previous != found.chosen:
             _say(f"{'':<20} {found.previous[:12] or 'shipped':<12}  before")
         if found.candidate:

@@ -54,7 +54,7 @@ async def run_live(
         )
     clock = DeviceClock()
     stop = _stop_on_signals(for_s)
-    with output.live(None, clock) as lines:
+    with output.live(None, clock) as lines, compose.shelf(settings).on_probation():
         await _run(
             settings,
             lambda _: found,
@@ -79,7 +79,7 @@ async def play_live(
     clock = DeviceClock()
     modalities = compose.told_by(recording.modalities)
     stop = stop or _stop_on_signals()
-    with output.live(str(recording.path), clock) as lines:
+    with output.live(str(recording.path), clock) as lines, compose.shelf(settings).on_probation():
         await _run(settings, recording.sensors, modalities, lines, clock=clock, stop=stop, recorder=recorder)
 
 

@@ -55,6 +55,7 @@ class Limits:
         telling_agreement: least share of the telling ones.
         tolerance: largest `Comparison.difference` that still is the same.
         slowdown: largest ratio of the median times of a run, new to old.
+        proof_s: for so long a version runs in an agent before it is proven not to kill it.
     """
 
     runs: int = 200
@@ -64,6 +65,7 @@ class Limits:
     telling_agreement: float = 0.9
     tolerance: float = 0.1
     slowdown: float = 1.5
+    proof_s: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,11 @@ def judge(seen: Seen, limits: Limits) -> Decision:
     if seen.slowdown > limits.slowdown:
         return Decision(Verdict.ROLLBACK, f"it is slow: {seen}; allowed {limits.slowdown} times")
     return Decision(Verdict.PROMOTE, str(seen))
+
+
+def is_proven(runs: int, ran_s: float, limits: Limits, *, ended: bool) -> bool:
+    """Whether a version is known not to kill its agent: it ran so often, and so long or until an end in order."""
+    return runs >= limits.runs and (ended or ran_s >= limits.proof_s)
 
 
 @dataclass(slots=True)

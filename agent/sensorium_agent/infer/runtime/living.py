@@ -37,7 +37,7 @@ class Outcome:
 
 
 class LivingModel:
-    """A model by its name, whichever version runs; used by one thread, but for `offer`, `replace` and `outcomes`.
+    """A model by its name, whichever version runs; used by one thread, but for `offer`, `replace`, `outcomes`, `runs`.
 
     ``comparison`` makes what versions of it are compared by.
     """
@@ -47,6 +47,8 @@ class LivingModel:
         self._comparison = comparison
         self.outcomes: deque[Outcome] = deque()
         """What happened since it was last looked; whoever reads takes them out."""
+        self.runs = 0
+        """Inferences up to now."""
         self._version = version
         self._phase: _Beside | _Guarded | None = None
         self._waiting: deque[_Beside | _Guarded] = deque(maxlen=1)
@@ -63,6 +65,7 @@ class LivingModel:
 
     def run(self, *inputs: Array) -> list[Array]:
         """One inference of the version in use."""
+        self.runs += 1
         if self._phase is None:
             return self._version.model.run(*inputs)
         return self._phase.run(inputs)

@@ -6,9 +6,11 @@ what the store says: it loads what is new, hands it over, and writes back what b
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from sensorium.errors import SensoriumError
@@ -17,8 +19,9 @@ from sensorium_agent.infer.runtime.accelerate import CPU, Accelerator
 from sensorium_agent.infer.runtime.canary import Comparison, Decision, Limits, Verdict
 from sensorium_agent.infer.runtime.living import LivingModel, Outcome, Version
 from sensorium_agent.infer.runtime.model import ModelError, load
+from sensorium_agent.infer.runtime.probation import Probation
 from sensorium_models import store
-from sensorium_models.choice import SHIPPED, Choice
+from sensorium_models.choice import SHIPPED, Choice, sole_agent
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +39,14 @@ class Change:
 class Shelf:
     """Loads models by name, on one accelerator."""
 
-    def __init__(self, *, threads: int = 1, accelerator: Accelerator = CPU, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        threads: int = 1,
+        accelerator: Accelerator = CPU,
+        limits: Limits | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._threads = threads
         self._accelerator = accelerator
         self._limits = limits or Limits()
@@ -45,6 +55,23 @@ class Shelf:
         """The choices that were followed; what failed here is not followed twice, even if it cannot be written down."""
         self._distrusted = False
         """The delegate crashed in its trial."""
+        self._now_s = now_s
+        self._probation: Probation | None = None
+
+    @contextlib.contextmanager
+    def on_probation(self) -> Iterator[None]:
+        """Remember while inside which versions run, so that one that kills the agent again and again is given up.
+
+        Of the processes that share a store only one does, which has to be an agent on real input.
+        """
+        with sole_agent(store.root()) as sole:
+            probation = self._probation = Probation(self._limits, self._now_s) if sole else None
+            try:
+                yield
+            finally:
+                self._probation = None
+                if probation is not None:
+                    probation.look(self._models, ended=True)
 
     def model(self, name: str) -> LivingModel:
         """A model in the version that was chosen, or, where that one fails, in the one before it.
@@ -72,6 +99,8 @@ class Shelf:
 
     def look(self) -> list[Change]:
         """Follow what was chosen since the last look, and tell what became of it; blocks while it loads."""
+        if self._probation is not None:
+            self._probation.look(self._models)
         return [*self.settle(), *(change for model in self._models.values() for change in self._follow(model))]
 
     def settle(self) -> list[Change]:
@@ -89,11 +118,16 @@ class Shelf:
         self._asked[name] = replace(choice, candidate="")  # which is tried at the first look
         while choice.chosen:
             try:
+                self._begin(name, choice.chosen)
                 return self._load(name, choice.chosen)
             except SensoriumError as error:
                 self._refuse(name, choice.chosen, str(error))
                 choice = choice.refusing(choice.chosen, str(error))
         return self._load(name, SHIPPED)
+
+    def _begin(self, name: str, blob: str, runs: int = 0) -> None:
+        if self._probation is not None:
+            self._probation.begin(name, blob, runs)
 
     def _load(self, name: str, blob: str) -> Version:
         path = store.version(name, blob)
@@ -128,6 +162,7 @@ class Shelf:
             tried = trial.attempt(model.name, store.version(model.name, blob), threads=self._threads)
             if tried.trouble:
                 raise ModelError(tried.trouble)
+            self._begin(model.name, blob, model.runs)
             give(self._load(model.name, blob), self._limits)
         except SensoriumError as error:
             return self._settle(Outcome(model.name, blob, Decision(Verdict.ROLLBACK, str(error))))
@@ -144,8 +179,13 @@ class Shelf:
         return Change(name, "promoted", short(blob), reason)
 
     def _refuse(self, name: str, blob: str, why: str) -> None:
-        log.warning("model.rolled_back name=%s version=%s reason=%r", name, short(blob), why)
+        verb = "canary" if blob == self._asked[name].candidate else "use"
         self._asked[name] = self._write(name, lambda choice: choice.refusing(blob, why))
+        log.warning(
+            "model.rolled_back name=%s version=%s reason=%r used=%s again=%r",
+            *(name, short(blob), why, short(self._asked[name].refusing(blob, why).chosen)),
+            f"sensorium models {verb} {name} {short(blob)} --again",
+        )
 
     def _write(self, name: str, step: Callable[[Choice], Choice]) -> Choice:
         try:
