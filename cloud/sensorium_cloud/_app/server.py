@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -38,6 +38,9 @@ from sensorium_cloud.history import History
 from sensorium_cloud.redis_link import Standing
 from sensorium_cloud.refine import Capacity, Engines, Refined, Refinery, Sink
 from sensorium_cloud.store import Remembers, Store
+
+if TYPE_CHECKING:
+    from sensorium_cloud._app.parts import Parts
 
 log = logging.getLogger(__name__)
 
@@ -260,19 +263,39 @@ async def _gateway(
 ) -> AsyncIterator[None]:
     """WebSocket and HTTP beside gRPC, until the block is left."""
     from sensorium_cloud._app import gateway
-    from sensorium_cloud._app.batch_job import Job
     from sensorium_cloud._app.http import serving
+
+    stopping = asyncio.Event()
+    parts = _parts(settings, desk, works, group, registry, stopping=stopping)
+    async with serving(gateway.build(parts), settings.gateway, settings.gateway_tls, shared=shared) as address:
+        log.warning("gateway.ready address=%s", address)
+        meeting = group.create_task(works.together.rooms.run(parts.hall))
+        works.people.hall = parts.hall
+        try:
+            yield
+        finally:
+            stopping.set()
+            parts.hall.close()
+            meeting.cancel()
+
+
+def _parts(
+    settings: Settings,
+    desk: Desk,
+    works: _Works,
+    group: asyncio.TaskGroup,
+    registry: CollectorRegistry,
+    *,
+    stopping: asyncio.Event,
+) -> Parts:
+    """What the gateway is made of; it takes nothing new once it is ``stopping``."""
+    from sensorium_cloud._app.batch_job import Job
     from sensorium_cloud._app.parts import Limits, Parts
 
     concepts, dims, device = vocabulary(settings), sizes(), clock.DeviceClock()
-    patience_ns = round(settings.engine.patience_s * 1e9)
-    rooms = works.together.rooms
-    hall = Hall(
-        group, desk, works.history, rooms, vocabulary=concepts, sizes=dims, clock=device, patience_ns=patience_ns
-    )
-    stopping = asyncio.Event()
-    parts = Parts(
-        hall,
+    patience_ns, rooms = round(settings.engine.patience_s * 1e9), works.together.rooms
+    return Parts(
+        Hall(group, desk, works.history, rooms, vocabulary=concepts, sizes=dims, clock=device, patience_ns=patience_ns),
         Job(desk.refinery, concepts, dims, device, patience_ns),
         works.history,
         Access((t.sha256, Grant(t.tenant, t.sessions, frozenset(t.may))) for t in settings.gateway.tokens),
@@ -283,16 +306,6 @@ async def _gateway(
         limits=Limits.of(settings.limits),
         origins=Origins(settings.gateway.origins, tokens=bool(settings.gateway.tokens)),
     )
-    async with serving(gateway.build(parts), settings.gateway, settings.gateway_tls, shared=shared) as address:
-        log.warning("gateway.ready address=%s", address)
-        meeting = group.create_task(rooms.run(hall))
-        works.people.hall = hall
-        try:
-            yield
-        finally:
-            stopping.set()
-            hall.close()
-            meeting.cancel()
 
 
 @asynccontextmanager
