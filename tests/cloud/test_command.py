@@ -68,6 +68,11 @@ MIXED = "gateway.tokens: give all of them a tenant, or none: one without could n
         ("[tls]\nkey = 'k.pem'", "tls.key: needs tls.certificate too"),
         ("[tls]\ncertificate = 'c.pem'\nkey = 'k.pem'", "tls.certificate: c.pem: No such file or directory"),
         ("[fusion]\nvocabulary = 'words.toml'", "fusion.vocabulary: no such file: words.toml"),
+        ("[gateway]\nenabled = true\nport = 50051", "gateway.port: listen.port is 50051 too: give another"),
+        (
+            "[gateway]\nenabled = true\n[metrics]\nenabled = true\nhost = '0.0.0.0'\nport = 8080",
+            "metrics.port: gateway.port is 8080 too: give another",
+        ),
     ],
 )
 def test_a_bad_file_is_one_line_and_code_2(
@@ -76,6 +81,18 @@ def test_a_bad_file_is_one_line_and_code_2(
     file = toml(tmp_path, text)
 
     assert said(capsys, "validate", str(file)) == (2, "", f"sensorium-cloud: {file}: {complaint}\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[gateway]\nport = 50051",
+        "[listen]\nport = 0\n[gateway]\nenabled = true\nport = 0",
+        "[metrics]\nenabled = true\nhost = '127.0.0.2'\nport = 50051",
+    ],
+)
+def test_ports_may_be_alike_that_are_not_listened_on_or_free_or_elsewhere(text: str, tmp_path: Path) -> None:
+    assert load(toml(tmp_path, text), {})
 
 
 def test_the_vocabulary_is_checked_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ _SECRETS: Final[Mapping[str, str]] = {
     "SENSORIUM_TRACE_ENDPOINT": "trace.endpoint",
 }
 _PEM: Final = "-----BEGIN"
+_ANY_HOST: Final = frozenset(("", "0.0.0.0", "::"))  # noqa: S104 - nothing is bound to them here
 _LEAST_STORE_BYTES: Final = 80 << 20
 """Ray refuses less."""
 _LEAST_MESSAGE_BYTES: Final = limits.MEDIA_BYTES + (1 << 18)
@@ -301,12 +303,24 @@ def _checked(found: Settings, where: str) -> Settings:
     if len({bool(token.tenant) for token in found.gateway.tokens}) > 1:
         reason = "give all of them a tenant, or none: one without could name the sessions of another's"
         raise SettingsError(where, "gateway.tokens", reason)
+    _check_ports(found, where)
     _check_schemes(found, where)
     if found.ray.max_replicas < found.ray.min_replicas:
         raise SettingsError(where, "ray.max_replicas", f"at least ray.min_replicas, {found.ray.min_replicas}")
     if found.fusion.vocabulary and not Path(found.fusion.vocabulary).is_file():
         raise SettingsError(where, "fusion.vocabulary", f"no such file: {found.fusion.vocabulary}")
     return found
+
+
+def _check_ports(found: Settings, where: str) -> None:
+    """Workers share their ports: who had two of them alike would hear now what was for the one, now for the other."""
+    places: dict[str, Listen | Gateway | Metrics] = {"listen": found.listen}
+    places |= {"gateway": found.gateway} if found.gateway.enabled else {}
+    places |= {"metrics": found.metrics} if found.metrics.enabled else {}
+    for (first, one), (second, other) in combinations(places.items(), 2):
+        alike = one.host == other.host or not _ANY_HOST.isdisjoint((one.host, other.host))
+        if one.port == other.port != 0 and alike:
+            raise SettingsError(where, f"{second}.port", f"{first}.port is {one.port} too: give another")
 
 
 def _check_schemes(found: Settings, where: str) -> None:
