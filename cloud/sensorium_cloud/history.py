@@ -8,6 +8,7 @@ and what cannot be kept is dropped and counted.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ START: Final = "0-0"
 SYMBOL: Final = "symbol"
 EPISODE: Final = "episode"
 """Stream types of what is not an event of one modality."""
+_ID: Final = re.compile(r"[0-9]{1,19}(-[0-9]{1,19})?")
+_MOST: Final = (1 << 63) - 1
 
 
 class HistoryError(SensoriumError):
@@ -214,11 +217,12 @@ class Recent:
             entries.popleft()
 
 
-def placed(identity: str) -> tuple[int, int]:
-    """An id as numbers that compare.
+def is_id(said: str) -> bool:
+    """Whether ``said`` is an id, in the one writing that every history takes."""
+    return _ID.fullmatch(said) is not None and max(placed(said)) <= _MOST
 
-    Raises:
-        ValueError: it is none.
-    """
+
+def placed(identity: str) -> tuple[int, int]:
+    """An id as numbers that compare."""
     ms, _, number = identity.partition("-")
     return int(ms), int(number or 0)

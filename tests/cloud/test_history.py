@@ -13,7 +13,7 @@ import pytest
 from services import RedisServer, redis_server
 
 from sensorium_cloud.file_history import FileHistory, prepare
-from sensorium_cloud.history import START, Entry, History, HistoryError, Packed, Recent, placed
+from sensorium_cloud.history import START, Entry, History, HistoryError, Packed, Recent, is_id, placed
 from sensorium_cloud.redis_history import Group, RedisHistory, key
 from sensorium_cloud.redis_link import connected
 
@@ -264,6 +264,20 @@ def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
 
 
 # --- in Redis --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("after", ["0", START, "1795447200000-3", f"{(1 << 63) - 1}-{(1 << 63) - 1}"])
+async def test_redis_takes_whatever_is_an_id(after: str, redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    async with kept_by(RedisHistory(connected(redis.url))) as history:
+        assert is_id(after)
+        assert await history.read("kitchen", after) == []
+
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("said", ["", "-1", "1-", "-5", " 1", "1_0", "\uff11", "1-2-3", "x", f"{1 << 63}", "9" * 5000])
+def test_what_a_history_could_take_for_something_else_is_no_id(said: str) -> None:
+    assert not is_id(said)
 
 
 async def test_a_session_is_trimmed_by_age_and_expires_when_it_has_ended(redis: RedisServer) -> None:

@@ -139,12 +139,14 @@ async def test_every_refusal_names_a_field_and_a_reason(caplog: pytest.LogCaptur
         a_gateway(caplog, Gateway(enabled=True, port=0)) as address,
         httpx.AsyncClient(base_url=f"http://{address}") as client,
     ):
-        answers = [await client.get(path) for path in (f"{SYMBOLS}?limit=x", "/nowhere", "/api/multimodal/batch")]
+        paths = (f"{SYMBOLS}?limit=x", "/nowhere", "/api/multimodal/batch", f"{SYMBOLS}?after=1_0")
+        answers = [await client.get(path) for path in paths]
 
     assert [(answer.status_code, answer.json()["field"]) for answer in answers] == [
         (422, "limit"),
         (404, ""),
         (405, ""),
+        (422, "after"),
     ]
     assert answers[0].json()["reason"].startswith("input should be a valid integer")
     assert answers[2].json()["reason"] == "method not allowed; /docs describes what there is"

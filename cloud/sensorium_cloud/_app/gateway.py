@@ -30,7 +30,7 @@ from sensorium_cloud._app.parts import Parts
 from sensorium_cloud._app.scrape import MEDIA_TYPE
 from sensorium_cloud._app.visit import MAX_MESSAGE, Visit
 from sensorium_cloud.access import Access, Crowded, Grant, Right
-from sensorium_cloud.history import EPISODE, START, SYMBOL, Entry, placed
+from sensorium_cloud.history import EPISODE, START, SYMBOL, Entry, is_id
 from sensorium_cloud.room import Name
 
 _MAX_HISTORY: Final = 10_000
@@ -272,10 +272,8 @@ def _add_history(app: FastAPI, parts: Parts) -> None:
         if not 1 <= limit <= _MAX_HISTORY:
             raise _RefusedError(422, f"from 1 to {_MAX_HISTORY}", "limit")
         after = request.headers.get("last-event-id", after)
-        try:
-            placed(after)
-        except ValueError:
-            raise _RefusedError(422, "the `next` of an earlier answer, or nothing", "after") from None
+        if not is_id(after):
+            raise _RefusedError(422, "the `next` of an earlier answer, or nothing", "after")
         kept = grant.session_id(session_id)
         if LIVE in request.headers.get("accept", ""):
             return Live(_understood(parts.history.follow(kept, after)), parts.limits.connections, grant.tenant)
