@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -30,11 +31,13 @@ from sensorium_cloud.filled import Doubles, Filled
 from sensorium_cloud.hearing import Hearing, Verdicts, entropies, normalised
 from sensorium_cloud.network import Floats, Network, read_card
 from sensorium_cloud.reading import EncodeSentences, Reader
-from sensorium_cloud.runtime import Provider
 from sensorium_cloud.space import Space
 from sensorium_cloud.trials import FUSION
 
 log = logging.getLogger(__name__)
+
+_HALF_LIFE_NS: Final = 2_000_000_000
+"""Age at which an event counts half."""
 
 
 class Fuser:
@@ -45,13 +48,12 @@ class Fuser:
         concepts: float32 [K, 384], its concepts' sentence embeddings.
     """
 
-    def __init__(self, network: Network, reader: Reader, provenance: Provenance, half_life_ns: int) -> None:
+    def __init__(self, network: Network, reader: Reader, provenance: Provenance) -> None:
         self._network = network
         self._reader = reader
         self.vocabulary, self.concepts = reader.vocabulary, reader.concepts
         self._provenance = provenance
-        self._half_life_ns = half_life_ns
-        self._packer = Packer(reader, network.card, half_life_ns)
+        self._packer = Packer(reader, network.card, _HALF_LIFE_NS)
         self._hearing = Hearing(network, [concept.precedence.rank for concept in reader.vocabulary])
 
     @classmethod
@@ -67,8 +69,6 @@ class Fuser:
         software: str = "sensorium-cloud",
         encoders: Sequence[ModelRef] = (),
         space: Space | None = None,
-        half_life_ns: int = 2_000_000_000,
-        threads: int = 1,
         provider: str = "cpu",
     ) -> Fuser:
         """The fuser with the network whose halves are ``senses_path`` and ``meeting_path``.
@@ -83,32 +83,23 @@ class Fuser:
             software: name and version of this software.
             encoders: the other models that take part.
             space: in which words are compared with concepts; None for the encoder's own.
-            half_life_ns: age at which an event counts half.
-            threads: for one run of the network.
             provider: what runs it, or ``auto`` for what is fastest here.
 
         Raises:
             ModelError: network or card cannot be used.
         """
-        halves = (senses_path, meeting_path)
-        card = read_card(card_path)
+        halves, card = (senses_path, meeting_path), read_card(card_path)
         if card.vocabulary != vocabulary.digest:
             log.info("fusion.other_vocabulary trained=%.12s used=%.12s", card.vocabulary, vocabulary.digest)
         concepts = embed(vocabulary, encode_sentences)
-
-        def made(with_: Provider) -> Network:
-            return Network(*halves, card, concepts, threads=threads, provider=with_)
-
-        network = choose(FUSION, provider, made)
-        own = [ModelRef(half.stem, hashlib.sha256(half.read_bytes()).hexdigest()) for half in halves]
-        models = (*encoders, *own)
+        network = choose(FUSION, provider, lambda runs: Network(*halves, card, concepts, provider=runs))
         reader = Reader(vocabulary, concepts, encode_sentences, card.reading, space)
-        return cls(network, reader, Provenance(processed_on, software, models), half_life_ns)
+        return cls(network, reader, Provenance(processed_on, software, (*encoders, *map(_named, halves))))
 
     def speaking(self, vocabulary: Vocabulary, concepts: Floats) -> Fuser:
         """The same network with another vocabulary; ``concepts`` [K, 384] are its sentence embeddings."""
         reader = self._reader.among(vocabulary, concepts)
-        return Fuser(self._network.answering(concepts), reader, self._provenance, self._half_life_ns)
+        return Fuser(self._network.answering(concepts), reader, self._provenance)
 
     def check(self, window: Window) -> None:
         """Refuse a window whose feature vectors are not of the network's sizes.
@@ -140,7 +131,7 @@ class Fuser:
 
     def _figures(self, filled: Filled, verdicts: Verdicts) -> list[Figures]:
         """What the symbol of each window says of its answer."""
-        reliability, trust = filled.trusts(self._half_life_ns)
+        reliability, trust = filled.trusts(_HALF_LIFE_NS)
         trusts = np.zeros(filled.here.shape)
         trusts[filled.rows, filled.places] = trust
         weights, attention = normalised(trusts), normalised(verdicts.attention)
@@ -194,3 +185,7 @@ def _entropies(filled: Filled, verdicts: Verdicts, apart: Doubles, attention: Do
     bits = entropies(verdicts.posteriors).tolist(), entropies(attention).tolist(), apart.tolist()
     for posterior, looked, disagreement, present in zip(*bits, filled.present, strict=True):
         yield formulas.entropy_from(posterior, hypotheses, looked, disagreement, len(present))
+
+
+def _named(net: Path) -> ModelRef:
+    return ModelRef(net.stem, hashlib.sha256(net.read_bytes()).hexdigest())
