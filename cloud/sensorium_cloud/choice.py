@@ -126,13 +126,15 @@ def _took_s(runs: Mapping[Provider, Callable[[], object]]) -> dict[Provider, flo
 
 def _agrees(task: Task[T], provider: Provider, net: T, plain: T) -> bool:
     """Whether ``net``, prepared, answers as ``plain`` does; at every size: a runtime may be wrong at a single one."""
+    expected = task.answers(plain)
     try:
         net.prepare()
         answers = task.answers(net)
     except Exception as error:  # noqa: BLE001 - as above
         _tell_failed(task.net, provider, error)
         return False
-    apart = task.apart(answers, task.answers(plain)) if np.isfinite(answers).all() else math.inf
+    sound = answers.shape == expected.shape and np.isfinite(answers).all()
+    apart = task.apart(answers, expected) if sound else math.inf
     if apart <= task.tolerance:
         return True
     words = "engine.provider_differs net=%s name=%s apart=%.2g tolerance=%.2g"
