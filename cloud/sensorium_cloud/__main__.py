@@ -164,7 +164,7 @@ def _try_places(settings: Settings) -> None:
     from sensorium_cloud._app import place, state
 
     if settings.state.folder:
-        state.prepare(settings.state)
+        state.prepare(settings)
     places = [settings.listen, *(table for table in (settings.gateway, settings.metrics) if table.enabled)]
     for where in places:
         if (reason := place.tried(where.host, where.port)) is not None:

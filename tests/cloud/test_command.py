@@ -16,6 +16,7 @@ from sensorium.settings import SettingsError
 from sensorium_cloud.__main__ import _announce, main
 from sensorium_cloud._app.place import bound
 from sensorium_cloud._app.settings import Settings, load, pem
+from sensorium_cloud._app.state import prepare
 from sensorium_models import store
 
 HEAVY = {"grpc", "numpy", "onnxruntime", "cv2", "tokenizers", "google.protobuf", "msgspec"}
@@ -191,6 +192,20 @@ def test_a_port_in_use_and_a_folder_that_is_none_are_found_before_models_are_loa
     assert code == 1
     assert (str(file) if wrong == "--state" else f"127.0.0.1:{port}: it is in use") in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("gateway", "redis", "kept"), [(False, "", False), (True, "", True), (True, "redis://h", False)]
+)
+def test_history_has_a_file_only_where_somebody_reads_it_there(
+    gateway: bool, redis: str, kept: bool, tmp_path: Path
+) -> None:
+    told = {"state.folder": str(tmp_path), "gateway.enabled": gateway, "redis.url": redis}
+
+    prepare(load(None, {}, told))
+
+    assert [file.name for file in tmp_path.glob("*history*.sqlite3")] == ["sensorium-history.sqlite3"] * kept
+    assert len(list(tmp_path.glob("sensorium-cloud.sqlite3"))) == 1
 
 
 def test_an_address_of_a_cluster_needs_the_engine_that_joins_it(capsys: pytest.CaptureFixture[str]) -> None:

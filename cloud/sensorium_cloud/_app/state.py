@@ -36,12 +36,18 @@ def opened(state: State) -> Store:
     return Store(folder, retention_s=state.retention_s, max_answers=state.max_answers)
 
 
-def prepare(state: State) -> None:
+def prepare(settings: Settings) -> None:
     """Make all files of the state's folder, before several processes open them; raises as opening them does."""
     from sensorium_cloud import file_history
 
-    opened(state).close()
-    file_history.prepare(Path(state.folder))
+    opened(settings.state).close()
+    if _keeps_a_file(settings):
+        file_history.prepare(Path(settings.state.folder))
+
+
+def _keeps_a_file(settings: Settings) -> bool:
+    """Whether history is in the state's folder: not where nobody could read it, or Redis has it."""
+    return bool(settings.state.folder) and settings.gateway.enabled and not settings.redis.url
 
 
 def shared(
@@ -73,7 +79,7 @@ def history(settings: Settings, standing: Standing) -> History:
 
         return RedisHistory(connected(settings.redis.url), retention_s=table.retention_s, standing=standing)
     wall_s = WallSeconds(clock.DeviceClock())
-    if not settings.state.folder or not settings.gateway.enabled:
+    if not _keeps_a_file(settings):
         return Recent(lambda: 1000 * wall_s(), retention_s=table.retention_s)
     from sensorium_cloud.file_history import FileHistory
 

@@ -72,7 +72,8 @@ def serve_together(settings: Settings, ready: Ready, *, log_level: str) -> None:
     with contextlib.ExitStack() as stack:
         folder = settings.state.folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="sensorium-cloud-"))
         table = msgspec.structs.replace(settings.state, folder=folder)
-        state.prepare(table)  # made once: a dozen workers would trip over each other
+        # Once, before all of them: a dozen workers would trip over each other.
+        state.prepare(msgspec.structs.replace(settings, state=table))
         listen, gateway = settings.listen, settings.gateway
         listen = msgspec.structs.replace(listen, port=stack.enter_context(_reserved(listen)))
         if gateway.enabled:
