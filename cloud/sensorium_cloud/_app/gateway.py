@@ -25,7 +25,7 @@ from sensorium_cloud._app.batch_job import Batch
 from sensorium_cloud._app.described import ABOUT, EXAMPLE, KITCHEN, LINE, REFUSED
 from sensorium_cloud._app.live import MEDIA_TYPE as LIVE
 from sensorium_cloud._app.live import Live
-from sensorium_cloud._app.pages import add_doorkeeper
+from sensorium_cloud._app.pages import FORBIDDEN, add_doorkeeper, hang_up
 from sensorium_cloud._app.parts import Parts
 from sensorium_cloud._app.scrape import MEDIA_TYPE
 from sensorium_cloud._app.visit import MAX_MESSAGE, Visit
@@ -36,7 +36,6 @@ from sensorium_cloud.room import Name
 _MAX_HISTORY: Final = 10_000
 _UNDERSTOOD: Final = (SYMBOL, EPISODE)
 _BAD: Final = 4400
-_FORBIDDEN: Final = 4403
 _FULL: Final = 4429
 _LATER_MS: Final = 1000
 _names = itertools.count()
@@ -305,13 +304,13 @@ def _add_socket(app: FastAPI, parts: Parts) -> None:
         try:
             grant = _granted(parts.access, _bearer(socket.headers, socket.query_params), session_id, Right.WRITE)
         except _RefusedError as error:
-            await _close(socket, _BAD if error.status == 422 else _FORBIDDEN, error.reason)
+            await hang_up(socket, _BAD if error.status == 422 else FORBIDDEN, error.reason)
             return
         try:
             with parts.limits.connections.joined(grant.tenant):
                 await _visit(parts, socket, session_id, grant)
         except Crowded as error:
-            await _close(socket, _FULL, str(error), _LATER_MS)
+            await hang_up(socket, _FULL, str(error), retry_after_ms=_LATER_MS)
 
 
 async def _visit(parts: Parts, socket: WebSocket, session_id: str, grant: Grant) -> None:
@@ -319,15 +318,9 @@ async def _visit(parts: Parts, socket: WebSocket, session_id: str, grant: Grant)
     try:
         member = parts.hall.enter(kept, f"ws{next(_names)}", hears=grant.allows(session_id, Right.READ))
     except FieldError as error:
-        await _close(socket, _FULL, str(error), _LATER_MS)
+        await hang_up(socket, _FULL, str(error), retry_after_ms=_LATER_MS)
         return
     try:
         await Visit(parts, socket, kept, session_id, member).run()
     finally:
         parts.hall.leave(kept, member)
-
-
-async def _close(socket: WebSocket, code: int, reason: str, retry_after_ms: int = 0) -> None:
-    told = {"type": "refusal", "field": "", "reason": reason, "retry_after_ms": retry_after_ms}
-    await socket.send_text(json.dumps(told))
-    await socket.close(code, reason[:120])

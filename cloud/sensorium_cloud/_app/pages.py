@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from fastapi import WebSocket
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-_CLOSED: Final = 4403
+FORBIDDEN: Final = 4403
+"""Close code of a WebSocket, as 403 is a status."""
 _ASK: Final = ("Authorization", "Content-Type", "Last-Event-ID")
 _TOLD: Final = ("Retry-After",)
 
@@ -43,10 +45,13 @@ class _Doorkeeper:
         refused = None if scope["type"] == "lifespan" else self._refused(Headers(scope=scope))
         if refused is None:
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await _hang_up(*refused, receive, send)
+            return
+        field, reason = refused
+        if scope["type"] == "websocket":
+            socket = WebSocket(scope, receive, send)
+            await socket.accept()
+            await hang_up(socket, FORBIDDEN, reason, field)
         else:
-            field, reason = refused
             await JSONResponse({"field": field, "reason": reason}, 403)(scope, receive, send)
 
     def _refused(self, headers: Headers) -> tuple[str, str] | None:
@@ -60,10 +65,8 @@ class _Doorkeeper:
         return None
 
 
-async def _hang_up(field: str, reason: str, receive: Receive, send: Send) -> None:
-    """With a word: a browser does not tell its page why a connection could not be opened."""
-    told: dict[str, Any] = {"type": "refusal", "field": field, "reason": reason, "retry_after_ms": 0}
-    await receive()
-    await send({"type": "websocket.accept"})
-    await send({"type": "websocket.send", "text": json.dumps(told)})
-    await send({"type": "websocket.close", "code": _CLOSED, "reason": reason[:120]})
+async def hang_up(socket: WebSocket, code: int, reason: str, field: str = "", retry_after_ms: int = 0) -> None:
+    """Close ``socket``, which was accepted, with a word: browsers tell pages nothing of what they could not open."""
+    told = {"type": "refusal", "field": field, "reason": reason, "retry_after_ms": retry_after_ms}
+    await socket.send_text(json.dumps(told))
+    await socket.close(code, reason[:120])
