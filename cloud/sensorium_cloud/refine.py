@@ -93,7 +93,7 @@ class Capacity:
 
     max_waiting: int = 1024
     max_waiting_pictures: int = 128
-    max_batch: int = 32
+    max_batch: int = 64
 
 
 Prepared = tuple[Arrival, EncodedWindow]

@@ -86,7 +86,7 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Literal["auto", "cpu", "cuda", "openvino", "openvino-bf16"],
         Meta(description="what runs fusion and encoders; auto: for each what is fastest here and answers the same"),
     ] = "auto"
-    max_batch: Annotated[Count, Meta(description="windows fused together at most")] = 32
+    max_batch: Annotated[Count, Meta(description="windows fused together at most")] = 64
     max_waiting: Annotated[Count, Meta(description="windows in the service at most; more are asked to come later")] = (
         1024
     )
