@@ -129,7 +129,8 @@ class Message:
         window = wire.window_to_proto(cloud.a_window(name, 0, np.random.default_rng(len(name))))
         window.index, window.id = _FIRST, f"{name}.{_FIRST}"
         one = fusion_pb2.SequencedWindow(sequence=_FIRST, window=window, patience_ms=patience_ms)
-        raw = fusion_pb2.FuseRequest(windows=fusion_pb2.WindowBatch(windows=[one])).SerializeToString()
+        batch = fusion_pb2.WindowBatch(windows=[one], sent_ns=1)  # its last eight bytes
+        raw = fusion_pb2.FuseRequest(windows=batch).SerializeToString()
         self._raw = bytearray(raw)
         self._id = raw.index(f"{name}.{_FIRST}".encode()) + len(name) + 1
         self._sequence = raw.index(b"\x08" + _three_bytes(_FIRST)) + 1
@@ -140,6 +141,7 @@ class Message:
         raw, one = self._raw, _three_bytes(_FIRST + number)
         raw[self._id : self._id + 7] = b"%d" % (_FIRST + number)
         raw[self._sequence : self._sequence + 3] = raw[self._index : self._index + 3] = one
+        raw[-8:] = time.monotonic_ns().to_bytes(8, "little")
         return bytes(raw)
 
 

@@ -568,6 +568,23 @@ async def test_a_device_may_say_for_how_long_an_answer_is_of_use(connect: Connec
     assert fusion.fused == ["kitchen.0"]
 
 
+async def test_the_time_that_a_message_lay_unread_counts(connect: Connect, fusion: FakeFusion) -> None:
+    minute_ns = 60_000_000_000
+    async with connect() as client:
+        device = client.device()
+        await device.greet()
+        for number, (sent_ns, patience_ms) in enumerate([(minute_ns, 5_000), (minute_ns - 10_000_000_000, 5_000)]):
+            message = a_message(SequencedWindow(number + 1, a_window(number), patience_ms=patience_ms))
+            message.windows.sent_ns = sent_ns
+            await device.say(message)
+        heard = {type(answer): answer for answer in await device.hear_many(2)}
+
+    assert heard[SequencedSymbol].sequence == 1  # type: ignore[union-attr]
+    assert heard[Refusal].sequence == 2  # type: ignore[union-attr]
+    assert heard[Refusal].retry_after_ms > 0  # type: ignore[union-attr]
+    assert fusion.fused == ["kitchen.0"]
+
+
 async def test_a_batch_nobody_waits_for_any_more_is_not_fused(connect: Connect, fusion: FakeFusion) -> None:
     async with connect(max_batch=1) as client:
         fusion.go.clear()

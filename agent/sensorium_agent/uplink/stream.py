@@ -6,6 +6,7 @@ It speaks bytes to gRPC, so that they can be counted, and what is not a message 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -61,11 +62,13 @@ class FuseStream:
         self._heard: deque[Response] = deque()
 
     async def write(self, message: fusion_pb2.FuseRequest) -> None:
-        """Send a message; returns when the transport has room for another.
+        """Send a message, and say when; returns when the transport has room for another.
 
         Raises:
             DownError: the stream has ended, or took nothing for ``patience_s``.
         """
+        if message.HasField("windows"):
+            message.windows.sent_ns = time.monotonic_ns()
         data = message.SerializeToString()
         try:
             async with asyncio.timeout(self._patience_s):

@@ -27,6 +27,7 @@ from sensorium_cloud.accept import Check, Conversation
 from sensorium_cloud.answer import Answer, Desk, Sent
 from sensorium_cloud.publish import message, symbol_message, together
 from sensorium_cloud.refine import Arrival, Understand
+from sensorium_cloud.unread import Unread
 
 Take = Callable[[int, int], int]
 """Let so many windows pass now: 0, or in how many ms to come again."""
@@ -117,7 +118,9 @@ class Stream:
         self._room = asyncio.Event()
         self._ended = False
         self._listening: asyncio.Task[None] | None = None
-        self._heard_ns = now_ns()
+        self._heard_ns = self._since_ns = now_ns()
+        """When the newest message was read, and since when it could have been."""
+        self._unread = Unread()
         self._silence: asyncio.TimerHandle | None = None
         self._refused: asyncio.TimerHandle | None = None
         """When refusals are written, if nothing else is before."""
@@ -161,7 +164,7 @@ class Stream:
 
     async def _listen(self, requests: AsyncIterator[bytes]) -> None:
         async for raw in requests:
-            received_ns = self._heard_ns = self._now_ns()
+            received_ns = self._heard_ns = self._since_ns = self._now_ns()
             self._desk.heard()
             request = parsed_request(raw, self._terms.max_message_bytes, partial(self._shed, received_ns=received_ns))
             self._hear(request, received_ns)
@@ -170,20 +173,24 @@ class Stream:
                 self._room.clear()
                 await self._room.wait()
 
-    def _shed(self, windows: Sequence[fusion_pb2.SequencedWindow], *, received_ns: int) -> Request | None:
+    def _shed(self, batch: fusion_pb2.WindowBatch, *, received_ns: int) -> Request | None:
         """Refusals for all of a message's windows where none can be answered in time.
 
         Nothing is looked into: refusing must cost little, or it would keep us from answering.
         """
+        windows = batch.windows
         if not windows:
             return None
-        longest_ns = max(w.patience_ms * 1_000_000 or self._terms.patience_ns for w in windows)
-        until_ns = received_ns + min(longest_ns, self._terms.patience_ns)
+        self._since_ns = received_ns - self._unread.lay_ns(batch.sent_ns, received_ns)
+        until_ns = self._since_ns + max(map(self._patience_ns, windows))
         talk = self._conversation
         refusal = talk.full() or talk.too_soon(received_ns) or self._too_fast(received_ns, len(windows))
         if refusal is None and (refusal := self._desk.shed(until_ns)) is not None:
             talk.put_off(refusal, received_ns)
         return None if refusal is None else _all_of(windows, refusal)
+
+    def _patience_ns(self, item: SequencedWindow | fusion_pb2.SequencedWindow) -> int:
+        return min(item.patience_ms * 1_000_000 or self._terms.patience_ns, self._terms.patience_ns)
 
     def _too_fast(self, received_ns: int, count: int) -> Refusal | None:
         if not (wait_ms := self._take(received_ns, count)):
@@ -198,7 +205,7 @@ class Stream:
             self._say(message(response), soon=not isinstance(response, Refusal) or response.final)
         until = deadline_ns(self._now_ns(), self._context, self._terms.patience_ns)
         for item in heard.fuse:
-            own = min(until, received_ns + item.patience_ms * 1_000_000) if item.patience_ms else until
+            own = min(until, self._since_ns + self._patience_ns(item))
             self._ask(item, Arrival(item.window, received_ns, self._now_ns(), own, self._vocabulary))
 
     def _ask(self, item: SequencedWindow, arrival: Arrival) -> None:
@@ -284,7 +291,7 @@ def _all_of(windows: Sequence[fusion_pb2.SequencedWindow], refusal: Refusal) -> 
 # --- messages --------------------------------------------------------------------------
 
 
-Shed = Callable[[Sequence[fusion_pb2.SequencedWindow]], Request | None]
+Shed = Callable[[fusion_pb2.WindowBatch], Request | None]
 """What to say of windows that nobody looks into, if that is so."""
 
 
@@ -293,7 +300,7 @@ def parsed_request(raw: bytes, max_bytes: int, shed: Shed = lambda _: None) -> R
     try:
         check_size(raw, max_bytes)
         message = parse(raw, fusion_pb2.FuseRequest)
-        return shed(message.windows.windows) or wire.request_from_proto(message)
+        return shed(message.windows) or wire.request_from_proto(message)
     except FieldError as error:
         return Refusal.of(error, _only_sequence(raw))
 

@@ -27,7 +27,7 @@ from sensorium.v1 import symbol_pb2 as sensorium_dot_v1_dot_symbol__pb2
 from sensorium.v1 import window_pb2 as sensorium_dot_v1_dot_window__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19sensorium/v1/fusion.proto\x12\x0csensorium.v1\x1a\x18sensorium/v1/event.proto\x1a\x19sensorium/v1/symbol.proto\x1a\x19sensorium/v1/window.proto\"\xc2\x01\n\x05Hello\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x10\n\x08spool_id\x18\x02 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x03 \x01(\t\x12\x16\n\x0ewall_offset_ns\x18\x04 \x01(\x03\x12\x15\n\rwall_error_ns\x18\x05 \x01(\x03\x12\x10\n\x08software\x18\x06 \x01(\t\x12+\n\x06taught\x18\x07 \x03(\x0b\x32\x1b.sensorium.v1.TaughtConcept\x12\x15\n\rtakes_several\x18\x08 \x01(\x08\"r\n\rTaughtConcept\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x13\n\x0bparaphrases\x18\x03 \x03(\t\x12)\n\x06labels\x18\x04 \x03(\x0b\x32\x19.sensorium.v1.TaughtLabel\"X\n\x0bTaughtLabel\x12(\n\x08modality\x18\x01 \x01(\x0e\x32\x16.sensorium.v1.Modality\x12\r\n\x05label\x18\x02 \x01(\t\x12\x10\n\x08strength\x18\x03 \x01(\x01\"c\n\x07Welcome\x12\x14\n\x0cresume_after\x18\x01 \x01(\x04\x12\x15\n\rmax_in_flight\x18\x02 \x01(\r\x12\x19\n\x11max_message_bytes\x18\x03 \x01(\r\x12\x10\n\x08software\x18\x04 \x01(\t\"^\n\x0fSequencedWindow\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12$\n\x06window\x18\x02 \x01(\x0b\x32\x14.sensorium.v1.Window\x12\x13\n\x0bpatience_ms\x18\x03 \x01(\r\"i\n\x0b\x46useRequest\x12$\n\x05hello\x18\x01 \x01(\x0b\x32\x13.sensorium.v1.HelloH\x00\x12,\n\x07windows\x18\x02 \x01(\x0b\x32\x19.sensorium.v1.WindowBatchH\x00\x42\x06\n\x04kind\"=\n\x0bWindowBatch\x12.\n\x07windows\x18\x01 \x03(\x0b\x32\x1d.sensorium.v1.SequencedWindow\"\x16\n\x03\x41\x63k\x12\x0f\n\x07through\x18\x01 \x01(\x04\"I\n\x0fSequencedSymbol\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12$\n\x06symbol\x18\x02 \x01(\x0b\x32\x14.sensorium.v1.Symbol\"`\n\x07Refusal\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0c\n\x04\x63ode\x18\x02 \x01(\r\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x05 \x01(\r\"\xe7\x01\n\x0c\x46useResponse\x12(\n\x07welcome\x18\x01 \x01(\x0b\x32\x15.sensorium.v1.WelcomeH\x00\x12 \n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x11.sensorium.v1.AckH\x00\x12/\n\x06symbol\x18\x03 \x01(\x0b\x32\x1d.sensorium.v1.SequencedSymbolH\x00\x12(\n\x07refusal\x18\x04 \x01(\x0b\x32\x15.sensorium.v1.RefusalH\x00\x12(\n\x07\x61nswers\x18\x05 \x01(\x0b\x32\x15.sensorium.v1.AnswersH\x00\x42\x06\n\x04kind\"6\n\x07\x41nswers\x12+\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1a.sensorium.v1.FuseResponse\"9\n\x10\x46useBatchRequest\x12%\n\x07windows\x18\x01 \x03(\x0b\x32\x14.sensorium.v1.Window\":\n\x11\x46useBatchResponse\x12%\n\x07symbols\x18\x01 \x03(\x0b\x32\x14.sensorium.v1.Symbol2\xa0\x01\n\rFusionService\x12\x41\n\x04\x46use\x12\x19.sensorium.v1.FuseRequest\x1a\x1a.sensorium.v1.FuseResponse(\x01\x30\x01\x12L\n\tFuseBatch\x12\x1e.sensorium.v1.FuseBatchRequest\x1a\x1f.sensorium.v1.FuseBatchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19sensorium/v1/fusion.proto\x12\x0csensorium.v1\x1a\x18sensorium/v1/event.proto\x1a\x19sensorium/v1/symbol.proto\x1a\x19sensorium/v1/window.proto\"\xc2\x01\n\x05Hello\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x10\n\x08spool_id\x18\x02 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x03 \x01(\t\x12\x16\n\x0ewall_offset_ns\x18\x04 \x01(\x03\x12\x15\n\rwall_error_ns\x18\x05 \x01(\x03\x12\x10\n\x08software\x18\x06 \x01(\t\x12+\n\x06taught\x18\x07 \x03(\x0b\x32\x1b.sensorium.v1.TaughtConcept\x12\x15\n\rtakes_several\x18\x08 \x01(\x08\"r\n\rTaughtConcept\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x13\n\x0bparaphrases\x18\x03 \x03(\t\x12)\n\x06labels\x18\x04 \x03(\x0b\x32\x19.sensorium.v1.TaughtLabel\"X\n\x0bTaughtLabel\x12(\n\x08modality\x18\x01 \x01(\x0e\x32\x16.sensorium.v1.Modality\x12\r\n\x05label\x18\x02 \x01(\t\x12\x10\n\x08strength\x18\x03 \x01(\x01\"c\n\x07Welcome\x12\x14\n\x0cresume_after\x18\x01 \x01(\x04\x12\x15\n\rmax_in_flight\x18\x02 \x01(\r\x12\x19\n\x11max_message_bytes\x18\x03 \x01(\r\x12\x10\n\x08software\x18\x04 \x01(\t\"^\n\x0fSequencedWindow\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12$\n\x06window\x18\x02 \x01(\x0b\x32\x14.sensorium.v1.Window\x12\x13\n\x0bpatience_ms\x18\x03 \x01(\r\"i\n\x0b\x46useRequest\x12$\n\x05hello\x18\x01 \x01(\x0b\x32\x13.sensorium.v1.HelloH\x00\x12,\n\x07windows\x18\x02 \x01(\x0b\x32\x19.sensorium.v1.WindowBatchH\x00\x42\x06\n\x04kind\"N\n\x0bWindowBatch\x12.\n\x07windows\x18\x01 \x03(\x0b\x32\x1d.sensorium.v1.SequencedWindow\x12\x0f\n\x07sent_ns\x18\x02 \x01(\x06\"\x16\n\x03\x41\x63k\x12\x0f\n\x07through\x18\x01 \x01(\x04\"I\n\x0fSequencedSymbol\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12$\n\x06symbol\x18\x02 \x01(\x0b\x32\x14.sensorium.v1.Symbol\"`\n\x07Refusal\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0c\n\x04\x63ode\x18\x02 \x01(\r\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x05 \x01(\r\"\xe7\x01\n\x0c\x46useResponse\x12(\n\x07welcome\x18\x01 \x01(\x0b\x32\x15.sensorium.v1.WelcomeH\x00\x12 \n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x11.sensorium.v1.AckH\x00\x12/\n\x06symbol\x18\x03 \x01(\x0b\x32\x1d.sensorium.v1.SequencedSymbolH\x00\x12(\n\x07refusal\x18\x04 \x01(\x0b\x32\x15.sensorium.v1.RefusalH\x00\x12(\n\x07\x61nswers\x18\x05 \x01(\x0b\x32\x15.sensorium.v1.AnswersH\x00\x42\x06\n\x04kind\"6\n\x07\x41nswers\x12+\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1a.sensorium.v1.FuseResponse\"9\n\x10\x46useBatchRequest\x12%\n\x07windows\x18\x01 \x03(\x0b\x32\x14.sensorium.v1.Window\":\n\x11\x46useBatchResponse\x12%\n\x07symbols\x18\x01 \x03(\x0b\x32\x14.sensorium.v1.Symbol2\xa0\x01\n\rFusionService\x12\x41\n\x04\x46use\x12\x19.sensorium.v1.FuseRequest\x1a\x1a.sensorium.v1.FuseResponse(\x01\x30\x01\x12L\n\tFuseBatch\x12\x1e.sensorium.v1.FuseBatchRequest\x1a\x1f.sensorium.v1.FuseBatchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,21 +47,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FUSEREQUEST']._serialized_start=723
   _globals['_FUSEREQUEST']._serialized_end=828
   _globals['_WINDOWBATCH']._serialized_start=830
-  _globals['_WINDOWBATCH']._serialized_end=891
-  _globals['_ACK']._serialized_start=893
-  _globals['_ACK']._serialized_end=915
-  _globals['_SEQUENCEDSYMBOL']._serialized_start=917
-  _globals['_SEQUENCEDSYMBOL']._serialized_end=990
-  _globals['_REFUSAL']._serialized_start=992
-  _globals['_REFUSAL']._serialized_end=1088
-  _globals['_FUSERESPONSE']._serialized_start=1091
-  _globals['_FUSERESPONSE']._serialized_end=1322
-  _globals['_ANSWERS']._serialized_start=1324
-  _globals['_ANSWERS']._serialized_end=1378
-  _globals['_FUSEBATCHREQUEST']._serialized_start=1380
-  _globals['_FUSEBATCHREQUEST']._serialized_end=1437
-  _globals['_FUSEBATCHRESPONSE']._serialized_start=1439
-  _globals['_FUSEBATCHRESPONSE']._serialized_end=1497
-  _globals['_FUSIONSERVICE']._serialized_start=1500
-  _globals['_FUSIONSERVICE']._serialized_end=1660
+  _globals['_WINDOWBATCH']._serialized_end=908
+  _globals['_ACK']._serialized_start=910
+  _globals['_ACK']._serialized_end=932
+  _globals['_SEQUENCEDSYMBOL']._serialized_start=934
+  _globals['_SEQUENCEDSYMBOL']._serialized_end=1007
+  _globals['_REFUSAL']._serialized_start=1009
+  _globals['_REFUSAL']._serialized_end=1105
+  _globals['_FUSERESPONSE']._serialized_start=1108
+  _globals['_FUSERESPONSE']._serialized_end=1339
+  _globals['_ANSWERS']._serialized_start=1341
+  _globals['_ANSWERS']._serialized_end=1395
+  _globals['_FUSEBATCHREQUEST']._serialized_start=1397
+  _globals['_FUSEBATCHREQUEST']._serialized_end=1454
+  _globals['_FUSEBATCHRESPONSE']._serialized_start=1456
+  _globals['_FUSEBATCHRESPONSE']._serialized_end=1514
+  _globals['_FUSIONSERVICE']._serialized_start=1517
+  _globals['_FUSIONSERVICE']._serialized_end=1677
 # @@protoc_insertion_point(module_scope)

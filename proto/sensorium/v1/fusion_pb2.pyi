@@ -82,10 +82,12 @@ class FuseRequest(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., windows: _Optional[_Union[WindowBatch, _Mapping]] = ...) -> None: ...
 
 class WindowBatch(_message.Message):
-    __slots__ = ("windows",)
+    __slots__ = ("windows", "sent_ns")
     WINDOWS_FIELD_NUMBER: _ClassVar[int]
+    SENT_NS_FIELD_NUMBER: _ClassVar[int]
     windows: _containers.RepeatedCompositeFieldContainer[SequencedWindow]
-    def __init__(self, windows: _Optional[_Iterable[_Union[SequencedWindow, _Mapping]]] = ...) -> None: ...
+    sent_ns: int
+    def __init__(self, windows: _Optional[_Iterable[_Union[SequencedWindow, _Mapping]]] = ..., sent_ns: _Optional[int] = ...) -> None: ...
 
 class Ack(_message.Message):
     __slots__ = ("through",)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from sensorium_cloud.unread import Unread
+
+S = 1_000_000_000
+MS = 1_000_000
+AHEAD = 1_234 * S
+"""How far the device's clock is ahead of ours."""
+
+
+def test_the_first_message_is_taken_for_one_that_was_read_at_once() -> None:
+    assert Unread().lay_ns(AHEAD, 5 * MS) == 0
+
+
+def test_what_is_longer_under_way_than_the_quickest_lay_unread() -> None:
+    unread = Unread()
+    unread.lay_ns(AHEAD, 5 * MS)
+    assert unread.lay_ns(AHEAD + 100 * MS, 405 * MS) == pytest.approx(300 * MS, abs=MS)
+
+
+def test_a_quicker_message_shows_that_those_before_it_had_waited() -> None:
+    unread = Unread()
+    unread.lay_ns(AHEAD, 205 * MS)
+    assert unread.lay_ns(AHEAD + 100 * MS, 105 * MS) == 0
+    assert unread.lay_ns(AHEAD + 200 * MS, 405 * MS) == pytest.approx(200 * MS, abs=MS)
+
+
+def test_a_message_that_does_not_say_when_it_was_sent_did_not_wait() -> None:
+    unread = Unread()
+    unread.lay_ns(AHEAD, 0)
+    assert unread.lay_ns(0, 10 * S) == 0
+
+
+def test_clocks_that_part_slowly_are_not_taken_for_waiting() -> None:
+    unread = Unread()
+    ours = [second * S for second in range(3_600)]
+    assert max(unread.lay_ns(AHEAD + now - now // 12_000, now) for now in ours) == 0
+
+
+def test_a_wait_that_lasts_is_still_known_after_minutes() -> None:
+    unread = Unread()
+    unread.lay_ns(AHEAD, 0)
+    waits = [unread.lay_ns(AHEAD + second * S, second * S + 500 * MS) for second in range(1, 120)]
+    assert min(waits) > 480 * MS
+
+
+def test_a_clock_that_was_set_back_does_not_make_its_device_late_for_ever() -> None:
+    unread = Unread()
+    unread.lay_ns(AHEAD, 0)
+    assert unread.lay_ns(S, 10 * MS) == 0
+    assert unread.lay_ns(S + 100 * MS, 110 * MS) == 0
