@@ -36,6 +36,8 @@ M = TypeVar("M", bound=Message)
 
 _REFUSED_S: Final = 0.025
 """For so long refusals wait for others to be written with: nobody comes back sooner."""
+_WAY_BACK: Final = 10
+"""One part in so many of a device's patience is left for the answer to reach it."""
 _TOGETHER_BYTES: Final = 1 << 18
 """From so many on an answer begins a message of its own: clients take four megabytes if they were told nothing else."""
 
@@ -190,7 +192,8 @@ class Stream:
         return None if refusal is None else _all_of(windows, refusal)
 
     def _patience_ns(self, item: SequencedWindow | fusion_pb2.SequencedWindow) -> int:
-        return min(item.patience_ms * 1_000_000 or self._terms.patience_ns, self._terms.patience_ns)
+        stated_ns = item.patience_ms * 1_000_000
+        return min(stated_ns - stated_ns // _WAY_BACK or self._terms.patience_ns, self._terms.patience_ns)
 
     def _too_fast(self, received_ns: int, count: int) -> Refusal | None:
         if not (wait_ms := self._take(received_ns, count)):
