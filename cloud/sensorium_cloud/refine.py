@@ -93,7 +93,7 @@ class Capacity:
 
     max_waiting: int = 1024
     max_waiting_pictures: int = 128
-    max_batch: int = 64
+    max_batch: int = 128
 
 
 Prepared = tuple[Arrival, EncodedWindow]

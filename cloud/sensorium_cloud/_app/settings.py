@@ -86,12 +86,12 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Literal["auto", "cpu", "cuda", "openvino", "openvino-bf16"],
         Meta(description="what runs fusion and encoders; auto: for each what is fastest here and answers the same"),
     ] = "auto"
-    max_batch: Annotated[Count, Meta(description="windows fused together at most")] = 64
+    max_batch: Annotated[Count, Meta(description="windows fused together at most")] = 128
     max_waiting: Annotated[Count, Meta(description="windows in the service at most; more are asked to come later")] = (
         1024
     )
     max_waiting_pictures: Annotated[Count, Meta(description="windows waiting for the picture encoder at most")] = 128
-    max_in_flight: Annotated[Count, Meta(description="unanswered windows of one stream at most")] = 64
+    max_in_flight: Annotated[Count, Meta(description="unanswered windows of one stream at most")] = 128
     patience_s: Annotated[Seconds, Meta(description="a window that waited longer is asked to come later")] = 2.0
 
 
