@@ -91,7 +91,7 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         1024
     )
     max_waiting_pictures: Annotated[Count, Meta(description="windows waiting for the picture encoder at most")] = 128
-    max_in_flight: Annotated[Count, Meta(description="unanswered windows of one stream at most")] = 128
+    max_in_flight: Annotated[Count, Meta(description="unanswered windows of one stream at most")] = 64
     patience_s: Annotated[Seconds, Meta(description="a window that waited longer is asked to come later")] = 2.0
 
 
