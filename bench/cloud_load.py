@@ -226,11 +226,11 @@ def idle(count: int) -> None:
 
 
 def overload(seconds: float, patience_ms: int = 500) -> None:
-    """Twice what it can carry, then half of it again."""
+    """Twice what it can carry, then half of it again; of so many streams that none is owed too much by the end."""
 
     async def go(address: str, pid: int, per_s: float) -> None:
         tally, shares = Tally(), Shares(pid)
-        async with streams(address, 64, tally, patience_ms) as some:
+        async with streams(address, 128, tally, patience_ms) as some:
             with shares.counted():
                 number = await offer(some, 2 * per_s, seconds)
             over_s = time.perf_counter()
