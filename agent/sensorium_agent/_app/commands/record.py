@@ -7,14 +7,16 @@ import asyncio
 import logging
 import math
 import signal
-import sys
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sensorium_agent._app.commands import options
 
 if TYPE_CHECKING:
     from sensorium_agent._app.commands import Commands
+
+T = TypeVar("T")
 
 
 def add_parser(commands: Commands) -> None:
@@ -69,7 +71,18 @@ def run(args: argparse.Namespace) -> int:
     wish = record.Wish(
         args.out, args.play or (), args.live, args.seconds, Media(args.media or "nothing"), args.compression
     )
-    # Told to stop, it goes the way of an error: the file gets its end.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    failed = asyncio.run(record.record(settings, wish, Output(jsonl=args.jsonl, status=args.status)))
-    return 1 if failed else 0
+    recording = record.record(settings, wish, Output(jsonl=args.jsonl, status=args.status))
+    try:
+        return 1 if asyncio.run(_until_told(recording)) else 0
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
+
+
+async def _until_told(recording: Coroutine[Any, Any, T]) -> T:
+    """Record until told to stop, and then go the way of an error: the file gets its end.
+
+    The loop hears the signal between two steps; an exception out of a handler could leave any lock of ours locked.
+    """
+    if (task := asyncio.current_task()) is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await recording
