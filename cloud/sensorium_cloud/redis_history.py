@@ -96,10 +96,10 @@ class RedisHistory:
                 await self._redis.ping()
                 break
             except (exceptions.RedisError, OSError) as error:
+                heed_cancellation()  # at the end the connection goes with the question under way
                 # A service that starts may itself be too busy to hear an answer in time.
                 if wait_s > _PATIENT_S or not isinstance(error, exceptions.TimeoutError):
                     self._away(error)
-            heed_cancellation()
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _RETRY_S[1])
         self._back()

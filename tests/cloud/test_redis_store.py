@@ -213,17 +213,17 @@ class Numbered(FakeFusion):
 
 @asynccontextmanager
 async def replicas(
-    server: RedisServer, count: int = 2, registry: CollectorRegistry | None = None
+    server: RedisServer, count: int = 2, registry: CollectorRegistry | None = None, patience_s: float = 0.2
 ) -> AsyncIterator[list[Client]]:
     """Services that share nothing but Redis."""
-    chosen = msgspec.structs.replace(settings(), redis=Redis(url=server.url, patience_s=0.2))
+    chosen = msgspec.structs.replace(settings(), redis=Redis(url=server.url, patience_s=patience_s))
     if count == 0:
         yield []
         return
     async with (
         running(chosen, Numbered().engines(), registry=registry) as address,
         grpc.aio.insecure_channel(address) as channel,
-        replicas(server, count - 1) as others,
+        replicas(server, count - 1, patience_s=patience_s) as others,
     ):
         yield [Client(address, channel), *others]
 
@@ -248,7 +248,7 @@ async def answered(client: Client, *windows: Window, device: str = "pi") -> dict
 async def test_a_window_that_comes_to_two_replicas_gets_one_answer(server: RedisServer) -> None:
     windows = [a_window(index) for index in range(8)]
     registry = CollectorRegistry()
-    async with replicas(server, registry=registry) as (one, other):
+    async with replicas(server, registry=registry, patience_s=5.0) as (one, other):
         together = await asyncio.gather(*(answered(c, *windows) for c in (one, other, one, other)))
         again = await answered(other, *windows)
 
