@@ -142,33 +142,23 @@ def _serve(args: argparse.Namespace) -> int:
 def _served(args: argparse.Namespace, settings: Settings) -> int:
     import asyncio
 
-    from sensorium_cloud._app import server, workers
+    from sensorium_cloud._app import place, server, state, workers
     from sensorium_cloud._app.work import at_work, load_engines
 
     def ready(address: str) -> None:
         _announce(address, args.ready_file)
 
-    with at_work(settings) as found:
+    if settings.state.folder:
+        state.prepare(settings)
+    # What is wrong with addresses and folders is found before models are loaded, or a cluster started.
+    with place.kept(settings), at_work(settings) as found:
         if workers.how_many(found.listen.workers) > 1:
             workers.serve_together(found, ready, log_level=args.log_level)
             return 0
-        _try_places(found)
         engines = load_engines(found)
         with asyncio.Runner(loop_factory=server.loop_factory()) as runner:
             runner.run(server.serve(found, engines, ready))
     return 0
-
-
-def _try_places(settings: Settings) -> None:
-    """Find what is wrong with addresses and folders before the models are loaded, which takes seconds."""
-    from sensorium_cloud._app import place, state
-
-    if settings.state.folder:
-        state.prepare(settings)
-    places = [settings.listen, *(table for table in (settings.gateway, settings.metrics) if table.enabled)]
-    for where in places:
-        if (reason := place.tried(where.host, where.port)) is not None:
-            raise place.not_free(where, reason)
 
 
 def _announce(address: str, ready_file: Path | None) -> None:

@@ -178,16 +178,21 @@ def test_missing_models_are_code_3_with_the_way_out(
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("how", [(), ("--workers", "2"), ("--engine", "ray")])
 @pytest.mark.parametrize("wrong", ["--port", "--gateway", "--state"])
 def test_a_port_in_use_and_a_folder_that_is_none_are_found_before_models_are_loaded(
-    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    wrong: str,
+    how: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("SENSORIUM_MODELS", str(tmp_path))
     (file := tmp_path / "file").touch()
     with bound("127.0.0.1", 0) as other:
         other.listen()
         port = str(other.getsockname()[1])
-        code, _, err = said(capsys, "serve", "--port", "0", wrong, str(file) if wrong == "--state" else port)
+        code, _, err = said(capsys, "serve", *how, "--port", "0", wrong, str(file) if wrong == "--state" else port)
 
     assert code == 1
     assert (str(file) if wrong == "--state" else f"127.0.0.1:{port}: it is in use") in err

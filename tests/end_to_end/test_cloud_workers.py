@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from end_to_end.test_cloud_process import COMMAND, SMALL, a_gesture, service, sy
 from services import until
 
 from sensorium.delivery import Ack, Refusal, SequencedSymbol
+from sensorium_cloud._app.place import bound
 from sensorium_cloud._app.workers import restart_wait_s
 
 pytestmark = pytest.mark.needs_models
@@ -125,6 +127,31 @@ def test_a_port_that_somebody_else_uses_is_not_shared() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"sensorium-cloud: cannot listen on 127.0.0.1:{port}: ")
     assert done.stderr.count("\n") == 1
+
+
+def started(command: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=SMALL)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_of_two_services_that_start_on_one_port_at_once_one_ends_with_one_line(workers: str) -> None:
+    with bound("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    command = [*COMMAND[:-1], str(port), "--workers", workers]
+    with contextlib.ExitStack() as stack:
+        both = [stack.enter_context(started(command)) for _ in range(2)]
+        for process in both:
+            stack.callback(process.terminate)
+        until(lambda: [process for process in both if process.poll() is not None], within_s=30)
+        refused, other = sorted(both, key=lambda process: process.poll() is None)
+        assert other.poll() is None
+        assert other.stdout is not None
+        assert other.stdout.readline() == f"ready on 127.0.0.1:{port}\n"
+        out, err = refused.communicate()
+
+    assert (refused.returncode, out) == (1, "")
+    assert err.startswith(f"sensorium-cloud: cannot listen on 127.0.0.1:{port}: another sensorium-cloud has it")
+    assert err.count("\n") == 1
 
 
 def test_connections_that_are_closing_do_not_keep_the_port_from_workers() -> None:
