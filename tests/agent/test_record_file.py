@@ -283,6 +283,29 @@ def test_a_full_disk_ends_the_recording_in_one_line_and_not_the_agent(
         recorder.end()
 
 
+def test_a_disk_that_is_full_only_for_the_end_of_the_file_is_one_line_too_and_nobody_waits_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: SessionFile, *_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(SessionFile, "finish", full)
+    recorder = Recorder(tmp_path / "a.mcap")
+    recorder.begin(A_SESSION, ManualClock())
+    ended: list[Exception] = []
+
+    def end() -> None:
+        with pytest.raises(RecordError, match="No space left on device; the recording is good up to there") as raised:
+            recorder.end()
+        ended.append(raised.value)
+
+    ending = threading.Thread(target=end, daemon=True)
+    ending.start()
+    ending.join(5)
+
+    assert len(ended) == 1
+
+
 def test_a_disk_that_is_full_already_is_one_line_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

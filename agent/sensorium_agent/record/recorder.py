@@ -99,6 +99,8 @@ class Recorder:
         self._turns = 0
         self._lock = threading.Lock()
         self._failure: Exception | None = None
+        self._over = False
+        """The thread has heard that nothing more comes."""
         self._clock: Clock | None = None
         self._thread: threading.Thread | None = None
 
@@ -194,7 +196,7 @@ class Recorder:
             self._failure = error
             log.error("record.failed file=%s reason=%s", self.path, error)  # noqa: TRY400 (in one line)
             scribe.file.abandon()
-            while (note := self._waiting.get()) is not None:
+            while not self._over and (note := self._waiting.get()) is not None:
                 self._lose(note)
         self.cpu_s = time.thread_time()
 
@@ -211,6 +213,7 @@ class Recorder:
             except queue.Empty:
                 continue
             if note is None:
+                self._over = True
                 break
             self._write(scribe, note)
         self._sync(scribe, clock, reading)
