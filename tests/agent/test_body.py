@@ -84,10 +84,16 @@ def test_a_damaged_file_is_refused_with_its_reason(text: str, reason: str) -> No
         "t_s\tppg\n0,00\t0,5\n0,02\t0,25\n0,04\t1,0\n",
         "t_s ppg\n0.00 0.5\n0.02  0.25\n0.04 1.0\n",
         "0.00 0.5\n0.02 0.25\n0.04 1.0\n",
+        '"t_s","ppg"\n"0.00","0.5"\n"0.02","0.25"\n"0.04","1.0"\n',
+        '"t_s","ppg"\n"0,00","0,5"\n"0,02","0,25"\n"0,04","1,0"\n',
+        '"t_s";"ppg"\n"0,00";0,5\n"0,02";0,25\n"0,04";1,0\n',
         "timestamp,ppg\n0,0.5\n20000,0.25\n40000,1.0\n",
         "timestamp,ppg\n1764000000000000000,0.5\n1764000000020000000,0.25\n1764000000040000000,1.0\n",
     ],
-    ids=["semicolons and decimal commas", "tabs", "blanks", "blanks without names", "microseconds", "nanoseconds"],
+    ids=[
+        *("semicolons and decimal commas", "tabs", "blanks", "blanks without names"),
+        *("quotes", "quotes and decimal commas", "semicolons and quotes", "microseconds", "nanoseconds"),
+    ],
 )
 def test_columns_and_times_are_known_however_they_were_exported(text: str) -> None:
     (pulse,) = read_body(text)
@@ -95,6 +101,16 @@ def test_columns_and_times_are_known_however_they_were_exported(text: str) -> No
     assert isinstance(pulse, Series)
     assert pulse.rate_hz == pytest.approx(50)
     assert pulse.values == pytest.approx([0.5, 0.25, 1.0])
+
+
+@pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_a_table_may_be_in_any_coding_that_a_spreadsheet_writes(tmp_path: Path, coding: str) -> None:
+    path = tmp_path / "Herz größer.csv"
+    path.write_text("t_s;ppg;Größe\r\n" + "".join(f"0,{k:02};{k};1\r\n" for k in range(0, 98, 2)), encoding=coding)
+
+    samples = list(open_recording(path).samples())
+
+    assert [value for s in samples if isinstance(s.data, Pulse) for value in s.data.values] == list(range(0, 98, 2))
 
 
 def test_what_is_unknown_beside_a_pulse_is_passed_over_and_said(caplog: pytest.LogCaptureFixture) -> None:

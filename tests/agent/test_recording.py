@@ -268,6 +268,14 @@ def test_compressed_sound_is_heard_as_it_was(tmp_path: Path, name: str) -> None:
     assert pcm[2000:10_000].std() == pytest.approx(0.3 / 2**0.5 * 32768, rel=0.05)
 
 
+@pytest.mark.parametrize("rate_hz", [1, 900, 2_000_000_000])
+def test_a_rate_that_no_sound_has_is_refused_in_any_kind_of_file(tmp_path: Path, rate_hz: int) -> None:
+    soundfile.write(tmp_path / "a.au", np.zeros(16_000), rate_hz)
+
+    with pytest.raises(RecordingError, match=f"a.au: 1 channels at {rate_hz} Hz; convert it"):
+        open_recording(tmp_path / "a.au")
+
+
 @pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.mp3"])
 @pytest.mark.parametrize("content", [b"", b"not sound", b"fLaC\0\0\0\x22"])
 def test_what_is_no_compressed_sound_is_refused_and_no_library_adds_its_own(

@@ -23,6 +23,7 @@ Floats = npt.NDArray[np.float64]
 log = logging.getLogger(__name__)
 
 _RATE: Final = re.compile(r"rate(?:_hz)?\s*[:=]\s*([0-9.]+)", re.IGNORECASE)
+_QUOTED: Final = re.compile(r'"([^"]*)"')
 _SLOWEST_S: Final = 0.5
 _SLOWEST_SKIN_S: Final = 10.0
 """A body is not measured less often than this, nor does a heart beat: a larger step is in milliseconds or less."""
@@ -132,7 +133,7 @@ def in_microsiemens(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]
 def _columns(text: str, signal: Signal) -> dict[int, Signal]:
     """What the columns are by the names in the first line, by their place; none where it does not name them all."""
     lines = (line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
-    first, second = ([field.strip().strip('"').lower() for field in _fields(next(lines, ""))] for _ in range(2))
+    first, second = ([field.strip().lower() for field in _fields(next(lines, ""))] for _ in range(2))
     if second == [""] or len(first) != len(second) or _row(first) is not None:
         return {}
     known = {n: _NAMES[name] for n, name in enumerate(first) if name in _NAMES}
@@ -175,11 +176,15 @@ def _beats(times: Floats | None, values: Floats) -> BeatSeries:
         raise BadFile(f"no heart waits {usual_s:.3g} s between beats, write rr_ms in milliseconds")
     if times is None:
         return BeatSeries((seconds * 1000).astype(np.float32), np.cumsum(seconds))
-    steps = np.diff(times)
-    if (steps < 0).any():
-        raise BadFile(f"time goes back at value {int(np.argmax(steps < 0)) + 2}")
+    _check_order(times)
     ends_s = _in_seconds(times, _SLOWEST_SKIN_S)
     return BeatSeries((seconds * 1000).astype(np.float32), ends_s - ends_s[0] + seconds[0])
+
+
+def _check_order(times: Floats) -> None:
+    back = np.diff(times) < 0
+    if back.any():
+        raise BadFile(f"time goes back at value {int(np.argmax(back)) + 2}, where another recording may begin")
 
 
 def _in_seconds(times: Floats, slowest_s: float) -> Floats:
@@ -190,9 +195,7 @@ def _in_seconds(times: Floats, slowest_s: float) -> Floats:
 
 
 def _even(times: Floats, values: Floats, rate_hz: float | None, signal: Signal) -> Series:
-    steps = np.diff(times)
-    if (steps < 0).any():
-        raise BadFile(f"time goes back at value {int(np.argmax(steps < 0)) + 2}")
+    _check_order(times)
     times = _in_seconds(times, _SLOWEST_S if signal is Signal.PULSE else _SLOWEST_SKIN_S)
     typical_s = float(np.median(np.diff(times))) or float(times[-1] - times[0]) / (len(times) - 1)
     if typical_s <= 0:
@@ -241,8 +244,11 @@ def _rows(text: str, columns: Collection[int]) -> Iterator[tuple[float, ...]]:
 
 
 def _fields(line: str) -> list[str]:
-    """Separated by semicolons or tabs, beside which a comma is a decimal point, else by commas, else by blanks."""
-    line = line.strip()
+    """Separated by semicolons or tabs, beside which a comma is a decimal point, else by commas, else by blanks.
+
+    In quotes a comma is a decimal point, too.
+    """
+    line = _QUOTED.sub(lambda quoted: quoted[1].replace(",", "."), line.strip())
     separator = next((mark for mark in ";\t" if mark in line), "")
     if separator:
         return line.replace(",", ".").split(separator)

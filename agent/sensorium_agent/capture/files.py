@@ -27,6 +27,10 @@ _WIDTHS: Final = (320, 360, 480, 600, 768, 1080, 1280, 1440, 1920, 2560, 3840, 4
 """Of usual pads and screens, in pixels or in units of the device."""
 
 
+_UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""How a file of Windows begins, if it is not UTF-8."""
+
+
 class BadFile(ValueError):
     """The file's content is not what its name promises; the text says where and why."""
 
@@ -35,13 +39,27 @@ def read_text(path: Path) -> str:
     """The file as text.
 
     Raises:
-        BadFile: it is not UTF-8.
+        BadFile: it is neither UTF-8 nor, by its first two bytes, UTF-16.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        coding = "utf-16" if file.read(2) in _UTF_16 else "utf-8-sig"
+    try:
+        return path.read_text(coding)
+    except UnicodeDecodeError as error:
+        raise BadFile("it is not UTF-8 text, save it as that") from error
+
+
+def read_table(path: Path) -> str:
+    """The file as text of which only ASCII matters, names and numbers: others may stand beside, in any coding.
+
+    Raises:
         OSError: it cannot be read.
     """
     try:
-        return path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadFile("it is not UTF-8 text") from error
+        return read_text(path)
+    except BadFile:
+        return path.read_text("latin-1")
 
 
 # --- text --------------------------------------------------------------------------------

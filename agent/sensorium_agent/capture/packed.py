@@ -79,6 +79,8 @@ def _packed(path: Path) -> Packed:
             raise BadFile("it does not say how long it is, as what was written into a pipe")
         if file.frames <= 0:
             raise BadFile("it has no samples")
+        if trouble := wav.trouble_with(file.channels, file.samplerate):
+            raise BadFile(trouble)
         return Packed(path, file.samplerate, file.frames)
 
 

@@ -20,7 +20,7 @@ from sensorium.event import Modality, Sample
 from sensorium_agent.capture import scene, story, tracks, wristband
 from sensorium_agent.capture.ahead import Ahead
 from sensorium_agent.capture.body import read_body
-from sensorium_agent.capture.files import BadFile, read_lines, read_text, read_touches
+from sensorium_agent.capture.files import BadFile, read_lines, read_table, read_text, read_touches
 from sensorium_agent.capture.landmarks import Landmarks, read_landmarks
 from sensorium_agent.capture.packed import read_sound
 from sensorium_agent.capture.sensor import Sensor, Sleep
@@ -175,7 +175,7 @@ def _track(path: Path, kind: str) -> Track:
     if kind == ".jsonl":
         return tracks.TouchTrack(read_touches(path.read_bytes()))
     if kind == ".csv":
-        return tracks.PulseTrack(_body(path, read_text(path)))
+        return tracks.PulseTrack(_body(path, read_table(path)))
     raise UnknownKind(f"{kind or 'a name without an ending'} is no kind of file that is known here")
 
 

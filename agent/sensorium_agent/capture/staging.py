@@ -12,7 +12,7 @@ from sensorium.errors import SensoriumError
 from sensorium.event import Touch
 from sensorium_agent.capture import scene, story, tracks
 from sensorium_agent.capture.body import BeatSeries, Series, Signal, read_body
-from sensorium_agent.capture.files import BadFile, read_lines, read_text, read_touches
+from sensorium_agent.capture.files import BadFile, read_lines, read_table, read_text, read_touches
 from sensorium_agent.capture.packed import read_sound
 from sensorium_agent.capture.tracks import Track
 from sensorium_agent.capture.wav import BadWav
@@ -109,7 +109,7 @@ def _put(stage: _Stage, track: AnyTrack, file: Path) -> None:
         case story.Strokes():
             stage.touches += _placed(track, read_touches(file.read_bytes()))
         case story.Heart():
-            found = read_body(read_text(file), track.rate_hz, Signal(track.signal))
+            found = read_body(read_table(file), track.rate_hz, Signal(track.signal))
             stage.pulses += [worn(series, track.at_s, track.from_s, track.for_s) for series in found]
 
 

@@ -27,6 +27,7 @@ _RAW_RATE_HZ: Final = 16_000
 _LENGTH_UNKNOWN: Final = 0x7000_0000
 """Who writes into a pipe says a number near 2^31 or 2^32."""
 _CUT_OFF: Final = 0.9
+_LEAST_RATE_HZ: Final = 1000
 _MOST_RATE_HZ: Final = 768_000
 _MOST_CHANNELS: Final = 64
 
@@ -153,6 +154,13 @@ def read_header(path: Path) -> Wav:
     raise BadWav("it has no samples")
 
 
+def trouble_with(channels: int, rate_hz: int) -> str:
+    """Why nobody's sound is like that; empty if it may be."""
+    if 1 <= channels <= _MOST_CHANNELS and _LEAST_RATE_HZ <= rate_hz <= _MOST_RATE_HZ:
+        return ""
+    return f"{channels} channels at {rate_hz} Hz"
+
+
 def _there(path: Path, length: int, left: int) -> int:
     """How many of the bytes that a file says to have are there."""
     if left < _CUT_OFF * length and length < _LENGTH_UNKNOWN:
@@ -180,8 +188,8 @@ def _wav(path: Path, form: tuple[int, int, int, int] | None, begin: int, length:
     coding, channels, rate_hz, bits = form
     if bits not in _BITS.get(coding, ()):
         raise BadWav(f"coding {coding} with {bits} bits is not PCM of 8, 16, 24 or 32 bits, float, A-law or mu-law")
-    if not (1 <= channels <= _MOST_CHANNELS and 1000 <= rate_hz <= _MOST_RATE_HZ):
-        raise BadWav(f"{channels} channels at {rate_hz} Hz")
+    if trouble := trouble_with(channels, rate_hz):
+        raise BadWav(trouble)
     frames = length // (channels * bits // 8)
     if frames == 0:
         raise BadWav("it has no samples")
