@@ -6,7 +6,7 @@ Every time is in nanoseconds of the device's monotonic clock unless a name says 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sensorium.quick import quick
+from sensorium.value import Value
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -145,9 +145,7 @@ class DType(StrEnum):
 _NUMPY: Final[Mapping[DType, str]] = {DType.F32: "<f4", DType.F16: "<f2", DType.I8: "<i1"}
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(Value, frozen=True):
     """Numbers as bytes: little-endian, C order; value = stored * ``scale``.
 
     Held as bytes and not as an array, so that events and windows are values: they compare, and
@@ -191,18 +189,14 @@ def stacked(tensors: Sequence[Tensor]) -> npt.NDArray[np.float32]:
     return stored.astype(np.float32) * scales[:, None]
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(Value, frozen=True):
     """A piece of the original: it leaves the device only where the egress policy says so."""
 
     content_type: str
     data: bytes
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Value, frozen=True):
     """What was understood from samples of one sense.
 
     Attributes:
@@ -235,7 +229,7 @@ class Event:
     features: Tensor | None = None
     text: str | None = None
     media: Media | None = None
-    metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    metadata: Mapping[str, str] = NOTHING
 
 
 class EventStream:

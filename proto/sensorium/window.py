@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from sensorium.event import Event, Modality
-from sensorium.quick import quick
+from sensorium.value import Value
 
 
 class Presence(StrEnum):
@@ -26,9 +25,7 @@ class Presence(StrEnum):
 _HERE = (Presence.PRESENT, Presence.LATE)
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Value, frozen=True):
     """One modality's place in a window.
 
     Attributes:
@@ -53,9 +50,7 @@ class Slot:
         return self.presence in _HERE
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Value, frozen=True):
     """One span of event time, closed.
 
     Attributes:
