@@ -15,13 +15,14 @@ import json
 import os
 import signal
 import sqlite3
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import cloud
 import grpc
-from cloud_generator import FUSE, Tally, machine, offer, pour, run, settle, streams
+from cloud_generator import A_CONNECTION, FUSE, Tally, machine, offer, pour, python, quantiles, settle, streams
 
 from sensorium import wire
 from sensorium.delivery import Hello
@@ -133,7 +134,7 @@ def spent_s(pid: int) -> float:
 # --- the measurements -------------------------------------------------------------------
 
 
-async def poured(address: str, pid: int, windows: int, together: int, *, worded: bool = False) -> cloud.Pace:
+def poured(address: str, pid: int, windows: int, together: int, *, worded: bool = False) -> cloud.Pace:
     """Closed loop, ``together`` windows a message, over as many connections as `cloud.pace` has.
 
     With ``worded``, each window has words that nobody said before.
@@ -144,21 +145,21 @@ async def poured(address: str, pid: int, windows: int, together: int, *, worded:
     ]
     loads = [cloud.messages(f"s{n}{worded}", own, said[n], together) for n in range(cloud.STREAMS)]
     hello = wire.request_to_proto(Hello("pourer", "spool", takes_several=True)).SerializeToString()
-    return await paced(pid, pour(address, loads, together, cloud.IN_FLIGHT, hello), windows)
+    return paced(pid, lambda: pour(address, loads, together, cloud.IN_FLIGHT, hello), windows)
 
 
-async def echoed(address: str, pid: int, windows: int, together: int) -> cloud.Pace:
+def echoed(address: str, pid: int, windows: int, together: int) -> cloud.Pace:
     """The same to a server that does nothing; the first byte says how many answers are wanted in one message."""
     size = len(cloud.messages("s", together, together=together)[0])
     message = bytes([together]) + bytes(size - 1)
     loads = [[message] * (windows // cloud.STREAMS // together)] * cloud.STREAMS
-    return await paced(pid, pour(address, loads, together, cloud.IN_FLIGHT, None), windows)
+    return paced(pid, lambda: pour(address, loads, together, cloud.IN_FLIGHT, None), windows)
 
 
-async def paced(pid: int, load: Awaitable[None], windows: int) -> cloud.Pace:
+def paced(pid: int, load: Callable[[], None], windows: int) -> cloud.Pace:
     shares = Shares(pid)
     with shares.counted():
-        await load
+        load()
     return cloud.Pace(windows / shares.wall_s, shares.service_s / windows * 1e6)
 
 
@@ -168,13 +169,13 @@ def pace(seconds: float) -> None:
     model = cloud.bare(cloud.BATCH)
     print(model.line(f"bare model, in batches of {cloud.BATCH}"))
     with service(max_batch=1, max_in_flight=cloud.IN_FLIGHT, patience_s=600) as (address, pid, _):
-        alone = run(poured(address, pid, windows // 2, 1))
+        alone = poured(address, pid, windows // 2, 1)
     print(alone.line("the service, one by one"))
     for together in (1, 8):
         with started([sys.executable, __file__, "--echo"]) as (address, pid):
-            transport = run(echoed(address, pid, windows, together))
+            transport = echoed(address, pid, windows, together)
         with service(max_in_flight=cloud.IN_FLIGHT, patience_s=600) as (address, pid, _):
-            ours = run(poured(address, pid, windows, together))
+            ours = poured(address, pid, windows, together)
         floor_us = model.cpu_us + transport.cpu_us
         print(transport.line(f"bare gRPC, {together} a message"))
         print(ours.line(f"the service, {together} a message"))
@@ -187,67 +188,74 @@ def providers(seconds: float) -> None:
     windows = max(round(seconds * 100), 160)
     for name in 2 * ("cpu", "openvino-bf16", "auto"):
         with service(max_in_flight=cloud.IN_FLIGHT, patience_s=600, provider=name) as (address, pid, _):
-            plain = run(poured(address, pid, windows, 8))
-            worded = run(poured(address, pid, windows // 8, 8, worded=True))
+            plain = poured(address, pid, windows, 8)
+            worded = poured(address, pid, windows // 8, 8, worded=True)
         print(plain.line(f"{name}: features alone"))
         print(worded.line(f"{name}: with new words") + f"   [{machine()}]", flush=True)
 
 
-def many(count: int, seconds: float, patience_ms: int = 0, workers: int = 2) -> None:
+def many(count: int, seconds: float, patience_ms: int = 0, workers: int = 2, a_connection: int = A_CONNECTION) -> None:
     """Thousands of streams, a window a second each, whose answers are of use for so long (0: as the service likes)."""
-
-    async def go(address: str, pid: int) -> None:
-        tally, shares = Tally(), Shares(pid)
-        async with streams(address, count, tally, patience_ms) as some:
-            with shares.counted():
-                await offer(some, len(some), seconds)
-                await settle(some, 10)
-        print(tally.line(f"{count} streams, one window/s each, {workers} workers"))
-        print(shares.line(tally.sent))
-
+    tally = Tally()
     with service(workers=workers) as (address, pid, _):
-        run(go(address, pid))
+        shares = Shares(pid)
+        with streams(address, count, tally, patience_ms, a_connection=a_connection) as crowd:
+            with shares.counted():
+                offer(crowd, len(crowd.streams), seconds)
+            settle(crowd, 10)
+    print(tally.line(f"{count} streams, one window/s each"))
+    print(f"  {workers} workers, {a_connection} streams a connection, phases at random; {python()}")
+    print(shares.line(tally.sent))
+    print(f"  {by_the_second(tally)}", flush=True)
+
+
+def each_many(args: argparse.Namespace) -> None:
+    """One crowd after the other, each with a service of its own."""
+    for count in args.streams:
+        many(count, min(args.seconds, 20.0), args.patience_ms, args.workers, args.a_connection)
+
+
+def by_the_second(tally: Tally) -> str:
+    """The worst second, and what each was like: p99 of what was due in it, and how many of that were put off."""
+    found = [(second, ms, off) for second, ms, off in tally.seconds() if len(ms) > 1 or off]
+    worst, ms, off = max(found, key=lambda second: (second[2], statistics.quantiles(second[1], n=100)[98]))
+    each = " ".join(f"{statistics.quantiles(ms, n=100)[98]:.0f}" + f"(-{off})" * bool(off) for _, ms, off in found)
+    return f"worst second, of {len(found)}: number {worst + 1}, {quantiles(ms)}, {off} put off; p99 of each: {each}"
 
 
 def idle(count: int) -> None:
     """Streams that say nothing: what they cost, and that somebody beside them is answered."""
-
-    async def go(address: str, pid: int) -> None:
-        tally, before = Tally(), rss_bytes(pid)
-        async with streams(address, count, tally, a_connection=100) as some:
-            held = rss_bytes(pid) - before
-            await offer(some[:10], 20, 2.0)
-            await settle(some[:10], 5)
-        print(tally.line(f"{count} idle streams, ten that speak"))
-        print(f"  {held / count / 1024:.1f} KiB a stream")
-
+    tally = Tally()
     with service() as (address, pid, _):
-        run(go(address, pid))
+        before = rss_bytes(pid)
+        with streams(address, count, tally, a_connection=100) as crowd:
+            held = rss_bytes(pid) - before
+            offer(crowd.some(10), 20, 2.0)
+            settle(crowd, 5)
+    print(tally.line(f"{count} idle streams, ten that speak"))
+    print(f"  {held / count / 1024:.1f} KiB a stream")
 
 
 def overload(seconds: float, patience_ms: int = 500) -> None:
     """Twice what it can carry, then half of it again; of so many streams that none is owed too much by the end."""
-
-    async def go(address: str, pid: int, per_s: float) -> None:
-        tally, shares = Tally(), Shares(pid)
-        async with streams(address, 128, tally, patience_ms) as some:
-            with shares.counted():
-                number = await offer(some, 2 * per_s, seconds)
-            over_s = time.perf_counter()
-            during = Tally(tally.sent, list(tally.answered), list(tally.refused), tally.broken)
-            await offer(some, per_s / 2, 4.0, number)
-            await settle(some, 5)
-        print(during.line(f"{2 * per_s:.0f} windows/s offered for {seconds:.0f} s"))
-        in_time = sum(ms <= patience_ms for _, ms in during.answered) / max(len(during.answered), 1)
-        done = len(during.answered) / seconds
-        print(f"  {done:.0f} answered/s, {in_time:.1%} of them within their {patience_ms} ms")
-        print(shares.line(during.sent))
-        print(f"  back to normal: {recovered(tally, over_s)}")
-
+    tally = Tally()
     with service() as (address, pid, _):
-        can = run(poured(address, pid, 1600, 1)).per_s
-        print(f"  it can carry {can:.0f} windows/s here")
-        run(go(address, pid, can))
+        per_s = poured(address, pid, 1600, 1).per_s
+        print(f"  it can carry {per_s:.0f} windows/s here")
+        shares = Shares(pid)
+        with streams(address, 128, tally, patience_ms) as crowd:
+            with shares.counted():
+                number = offer(crowd, 2 * per_s, seconds)
+            over_s = time.perf_counter()
+            during = replace(tally, answered=list(tally.answered), refused=list(tally.refused))
+            offer(crowd, per_s / 2, 4.0, number)
+            settle(crowd, 5)
+    print(during.line(f"{2 * per_s:.0f} windows/s offered for {seconds:.0f} s"))
+    in_time = sum(ms <= patience_ms for _, ms in during.answered) / max(len(during.answered), 1)
+    done = len(during.answered) / seconds
+    print(f"  {done:.0f} answered/s, {in_time:.1%} of them within their {patience_ms} ms")
+    print(shares.line(during.sent))
+    print(f"  back to normal: {recovered(tally, over_s)}")
 
 
 def recovered(tally: Tally, over_s: float, normal_ms: float = 100.0) -> str:
@@ -275,7 +283,7 @@ def kill(seconds: float) -> None:
               f"{total - different} lost, {rows - different} answered twice   [{machine()}]")  # fmt: skip
 
     with service(workers=2, max_in_flight=16, patience_s=60) as (address, pid, folder):
-        run(go(address, pid, folder))
+        asyncio.run(go(address, pid, folder))
 
 
 async def _stubborn(address: str, name: str, messages: Sequence[bytes]) -> int:
@@ -316,7 +324,8 @@ def main() -> None:
     kinds = ("pace", "providers", "streams", "idle", "overload", "kill")
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=" ".join(kinds))
     parser.add_argument("--seconds", type=float, default=60.0, help="of load")
-    parser.add_argument("--streams", type=int, default=3_000)
+    parser.add_argument("--streams", type=int, nargs="+", default=[1_000, 2_000, 3_000], help="how many at once")
+    parser.add_argument("--a-connection", type=int, default=A_CONNECTION, help="streams that share one")
     parser.add_argument("--workers", type=int, default=2, help="that the streams are served by")
     parser.add_argument("--patience-ms", type=int, default=0, help="for how long an answer to a stream is of use")
     parser.add_argument("--idle", type=int, default=10_000)
@@ -330,7 +339,7 @@ def main() -> None:
     todo = {
         "pace": lambda: pace(args.seconds),
         "providers": lambda: providers(args.seconds),
-        "streams": lambda: many(args.streams, min(args.seconds, 20.0), args.patience_ms, args.workers),
+        "streams": lambda: each_many(args),
         "idle": lambda: idle(args.idle),
         "overload": lambda: overload(args.seconds),
         "kill": lambda: kill(min(args.seconds, 10.0)),

@@ -111,19 +111,17 @@ def measured(kind: str, replicas: int, windows: int, batch: int, seconds: float)
         pace = asyncio.run(poured(address, pid, f"{kind}{replicas}", windows))
         full = Figures(pace.per_s, per_window_us(before, spent_s(members), windows))
         shares = _SHARES if seconds else ()
-        return full, cloud_generator.run(
-            at_shares(address, members, [s * 1e6 / full.busiest_us for s in shares], seconds)
-        )
+        return full, at_shares(address, members, [s * 1e6 / full.busiest_us for s in shares], seconds)
 
 
-async def at_shares(address: str, members: dict[int, str], paces: Sequence[float], seconds: float) -> list[Figures]:
+def at_shares(address: str, members: dict[int, str], paces: Sequence[float], seconds: float) -> list[Figures]:
     """Open loop, at each of ``paces`` in windows a second."""
     found, number = [], 1
-    async with cloud_generator.streams(address, _STREAMS, cloud_generator.Tally()) as some:
+    with cloud_generator.streams(address, _STREAMS, cloud_generator.Tally()) as crowd:
         for per_s in paces:
             before, first = spent_s(members), number
-            number = await cloud_generator.offer(some, per_s, seconds, first)
-            await cloud_generator.settle(some, 60.0)
+            number = cloud_generator.offer(crowd, per_s, seconds, first)
+            cloud_generator.settle(crowd, 60.0)
             found.append(Figures(per_s, per_window_us(before, spent_s(members), (number - first) * _STREAMS)))
     return found
 
