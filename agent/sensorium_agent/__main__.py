@@ -7,6 +7,7 @@ are wrong; 3 models are missing or damaged (run: sensorium models fetch); 130 in
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from sensorium.errors import SensoriumError
 from sensorium_agent._app.commands import add_parsers
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _INSTALL = "pip install 'sensorium[agent]'"
 _EPILOG = """exit codes:
   0  all went well
@@ -41,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # gRPC's core writes lines of its own when a link dies; ours say it once, in words.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    _open_streams()
     args = _parser().parse_args(argv)
     logging.basicConfig(level="INFO", stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
     try:
@@ -54,9 +57,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"sensorium: {error.name or 'a library'} cannot be loaded ({error}); {_INSTALL}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # Whoever read our lines has gone; nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()  # whoever read our lines has gone; nothing is wrong
         return 0
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _print_no_more()
+        print(f"sensorium: {error.filename or 'output'}: {error.strerror}; free some space", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -64,12 +72,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run_to_the_point(args: argparse.Namespace) -> int:
     """Run the command; of a group of errors raise the first: one trouble, one line."""
     try:
-        return int(args.run(args))
+        code = int(args.run(args))
     except BaseExceptionGroup as group:
         first: BaseException = group
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
         raise first from group
+    sys.stdout.flush()
+    return code
+
+
+def _open_streams() -> None:
+    """Without a standard stream the next file that is opened would take its place, and get what is printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _print_no_more() -> None:
+    """So that what is still in the buffer does not fail once more at the very end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from typing import IO
 
 _stderr = threading.Lock()
 
@@ -16,7 +17,7 @@ _stderr = threading.Lock()
 def held_back(*beginnings: bytes) -> Iterator[None]:
     """Keep lines with one of these beginnings from the process's standard error; pass on whatever else is said."""
     sys.stderr.flush()
-    with _stderr, tempfile.TemporaryFile() as said:
+    with _stderr, _in_memory() as said:
         real = os.dup(2)
         os.dup2(said.fileno(), 2)
         try:
@@ -28,3 +29,10 @@ def held_back(*beginnings: bytes) -> Iterator[None]:
             for line in said:
                 if not line.startswith(beginnings):
                     os.write(2, line)
+
+
+def _in_memory() -> IO[bytes]:
+    """A file that needs no disk, which may be full or read-only; where there is no such thing, one on the disk."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("said"), "w+b")
+    return tempfile.TemporaryFile()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sensorium_agent.__main__ import main
+from sensorium_agent._app.commands import VERBS
 
 EXAMPLE = Path(__file__).parents[2] / "systemd" / "agent.toml"
 
@@ -22,18 +23,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 
 
 def test_every_command_explains_itself() -> None:
-    for command in (
-        [],
-        ["run"],
-        ["record"],
-        ["replay"],
-        ["demo"],
-        ["validate"],
-        ["devices"],
-        ["doctor"],
-        ["models"],
-        ["models", "fetch"],
-    ):
+    for command in ([], *([verb] for verb in VERBS), ["models", "fetch"]):
         with pytest.raises(SystemExit) as left:
             main([*command, "--help"])
         assert left.value.code == 0
@@ -53,6 +43,28 @@ def test_a_misspelt_key_is_one_line_with_the_closest_one_and_exit_code_2(
     assert err.count("\n") == 1
     assert "camera.sorce" in err
     assert "source" in err
+
+
+def in_a_shell(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command with its streams as the shell has them."""
+    words = ["sh", "-c", f'exec "$0" -m sensorium_agent "$@" {command}', sys.executable, *arguments]
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_disk_too_full_for_what_is_printed_is_one_line() -> None:
+    for arguments in (["validate", str(EXAMPLE)], ["validate", "--schema"]):
+        done = in_a_shell("> /dev/full", *arguments)
+
+        assert (done.returncode, done.stderr) == (1, "sensorium: output: No space left on device; free some space\n")
+
+
+def test_without_standard_error_no_trouble_is_told_in_a_file_that_took_its_place(tmp_path: Path) -> None:
+    (file := tmp_path / "a.toml").write_text("[camera]\nsorce = '0'\n")
+
+    done = in_a_shell("2>&-", "validate", str(file))
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert file.read_text() == "[camera]\nsorce = '0'\n"
 
 
 def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
