@@ -306,7 +306,8 @@ def test_a_killed_recorder_loses_at_most_the_last_second(
     assert summary["windows_as_recorded"] == summary["windows_recorded"] > 0
 
 
-def test_a_recorder_told_to_stop_ends_its_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ends", [signal.SIGTERM, signal.SIGHUP])
+def test_a_recorder_told_to_stop_ends_its_file(tmp_path: Path, ends: signal.Signals) -> None:
     (words := tmp_path / "words.txt").write_text("".join(f"{n / 10}\tword {n}\n" for n in range(20_000)))
     path = tmp_path / "stopped.mcap"
     command = [sys.executable, "-m", "sensorium_agent", "record", path, "--play", words, "--jsonl"]
@@ -314,13 +315,30 @@ def test_a_recorder_told_to_stop_ends_its_file(tmp_path: Path) -> None:
         assert process.stdout is not None
         for _ in range(200):
             process.stdout.readline()
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(ends)
         process.stdout.read()
 
-    assert process.returncode == 128 + signal.SIGTERM
+    assert process.returncode == 128 + ends
     log = SessionLog(path)
     assert 0 < sum(1 for _ in log.turns()) < 20_000
     assert log.contents().whole
+
+
+def test_an_agent_stops_in_order_when_its_terminal_is_closed_but_not_under_nohup(tmp_path: Path) -> None:
+    (words := tmp_path / "words.txt").write_text("0\tgo on\n3\tstop\n30\tend\n")
+    command = [sys.executable, "-m", "sensorium_agent", "run", "--play", words, "--live", "--jsonl", "--status"]
+    for starter, heard in (([], ["go on"]), (["nohup"], ["go on", "stop"])):
+        with subprocess.Popen([*starter, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            said = []
+            for line in map(json.loads, process.stdout):
+                said.append(line)
+                if line["type"] == "event":
+                    process.send_signal(signal.SIGTERM if line["text"] == "stop" else signal.SIGHUP)
+
+        assert process.returncode == 0
+        assert [line["text"] for line in said if line["type"] == "event"] == heard
+        assert said[-1]["type"] == "summary"
 
 
 # --- what a person does wrong ------------------------------------------------------------

@@ -27,6 +27,7 @@ from sensorium_agent._app.models.watch import watch_models
 from sensorium_agent._app.output import Output
 from sensorium_agent._app.play import play
 from sensorium_agent._app.settings import Settings
+from sensorium_agent._app.signals import on_told_to_stop
 from sensorium_agent._app.taught_watch import watch_taught
 from sensorium_agent.answer import Listener
 from sensorium_agent.capture.recording import Recording, open_recording
@@ -192,8 +193,8 @@ async def _open_to(
 
 def _stop_on_signals(for_s: float | None = None) -> asyncio.Event:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGINT, stop.set)
+    on_told_to_stop(lambda _: stop.set())
     if for_s is not None:
         loop.call_later(for_s, stop.set)
     return stop

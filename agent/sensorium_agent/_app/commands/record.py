@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sensorium_agent._app.commands import options
+from sensorium_agent._app.signals import on_told_to_stop
 
 if TYPE_CHECKING:
     from sensorium_agent._app.commands import Commands
@@ -72,17 +73,24 @@ def run(args: argparse.Namespace) -> int:
         args.out, args.play or (), args.live, args.seconds, Media(args.media or "nothing"), args.compression
     )
     recording = record.record(settings, wish, Output(jsonl=args.jsonl, status=args.status))
+    told: list[signal.Signals] = []
     try:
-        return 1 if asyncio.run(_until_told(recording)) else 0
+        return 1 if asyncio.run(_until_told(recording, told)) else 0
     except asyncio.CancelledError:
-        return 128 + signal.SIGTERM
+        return 128 + told[0]
 
 
-async def _until_told(recording: Coroutine[Any, Any, T]) -> T:
-    """Record until told to stop, and then go the way of an error: the file gets its end.
+async def _until_told(recording: Coroutine[Any, Any, T], told: list[signal.Signals]) -> T:
+    """Record until ``told`` to stop, and then go the way of an error: the file gets its end.
 
-    The loop hears the signal between two steps; an exception out of a handler could leave any lock of ours locked.
+    An exception out of a signal's handler could leave any lock of ours locked.
     """
-    if (task := asyncio.current_task()) is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    task = asyncio.current_task()
+    assert task is not None
+
+    def stop(number: signal.Signals) -> None:
+        told.append(number)
+        task.cancel()
+
+    on_told_to_stop(stop)
     return await recording

@@ -28,7 +28,7 @@ def add_parser(commands: Commands) -> None:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="instead of sensors: images, videos, WAV, text, touch, pulse files or recordings, one after another",
+        help="instead of sensors: images, videos, sound, text, touch, pulse files or recordings, one after another",
     )
     parser.add_argument("--live", action="store_true", help="with --play: in the recording's own time, not at once")
     parser.add_argument("--jsonl", action="store_true", help="print every event, window and symbol as a JSON line")
