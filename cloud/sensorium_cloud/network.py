@@ -124,17 +124,21 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Told:
-    """What n modalities say by themselves, as the network passes it on.
+    """What n modalities say by themselves: as the network passes it on, and as it answers of each alone.
 
     Attributes:
         tokens: float32 [n, width].
         anchors: float32 [n, phrase].
         trusted: float32 [n], log trust.
+        embedding: float32 [n, phrase], unit length: the place of each one's answer.
+        none: float32 [n], the cosine that a concept has to exceed.
     """
 
     tokens: Floats
     anchors: Floats
     trusted: Floats
+    embedding: Floats
+    none: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,7 +218,7 @@ class Network:
 
     def alone(self, told: Told) -> Outputs:
         """What each modality says with nobody beside it: n groups of one."""
-        return self._met(told.tokens[:, None], told.anchors[:, None], told.trusted[:, None])
+        return Outputs(self._posteriors(told.embedding, told.none), np.ones((len(told.none), 1), np.float32))
 
     def meet(self, told: Told, groups: Sequence[Sequence[int]]) -> Outputs:
         """What each of ``groups`` says together: places in ``told``, at least one; no group depends on another."""
@@ -243,8 +247,11 @@ class Network:
     def _met(self, tokens: Floats, anchors: Floats, trusted: Floats) -> Outputs:
         """The answers of n groups; ``tokens`` [n, members, width], ``anchors`` [n, members, phrase], log trust."""
         embedding, attention, none = self._meeting.run({"tokens": tokens, "anchors": anchors, "trusted": trusted})
+        return Outputs(self._posteriors(embedding, none), attention)
+
+    def _posteriors(self, embedding: Floats, none: Floats) -> npt.NDArray[np.float64]:
         cosines = np.concatenate([embedding @ self._concepts, none[:, None]], axis=1, dtype=np.float64)
-        return Outputs(softmax(cosines * (self.card.scale / self.card.temperature)), attention)
+        return softmax(cosines * (self.card.scale / self.card.temperature))
 
 
 def _half(net: Net, path: Path, expected: list[str]) -> Net:

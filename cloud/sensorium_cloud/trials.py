@@ -36,8 +36,12 @@ def _asked(network: Network) -> Callable[[], object]:
     inputs = _evidence(network, _MODALITIES)
     members = np.arange(len(inputs.windows)).reshape(len(_MODALITIES), -1).T
     without = np.concatenate([np.delete(members, place, axis=1) for place in range(len(_MODALITIES))])
-    groups = [members.reshape(-1, 1), members, without]
-    return lambda: network.meet_alike(network.hear(inputs), groups)
+
+    def asked() -> object:
+        told = network.hear(inputs)
+        return network.alone(told), network.meet_alike(told, [members, without])
+
+    return asked
 
 
 def _answered(network: Network) -> Floats:

@@ -73,6 +73,16 @@ def test_answers_are_distributions_for_any_number_of_windows_and_modalities() ->
             assert out.attention.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
+def test_what_each_says_alone_is_what_it_says_in_a_group_of_one() -> None:
+    network = a_network()
+    told = network.hear(some_inputs(3))
+
+    alone, met = network.alone(told), network.meet(told, [[place] for place in range(18)])
+
+    assert alone.posteriors == pytest.approx(met.posteriors, abs=1e-6)
+    assert np.array_equal(alone.attention, met.attention)
+
+
 def test_who_is_left_out_is_not_looked_at() -> None:
     network = a_network()
     inputs = some_inputs(1)

@@ -40,6 +40,15 @@ class Layer(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         logits = q @ k.transpose(-1, -2) / math.sqrt(width // self.heads) + trusted[:, None, None, :]
         seen = (torch.softmax(logits, -1) @ v).permute(0, 2, 1, 3).reshape(-1, count, width)
+        return self._thought(tokens, seen)
+
+    def alone(self, tokens: Tensor) -> Tensor:
+        """``tokens`` [n, width], each having seen itself: of one, attention is its value, whoever trusts it."""
+        width = tokens.shape[-1]
+        seen = nn.functional.linear(self.before(tokens), self.qkv.weight[2 * width :], self.qkv.bias[2 * width :])
+        return self._thought(tokens, seen)
+
+    def _thought(self, tokens: Tensor, seen: Tensor) -> Tensor:
         tokens = tokens + self.drop(self.out(seen))
         thought: Tensor = tokens + self.drop(self.net(self.between(tokens)))
         return thought

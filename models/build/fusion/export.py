@@ -80,11 +80,11 @@ def write(pool: Pool, dataset: Dataset, path: Path) -> float:
             optimize=True,
             verbose=False,
         )
-    _cleaned(path)
+    cleaned(path)
     return _checked(pool, dataset, path)
 
 
-def _cleaned(path: Path) -> None:
+def cleaned(path: Path) -> None:
     """Take out what the exporter notes of each node: stack traces, with folders of this machine."""
     import onnx
 

@@ -29,6 +29,7 @@ from models.build.fusion.events.lines import Split
 from models.build.fusion.events.manner import fitted
 from models.build.fusion.events.mix import MODALITIES, Inputs, Mixer, materialise
 from models.build.fusion.events.net import TRUST, FusionNet, Meeting, Senses
+from models.build.fusion.export import cleaned
 from torch import nn
 
 from sensorium import concepts
@@ -183,15 +184,16 @@ def export(world: World) -> None:
     senses, meeting = world.out / "fusion_senses.onnx", world.out / "fusion.onnx"
     sparse = _sparse(inputs)
     names = [*map(str, MODALITIES), "phrases", "facts", "which"]
-    _write(Senses(net), sparse, senses, names, ["tokens", "anchors", "trusted"])
+    _write(Senses(net), sparse, senses, names, ["tokens", "anchors", "trusted", "embedding", "none"])
     with torch.no_grad():
-        heard = Senses(net)(*sparse)
+        heard = Senses(net)(*sparse)[:3]
     some = tuple(x[:60].reshape(20, 3, *x.shape[1:]) for x in heard)
     _write(Meeting(net), some, meeting, ["tokens", "anchors", "trusted"], ["embedding", "attention", "none"])
     newest = tuple(x if x.ndim == 1 else x[:, :1] for x in sparse)
     apart = max(
         *(_apart(senses, Senses(net), x) for x in (sparse, newest)),
         *(_apart(meeting, Meeting(net), x) for x in _groups(heard)),
+        _apart_alone(net, heard),
     )
     size = senses.stat().st_size + meeting.stat().st_size
     print(f"{size} bytes, ONNX Runtime and torch differ by at most {apart:.1e}")
@@ -241,6 +243,7 @@ def _write(half: nn.Module, example: Sequence[torch.Tensor], path: Path, names: 
         external_data=False,
         optimize=True,
     )
+    cleaned(path)
 
 
 def _apart(path: Path, half: nn.Module, inputs: Sequence[torch.Tensor]) -> float:
@@ -253,6 +256,14 @@ def _apart(path: Path, half: nn.Module, inputs: Sequence[torch.Tensor]) -> float
     with torch.no_grad():
         expected = [output.numpy() for output in half(*inputs)]
     return max(float(np.abs(o - e).max()) for o, e in zip(outputs, expected, strict=True))
+
+
+def _apart_alone(net: FusionNet, heard: Sequence[torch.Tensor]) -> float:
+    """The largest difference between what senses say alone and what they say in a meeting of one."""
+    with torch.no_grad():
+        embedding, _, none = net.met(*(x[:, None] for x in heard))
+        alone = net.alone(*heard[:2])
+    return max(float((one - other).abs().max()) for one, other in zip(alone, (embedding, none), strict=True))
 
 
 def _write_card(world: World, net: FusionNet, apart: float) -> None:

@@ -3,11 +3,11 @@
 One token per modality: its events, each a feature vector and the phrase its label stands for, are
 pooled by attention before the modalities look at each other (48 event tokens instead of 6 would cost
 the cloud eight times as much). What a modality says of itself depends on no other, so it is written as a
-network of its own (`Senses`), run once a window; the one that lets modalities look at each other (`Meeting`) is asked
-about each alone, about all, and about all but one. Tokens know of a phrase only that there is one: what it
-means counts by its place in the sentence space (the anchors), so that no concept is known by heart. Absence is
-a mask; how far a sense can be trusted is added to the attention logits as log(reliability x decay) (Vaswani et al.
-2017, masked scaled dot-product attention). The answer lives in the sentence encoder's space:
+network of its own (`Senses`), run once a window, with what it answers alone, which is most of the work; the one that
+lets modalities look at each other (`Meeting`) is asked about all, and about all but one. Tokens know of a phrase only
+that there is one: what it means counts by its place in the sentence space (the anchors), so that no concept is known by
+heart. Absence is a mask; how far a sense can be trusted is added to the attention logits as log(reliability x decay)
+(Vaswani et al. 2017, masked scaled dot-product attention). The answer lives in the sentence encoder's space:
 
     embedding = unit(sum_m attention_m (gain_m phrase_m + W h_m))
 
@@ -92,8 +92,17 @@ class FusionNet(nn.Module):
         for layer in self.layers:
             tokens = layer(tokens, trusted)
         gist, attention = self.gather(self.norm(tokens), trusted)
-        embedding = unit((attention.unsqueeze(-1) * anchors).sum(1) + self.say(gist))
-        return embedding, attention, self.none(gist).squeeze(-1)
+        embedding, none = self._said(gist, (attention.unsqueeze(-1) * anchors).sum(1))
+        return embedding, attention, none
+
+    def alone(self, tokens: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
+        """What `met` says of groups of one: embedding [n, phrase] and none [n] of ``tokens`` [n, width]."""
+        for layer in self.layers:
+            tokens = layer.alone(tokens)
+        return self._said(self.norm(tokens), anchors)
+
+    def _said(self, gist: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
+        return unit(anchors + self.say(gist)), self.none(gist).squeeze(-1)
 
 
 class Senses(nn.Module):
@@ -103,8 +112,11 @@ class Senses(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Token [n, width], anchor [n, phrase] and log trust [n] of each of n modalities of some windows.
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Of each of n modalities of some windows: what it passes on, and what it says with nobody beside it.
+
+        Token [n, width], anchor [n, phrase] and log trust [n]; embedding [n, phrase] and none [n], as `Meeting` gives
+        them of groups of one.
 
         Args:
             inputs: features by modality [n_m, events, dims], then for all of them, in the same order, phrases [n,
@@ -112,7 +124,8 @@ class Senses(nn.Module):
         """
         *features, phrases, facts, which = inputs
         raw = torch.cat([stem(x) for stem, x in zip(self.net.stems, features, strict=True)], 0)
-        return self.net.told(raw, phrases, facts, self.net.kind[which], self.net.gain[which])
+        tokens, anchors, trusted = self.net.told(raw, phrases, facts, self.net.kind[which], self.net.gain[which])
+        return tokens, anchors, trusted, *self.net.alone(tokens, anchors)
 
 
 class Meeting(nn.Module):
