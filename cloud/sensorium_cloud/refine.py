@@ -32,8 +32,6 @@ Sink = Callable[[Sequence[Refined]], None]
 W = TypeVar("W")
 """Whose a window is, as who asks for it says."""
 
-_COMPANY_NS: Final = 12_000_000
-"""How long a window of a crowd may wait for others to be fused with: four cost 1.4 times what eight do."""
 _FOR_CLIPS: Final = 0.8
 """Of the time a window has, what may be spent on its clips."""
 
@@ -65,6 +63,7 @@ class Engines:
         understand: the vocabulary of a device that was taught so, None for the service's own; slow, any thread.
         at_once: in how many threads each is called; more than one only where the work is done elsewhere.
         inline: whether ``fuse`` is so short, and so much of it Python, that it is called on the event loop itself.
+        company_ns: how long a window of a crowd may wait for others to be fused with.
         dropped: how much was not done so far, by where.
     """
 
@@ -76,6 +75,7 @@ class Engines:
     add_heard: Encode | None = None
     at_once: int = 1
     inline: bool = False
+    company_ns: int = 0
     dropped: Callable[[], Mapping[str, int]] = dict
 
 
@@ -141,7 +141,7 @@ class Refinery:
             max_batch=batch,
             at_once=engines.at_once,
             inline=engines.inline,
-            company_ns=_COMPANY_NS if engines.inline else 0,
+            company_ns=engines.company_ns,
             now_ns=now_ns,
         )
 

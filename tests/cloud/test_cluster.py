@@ -34,7 +34,7 @@ from sensorium_cloud.batch import Overloaded
 from sensorium_cloud.cluster import front
 from sensorium_cloud.cluster.front import Deployment, NobodyAnswers, ReplicaEnded
 from sensorium_cloud.cluster.node import ClusterAway, ends_with
-from sensorium_cloud.cluster.parcel import packed, unpacked
+from sensorium_cloud.cluster.parcel import heard, packed, told, unpacked
 from sensorium_cloud.encode import EncodedWindow
 
 
@@ -90,6 +90,12 @@ def test_a_batch_without_any_vector_crosses_too() -> None:
     assert (here.text, here.frames, here.text_events) == (None, None, ())
 
 
+def test_symbols_come_back_as_they_were_made() -> None:
+    symbols = [a_symbol(a_window(0)), a_symbol(a_window(1, a_hand()))]
+
+    assert heard(told(symbols)) == symbols
+
+
 # --- asking ----------------------------------------------------------------------------
 
 
@@ -113,7 +119,7 @@ class Replicas:
 
 
 def test_what_a_replica_had_in_hand_when_it_ended_is_given_once_to_another() -> None:
-    replicas = Replicas(ReplicaEnded("killed"), [a_symbol(a_window(0))])
+    replicas = Replicas(ReplicaEnded("killed"), told([a_symbol(a_window(0))]))
 
     assert front.fuse(replicas.deployed(), [encoded(a_window(0))]) == [a_symbol(a_window(0))]
     assert len(replicas.asked) == 2

@@ -18,7 +18,7 @@ import numpy as np
 from sensorium.event import Modality
 from sensorium.symbol import Symbol
 from sensorium_cloud.batch import Overloaded
-from sensorium_cloud.cluster.parcel import Blobs, Floats, packed
+from sensorium_cloud.cluster.parcel import Blobs, Floats, heard, packed
 from sensorium_cloud.encode import EncodedWindow, pictures_in, words_in
 from sensorium_cloud.whisper import Transcript
 
@@ -126,8 +126,7 @@ def add_words(text_gesture: Deployment, batch: Sequence[EncodedWindow], *, limit
 
 def fuse(fusion: Deployment, batch: Sequence[EncodedWindow]) -> list[Symbol]:
     """A symbol for each window, in order; raises as `Deployment.ask` does."""
-    symbols: list[Symbol] = fusion.ask(packed(batch), windows=len(batch))
-    return symbols
+    return heard(fusion.ask(packed(batch), windows=len(batch)))
 
 
 @dataclass(frozen=True, slots=True)

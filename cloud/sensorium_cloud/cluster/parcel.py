@@ -1,25 +1,30 @@
-"""What crosses to a replica: windows as the bytes of the contract, their vectors as arrays.
+"""What crosses to a replica and back: windows and symbols as MessagePack, vectors as arrays.
 
-Arrays cross by Ray's object store from 100 KB on, where a replica on the same machine reads them in place. Media stay
-behind: fusion looks at vectors only.
+Front and replica have the same version, so that nothing has to be said that both know: as the contract's messages, or
+pickled, both would take five times as long. Arrays cross by Ray's object store from 100 KB on, where a replica on the
+same machine reads them in place. Media stay behind: fusion looks at vectors only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from sensorium import wire
 from sensorium.concepts import Vocabulary
-from sensorium.v1 import fusion_pb2
-from sensorium.window import Window
+from sensorium.symbol import Symbol
+from sensorium.window import Slot, Window
 from sensorium_cloud.encode import FRAME_WIDTH, SENTENCE_WIDTH, EncodedWindow
 
 Floats = npt.NDArray[np.float32]
+
+_encode: Final = msgspec.msgpack.Encoder(enc_hook=dict).encode  # metadata may be a mapping of any kind
+_windows: Final = msgspec.msgpack.Decoder(list[Window])
+_symbols: Final = msgspec.msgpack.Decoder(list[Symbol])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,14 +77,14 @@ class Parcel:
     """A batch of encoded windows.
 
     Attributes:
-        windows: their bytes, without media.
+        windows: without media, in MessagePack.
         text, frames: what the encoders made.
         encode_ms: float64 [n], time they took.
         vocabularies: those other than the service's own.
         spoken: intp [n], which of them each window is understood by; -1 is the service's own.
     """
 
-    windows: Blobs
+    windows: bytes
     text: Rows
     frames: Rows
     encode_ms: npt.NDArray[np.float64]
@@ -92,7 +97,7 @@ def packed(batch: Sequence[EncodedWindow]) -> Parcel:
     vocabularies = tuple(dict.fromkeys(e.vocabulary for e in batch if e.vocabulary is not None))
     spoken = [-1 if e.vocabulary is None else vocabularies.index(e.vocabulary) for e in batch]
     return Parcel(
-        Blobs.of([wire.window_to_proto(without_media(e.window)).SerializeToString() for e in batch]),
+        _encode([without_media(e.window) for e in batch]),
         Rows.of([(e.text, e.text_events) for e in batch], SENTENCE_WIDTH),
         Rows.of([(e.frames, e.frame_events) for e in batch], FRAME_WIDTH),
         np.asarray([e.encode_ms for e in batch], np.float64),
@@ -103,7 +108,7 @@ def packed(batch: Sequence[EncodedWindow]) -> Parcel:
 
 def unpacked(parcel: Parcel) -> list[EncodedWindow]:
     """The batch that was packed."""
-    windows = [wire.window_from_proto(_message(raw)) for raw in parcel.windows.each()]
+    windows = list(map(_as_made, _windows.decode(parcel.windows)))
     text, frames = parcel.text.each(len(windows)), parcel.frames.each(len(windows))
     return [
         EncodedWindow(
@@ -119,8 +124,21 @@ def unpacked(parcel: Parcel) -> list[EncodedWindow]:
     ]
 
 
-def _message(raw: bytes) -> Any:
-    return fusion_pb2.SequencedWindow().window.FromString(raw)
+def _as_made(window: Window) -> Window:
+    """With tuples of events, as windows are made; MessagePack has lists only."""
+    return replace(
+        window, slots=tuple(Slot(s.modality, s.presence, tuple(s.events), s.age_ns, s.offset_ns) for s in window.slots)
+    )
+
+
+def told(symbols: Sequence[Symbol]) -> bytes:
+    """``symbols`` as they cross."""
+    return _encode(symbols)
+
+
+def heard(message: bytes) -> list[Symbol]:
+    """The symbols that were told."""
+    return _symbols.decode(message)
 
 
 def without_media(window: Window) -> Window:

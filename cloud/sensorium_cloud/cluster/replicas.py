@@ -12,10 +12,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from sensorium.symbol import Symbol
 from sensorium_cloud._app import engines
 from sensorium_cloud._app.settings import Settings
-from sensorium_cloud.cluster.parcel import Blobs, Floats, Parcel, unpacked
+from sensorium_cloud.cluster.parcel import Blobs, Floats, Parcel, told, unpacked
 from sensorium_cloud.whisper import Transcript
 
 
@@ -83,11 +82,12 @@ class Fusion:
         self._dialects = engines.load_dialects(begun, engines.load_sentences(begun))
         self._turn = Lock()
 
-    def fuse(self, parcel: Parcel) -> list[Symbol]:
-        """A symbol for each window, in order."""
+    def fuse(self, parcel: Parcel) -> bytes:
+        """A symbol for each window, in order, as `parcel.told`."""
         windows = unpacked(parcel)
         with self._turn:
-            return self._dialects.fuse(windows)
+            symbols = self._dialects.fuse(windows)
+        return told(symbols)
 
     def identity(self) -> str:
         """Of everything that makes an answer what it is."""
