@@ -142,7 +142,7 @@ def _serve(args: argparse.Namespace) -> int:
 def _served(args: argparse.Namespace, settings: Settings) -> int:
     import asyncio
 
-    from sensorium_cloud._app import place, server, state, workers
+    from sensorium_cloud._app import place, runtimes, server, state, workers
     from sensorium_cloud._app.work import at_work, load_engines
 
     def ready(address: str) -> None:
@@ -151,7 +151,7 @@ def _served(args: argparse.Namespace, settings: Settings) -> int:
     if settings.state.folder:
         state.prepare(settings)
     # What is wrong with addresses and folders is found before models are loaded, or a cluster started.
-    with place.kept(settings), at_work(settings) as found:
+    with place.kept(settings), at_work(runtimes.settled(settings, log_level=args.log_level)) as found:
         if workers.how_many(found.listen.workers) > 1:
             workers.serve_together(found, ready, log_level=args.log_level)
             return 0

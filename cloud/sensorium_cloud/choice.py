@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.floating[Any]]
 
+AUTO: Final = "auto"
+"""In place of a provider: whichever is fastest here."""
 _WORTH: Final = 0.9
 """Another provider must take less than this part of the plain one's time."""
 _TRIAL_S: Final = 0.3
@@ -59,7 +61,15 @@ class Task(Generic[T]):
 
 
 def choose(task: Task[T], wanted: str, make: Callable[[Provider], T], there: Collection[Provider] | None = None) -> T:
-    """The net, made with the provider that ``wanted`` names, or with what is fastest here for ``auto``; prepared.
+    """The net that `chosen` finds; prepared."""
+    _, net = chosen(task, wanted, make, there)
+    return net
+
+
+def chosen(
+    task: Task[T], wanted: str, make: Callable[[Provider], T], there: Collection[Provider] | None = None
+) -> tuple[Provider, T]:
+    """What ``wanted`` names, or for ``auto`` what is fastest here; and the net, made with it and prepared.
 
     Args:
         task: what it has to do.
@@ -75,24 +85,24 @@ def choose(task: Task[T], wanted: str, make: Callable[[Provider], T], there: Col
     left = dict(took_s)
     while (best := decided(wanted, left)) is not Provider.CPU and not _agrees(task, best, made[best], plain):
         del left[best]
-    if wanted not in ("auto", best):
+    if wanted not in (AUTO, best):
         needs = "" if wanted in there else f" needs={NEEDS[Provider(wanted)]}"
         log.warning("engine.provider_unavailable net=%s wanted=%s used=%s%s", task.net, wanted, best, needs)
     figures = "".join(f" {provider}_ms={1e3 * took:.2f}" for provider, took in took_s.items())
     log.log(logging.WARNING if others else logging.INFO, "engine.provider net=%s name=%s%s", task.net, best, figures)
-    return made[best]
+    return best, made[best]
 
 
 def candidates(wanted: str, there: Collection[Provider]) -> list[Provider]:
     """Whom to try beside the plain one: who is ``wanted``; for ``auto`` all, but each runtime once, at its fastest."""
     slower = {Provider.OPENVINO} if Provider.OPENVINO_BF16 in there else set()
-    return [p for p in there if p is not Provider.CPU and (wanted == p or (wanted == "auto" and p not in slower))]
+    return [p for p in there if p is not Provider.CPU and (wanted == p or (wanted == AUTO and p not in slower))]
 
 
 def decided(wanted: str, took_s: Mapping[Provider, float]) -> Provider:
     """The provider to use, by seconds of each: the one that is ``wanted``; for ``auto`` the fastest, if that pays."""
     best = min((p for p in took_s if p is not Provider.CPU), key=lambda p: took_s[p], default=Provider.CPU)
-    if best is not Provider.CPU and wanted == "auto" and took_s[best] > _WORTH * took_s[Provider.CPU]:
+    if best is not Provider.CPU and wanted == AUTO and took_s[best] > _WORTH * took_s[Provider.CPU]:
         return Provider.CPU
     return best
 

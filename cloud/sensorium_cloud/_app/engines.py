@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -12,15 +12,17 @@ from sensorium import concepts
 from sensorium.event import Modality
 from sensorium.symbol import ModelRef
 from sensorium_cloud._app.settings import Encoders, Settings
-from sensorium_cloud.choice import choose
+from sensorium_cloud.choice import AUTO, choose
 from sensorium_cloud.dialects import Dialects
 from sensorium_cloud.encode import FrameEncoder, SentenceEncoder
+from sensorium_cloud.evidence import embed
 from sensorium_cloud.fusion import Fuser
 from sensorium_cloud.listen import Hears, Listener
-from sensorium_cloud.network import read_card
-from sensorium_cloud.runtime import Provider
+from sensorium_cloud.network import Network, read_card
+from sensorium_cloud.reading import EncodeSentences
+from sensorium_cloud.runtime import Provider, available
 from sensorium_cloud.space import Space
-from sensorium_cloud.trials import FRAMES, SENTENCES
+from sensorium_cloud.trials import FRAMES, FUSION, SENTENCES
 from sensorium_cloud.whisper import Whisper
 
 MODELS: Final = (
@@ -31,8 +33,8 @@ MODELS: Final = (
     "fusion_senses",
     "fusion",
 )
-
-
+NETS: Final = (FUSION.net, SENTENCES.net, FRAMES.net)
+"""What a runtime is chosen for, each by itself."""
 SPEECH: Final = {
     "model.bin": "whisper",
     "config.json": "whisper_config",
@@ -70,11 +72,32 @@ def sizes() -> Mapping[Modality, int]:
 
 
 def identity(settings: Settings) -> str:
-    """Of everything that makes an answer what it is."""
+    """Of everything that makes an answer what it is, but for what runs the nets."""
     from sensorium_models import store
 
-    parts = (software(), vocabulary(settings).digest, *(store.digest(name) for name in MODELS))
+    return _digest(software(), vocabulary(settings).digest, *(store.digest(name) for name in MODELS))
+
+
+def exact_identity(settings: Settings) -> str:
+    """Of everything that makes an answer what it is to the last digit.
+
+    It knows what runs the nets as far as ``settings`` name it: those of `runtimes.settled` do. What is not there is
+    done without; on a cluster that is joined nobody knows that here.
+    """
+    where = settings.ray.address if settings.engine.kind == "ray" else ""
+    named = [provider(settings, net) for net in NETS]
+    there = {*named} if where else {AUTO, *available()}
+    return _digest(identity(settings), where, *(name if name in there else Provider.CPU for name in named))
+
+
+def _digest(*parts: str) -> str:
     return blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
+
+
+def provider(settings: Settings, net: str) -> str:
+    """What is to run ``net``, one of `NETS`: a provider, or ``auto``."""
+    named: str = getattr(settings.engine.providers, net)
+    return named or settings.engine.provider
 
 
 # --- loading ---------------------------------------------------------------------------
@@ -82,6 +105,11 @@ def identity(settings: Settings) -> str:
 
 def load_sentences(settings: Settings) -> SentenceEncoder:
     """What reads words; raises as `work.load_engines` does."""
+    return choose(SENTENCES, provider(settings, SENTENCES.net), sentences(settings))
+
+
+def sentences(settings: Settings) -> Callable[[Provider], SentenceEncoder]:
+    """Makes what reads words; raises as `work.load_engines` does."""
     from sensorium_models import store
 
     files = store.path("sentence_embedding"), store.path("sentence_tokenizer")
@@ -90,11 +118,16 @@ def load_sentences(settings: Settings) -> SentenceEncoder:
     def made(with_: Provider) -> SentenceEncoder:
         return SentenceEncoder(*files, remember=table.remember_sentences, threads=table.threads, provider=with_)
 
-    return choose(SENTENCES, settings.engine.provider, made)
+    return made
 
 
 def load_frames(settings: Settings) -> FrameEncoder:
     """What looks at pictures; raises as `work.load_engines` does."""
+    return choose(FRAMES, provider(settings, FRAMES.net), frames(settings))
+
+
+def frames(settings: Settings) -> Callable[[Provider], FrameEncoder]:
+    """Makes what looks at pictures; raises as `work.load_engines` does."""
     from sensorium_models import store
 
     file, table = store.path("frame_embedding"), settings.encoders
@@ -102,7 +135,17 @@ def load_frames(settings: Settings) -> FrameEncoder:
     def made(with_: Provider) -> FrameEncoder:
         return FrameEncoder(file, remember=table.remember_pictures, threads=table.threads, provider=with_)
 
-    return choose(FRAMES, settings.engine.provider, made)
+    return made
+
+
+def network(settings: Settings, encode_sentences: EncodeSentences) -> Callable[[Provider], Network]:
+    """Makes the fusion network, which answers in its vocabulary; raises as `work.load_engines` does."""
+    from sensorium_models import store
+
+    meeting = store.path("fusion")
+    halves, card = (store.path("fusion_senses"), meeting), read_card(meeting.with_suffix(".json"))
+    concepts = embed(vocabulary(settings), encode_sentences)
+    return lambda with_: Network(*halves, card, concepts, provider=with_)
 
 
 def load_whisper(table: Encoders) -> Whisper:
@@ -140,6 +183,6 @@ def load_dialects(settings: Settings, sentences: SentenceEncoder) -> Dialects:
         software=software(),
         encoders=[ModelRef(name, store.digest(name)) for name in ("sentence_embedding", "frame_embedding")],
         space=Space.load(store.path("sentence_space")),
-        provider=settings.engine.provider,
+        provider=provider(settings, FUSION.net),
     )
     return Dialects(fuser, sentences.encode)

@@ -25,7 +25,7 @@ from sensorium import clock
 from sensorium.errors import SensoriumError
 from sensorium_cloud._app import keys, state
 from sensorium_cloud._app.chronicle import chronicle
-from sensorium_cloud._app.engines import identity, sizes, software, vocabulary
+from sensorium_cloud._app.engines import exact_identity, sizes, software, vocabulary
 from sensorium_cloud._app.hall import Hall
 from sensorium_cloud._app.metrics import Metrics, exposition
 from sensorium_cloud._app.place import not_free, tried, written
@@ -155,7 +155,7 @@ def _works(
     sinks = [lambda made: metrics.fused(*(symbol for symbol, _ in made)), people.overhear, *tracing]
     if settings.gateway.enabled or settings.redis.url:  # else nobody could read it
         sinks.append(chronicle(history))
-    engines = state.sparing(settings, engines, metrics, standing, partial(identity, settings))
+    engines = state.sparing(settings, engines, metrics, standing, partial(exact_identity, settings))
     refinery = Refinery(engines, _capacity(settings), sinks=sinks)
     lanes = (local.run, *(other.run for other in others), *together.forever, refinery.run, history.run)
     watching = partial(metrics.run, refinery.waiting, partial(_dropped, history, together, people, refinery, engines))

@@ -76,6 +76,17 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
+Provider = Literal["auto", "cpu", "cuda", "openvino", "openvino-bf16"]
+
+
+class Providers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What runs each net; empty: as `engine.provider` says."""
+
+    fusion: Annotated[Provider | Literal[""], Meta(description="what runs the fusion network")] = ""
+    sentences: Annotated[Provider | Literal[""], Meta(description="what reads words")] = ""
+    frames: Annotated[Provider | Literal[""], Meta(description="what looks at pictures")] = ""
+
+
 class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What does the work, how much at once, and how much may wait."""
 
@@ -83,9 +94,10 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Literal["embedded", "ray"], Meta(description="where the work is done: in this process, or on a Ray cluster")
     ] = "embedded"
     provider: Annotated[
-        Literal["auto", "cpu", "cuda", "openvino", "openvino-bf16"],
+        Provider,
         Meta(description="what runs fusion and encoders; auto: for each what is fastest here and answers the same"),
     ] = "auto"
+    providers: Providers = Providers()
     max_batch: Annotated[Count, Meta(description="windows fused together at most")] = 128
     max_waiting: Annotated[Count, Meta(description="windows in the service at most; more are asked to come later")] = (
         1024
