@@ -73,6 +73,8 @@ def test_an_empty_file_is_an_agent_without_sensors(tmp_path: Path) -> None:
         ("[cloud]\n", "cloud.target: is missing"),
         ("[cloud]\ntarget = 'a:1'\npolicy = 'sometimes'\n", "cloud.policy"),
         ("[egress]\nvideo = 'all'\n", "egress"),
+        ("[mqtt]\nhost = 'b'\nca = 'ca.pem'\n", "mqtt.ca: is for TLS, which is off: set tls = true"),
+        ("[cloud]\ntarget = 'a:1'\nkey = 'key.pem'\n", "cloud.key: is for TLS, which is off: set tls = true"),
         ("not toml", "not TOML"),
     ],
 )

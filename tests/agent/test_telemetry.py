@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ from agent.told import a_symbol, an_episode
 from paho.mqtt.enums import CallbackAPIVersion
 from services import Broker, broker, free_port, make_keys, until
 
-from sensorium_agent._app.broker_tls import BrokerKeysError, context
+from sensorium_agent._app.broker_tls import BrokerKeysError, context, way_out
 from sensorium_agent._app.doctor import network
 from sensorium_agent._app.settings import Mqtt
 from sensorium_agent._app.telemetry import Telemetry, temperature_c
@@ -253,6 +254,10 @@ def test_a_broker_that_hangs_up_before_it_answers_is_one_clear_line(
     in_the_clear = Mqtt(host="127.0.0.1", port=private.port)
 
     assert "hangs up before it answers; check [mqtt] tls" in told_by(in_the_clear, "down", caplog)
+
+
+def test_a_broker_whose_name_nobody_knows_is_one_clear_line() -> None:
+    assert way_out(socket.gaierror(-2, "Name or service not known")) == "nobody knows this name; check [mqtt] host"
 
 
 @pytest.mark.parametrize(

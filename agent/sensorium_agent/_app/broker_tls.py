@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from typing import Final
 
@@ -52,6 +53,8 @@ def way_out(error: BaseException | None) -> str:
         return f"{wrong}; set [mqtt] ca, or host as the certificate has it"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed ({_said(error)}); check [mqtt] tls, port, certificate"
+    if isinstance(error, socket.gaierror):
+        return "nobody knows this name; check [mqtt] host"
     if isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError):
         return HUNG_UP
     return "nobody answers; check [mqtt] host and port, and that the broker runs"

@@ -318,6 +318,8 @@ def read(path: Path, environment: Mapping[str, str]) -> Settings:
         raise SettingsError(str(path), "pulse.low_bpm", reason)
     if settings.microphone is not None and settings.microphone.clips:
         _check_clips(settings.egress, str(path))
+    _check_private("cloud", settings.cloud, str(path))
+    _check_private("mqtt", settings.mqtt, str(path))
     try:
         Accelerator.parse(settings.models.accelerator)
     except AcceleratorUnknown as error:
@@ -343,6 +345,15 @@ def _check_clips(egress: Mapping[Modality, Egress], where: str) -> None:
     if egress.get(Modality.AUDIO) is not Egress.MEDIA:
         reason = 'recordings of speech leave only with egress.audio = "media": set it, or clips = false'
         raise SettingsError(where, "microphone.clips", reason)
+
+
+def _check_private(table: str, link: Cloud | Mqtt | None, where: str) -> None:
+    """Refuse keys of a link in the clear: who names them wants it private."""
+    if link is None or link.tls:
+        return
+    for key in ("ca", "certificate", "key"):
+        if getattr(link, key):
+            raise SettingsError(where, f"{table}.{key}", "is for TLS, which is off: set tls = true, or leave this out")
 
 
 def overridden(settings: Settings, environment: Mapping[str, str]) -> Settings:
