@@ -84,9 +84,13 @@ class RedisCache:
 
     def _kept(self, stored: Sequence[Any]) -> str:
         """What became of what the last batch made; a replica that nobody may write to still tells what it has."""
-        from redis.exceptions import ReadOnlyError
+        from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
         refused = [one for one in stored if isinstance(one, Exception)]
+        if any(isinstance(one, OutOfMemoryError) for one in refused):
+            self._standing.full()
+        elif len(stored) > len(refused):
+            self._standing.kept()
         if not any(isinstance(one, ReadOnlyError) for one in refused):
             return "full" if refused else "done"
         if not self._read_only:

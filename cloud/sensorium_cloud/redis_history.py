@@ -187,6 +187,8 @@ class RedisHistory:
             return False
         if full:
             self._standing.full()
+        elif len(told) > len(wrong):
+            self._standing.kept()
         if odd and not self.refused:
             log.warning("history.refused reason=%s; what Redis does not take is not kept", odd[0])
         self.refused += len(wrong)

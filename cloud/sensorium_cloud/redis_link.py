@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from sensorium_cloud.history import HistoryError
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis as AsyncRedis
 
 log = logging.getLogger(__name__)
+
+_FULL_AGAIN_NS: Final = 60_000_000_000
 
 FOLLOW_MS: Final = 5_000
 """How long whoever follows a stream waits for news."""
@@ -70,12 +74,14 @@ def reason_of(error: Exception) -> str:
 class Standing:
     """Whether Redis answers, as all who ask it in this process find together.
 
-    Both lines are warnings: whoever saw the first wants to see the second.
+    Every line is a warning: whoever saw that something was wrong wants to see that it is well again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self._without: set[str] = set()
-        self._full = False
+        self._now_ns = now_ns
+        self._told_full = False
+        self._full_again_ns = 0
 
     def away(self, who: str, reason: str) -> None:
         """``who`` gets no answer, and said so not before it was back."""
@@ -90,7 +96,12 @@ class Standing:
                 log.warning("redis.back")
 
     def full(self) -> None:
-        """It takes nothing more."""
-        if not self._full:
+        """It takes nothing more; said each time, but at most once a minute: what expires makes room for a moment."""
+        now_ns = self._now_ns()
+        if not self._told_full and now_ns >= self._full_again_ns:
+            self._told_full, self._full_again_ns = True, now_ns + _FULL_AGAIN_NS
             log.warning("redis.full: it keeps nothing new; raise maxmemory, or let it evict (volatile-ttl)")
-        self._full = True
+
+    def kept(self) -> None:
+        """It has taken something new."""
+        self._told_full = False

@@ -153,6 +153,8 @@ class RedisStore:
             self._failed("away", reason_of(answer))
         else:
             self._worked(command)
+            if command[1] == _SAVE and answer is None:  # there was room for another
+                self._standing.kept()
             return answer
         return None
 

@@ -12,6 +12,7 @@ from cloud.doubles import FakeFusion, a_window, connected, settings
 from redis.exceptions import AuthenticationError, ReadOnlyError
 from services import redis_server
 
+from sensorium.clock import ManualClock
 from sensorium.delivery import SequencedSymbol
 from sensorium_cloud._app.settings import Cache, Gateway, Redis
 from sensorium_cloud.history import Entry, Unwritten
@@ -38,6 +39,27 @@ def test_however_many_ask_one_line_says_that_it_is_gone_and_one_that_it_is_back(
         "redis.back",
         "redis.away: slow; answers go on without it",
     ]
+
+
+def test_that_redis_is_full_is_said_each_time_but_not_each_moment(caplog: pytest.LogCaptureFixture) -> None:
+    clock, said = ManualClock(), []
+    standing = Standing(clock.now_ns)
+    for second, is_full in (
+        (1, True),
+        (2, True),
+        (3, False),
+        (4, True),
+        (90, True),
+        (95, False),
+        (200, True),
+        (300, True),
+    ):
+        clock.at_ns = second * 1_000_000_000
+        (standing.full if is_full else standing.kept)()
+        said.append(len(caplog.messages))
+
+    assert said == [1, 1, 1, 1, 2, 2, 3, 3]
+    assert all(message.startswith("redis.full: ") for message in caplog.messages)
 
 
 def test_what_redis_says_is_said_with_the_way_out() -> None:
