@@ -23,7 +23,7 @@ from sensorium.errors import FieldError
 from sensorium.event import Media, Modality
 from sensorium.symbol import Symbol
 from sensorium.window import Window
-from sensorium_cloud._app.mesh import Carrier, LocalMesh, Lost, Nobody, RedisMesh, SharedMeetings, unheeded
+from sensorium_cloud._app.mesh import Absent, Carrier, LocalMesh, Lost, Nobody, RedisMesh, SharedMeetings, unheeded
 from sensorium_cloud._app.server import running
 from sensorium_cloud.neighbours import Here, Neighbours, Report
 from sensorium_cloud.redis_link import connected
@@ -254,6 +254,44 @@ async def test_who_is_sent_something_and_listens_no_more_is_known_to_be_gone(tmp
             assert (await gone.get(), gone.empty()) == ("killed", True)
             for task in running:
                 task.cancel()
+
+
+def test_who_does_not_listen_for_a_moment_is_not_gone() -> None:
+    absent = Absent()
+
+    assert absent.first("two", 10.0)
+    assert not absent.first("two", 11.0)
+    assert not absent.gone("two", 11.0)
+    absent.back("two")
+    assert absent.first("two", 12.0)
+    assert not absent.gone("two", 13.9)
+    assert absent.gone("two", 14.0)
+    assert absent.first("two", 14.0)
+
+
+async def test_a_process_whose_connection_was_lost_is_not_taken_for_one_that_was_killed(tmp_path: Path) -> None:
+    heard, gone = asyncio.Queue[bytes](), asyncio.Queue[str]()
+    with redis_server(tmp_path) as server:
+        one, two = (RedisMesh(connected(server.url), name) for name in ("one", "two"))
+        async with asyncio.timeout(20), connected(server.url) as operator, asyncio.TaskGroup() as group:
+            running = [
+                group.create_task(one.run(lambda _: None, gone.put_nowait)),
+                group.create_task(two.run(heard.put_nowait)),
+            ]
+            while heard.empty():  # until it listens
+                one.send([b"x"], "two")
+                await operator.ping()
+            await operator.client_kill_filter(_type="pubsub")
+            one.send([b"while it is away"], "two")
+            one.send([b"x"], "killed")
+            certain = await gone.get()
+            one.send([b"again"], "two")
+            while await heard.get() != b"again":
+                pass
+            for task in running:
+                task.cancel()
+
+    assert (certain, gone.empty()) == ("killed", True)
 
 
 async def test_a_client_that_swallows_the_news_of_a_stop_keeps_nobody() -> None:

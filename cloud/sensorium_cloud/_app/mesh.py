@@ -8,7 +8,7 @@ import logging
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -31,7 +31,9 @@ _WAITING: Final = 4096
 _ROOM_S: Final = 0.002
 """When to look again whether another has read."""
 _CHANNEL: Final = "multimodal:neighbours"
-_RETRY_S: Final = (0.1, 5.0)
+_RETRY_S: Final = (0.1, 1.0)
+_SURE_S: Final = 2.0
+"""Whoever lives listens again sooner, whatever became of its connection to Redis, or of Redis itself."""
 _SILENCE_S: Final = 5.0
 """Less than a client of Redis waits for an answer: nobody has to say anything."""
 
@@ -256,6 +258,31 @@ class LocalMesh:
             hear(message)
 
 
+class Absent:
+    """Who was sent something and did not listen; told the time.
+
+    That is no proof: a process may be about to connect again.
+    """
+
+    def __init__(self) -> None:
+        self._since_s: dict[str, float] = {}
+
+    def first(self, name: str, now_s: float) -> bool:
+        """``name`` does not listen; whether it did until now, and has to be asked again after `_SURE_S`."""
+        return self._since_s.setdefault(name, now_s) == now_s
+
+    def gone(self, name: str, now_s: float) -> bool:
+        """Whether ``name`` has not listened for so long that it is gone; it is forgotten then."""
+        if now_s < self._since_s[name] + _SURE_S:
+            return False
+        del self._since_s[name]
+        return True
+
+    def back(self, name: str) -> None:
+        """``name`` listens."""
+        self._since_s.pop(name, None)
+
+
 class RedisMesh:
     """Channels of Redis, for replicas on several machines; while it is away nobody hears of anybody.
 
@@ -278,7 +305,7 @@ class RedisMesh:
                 self.dropped += 1
 
     async def run(self, hear: Hear, lost: Lost = unheeded) -> None:
-        """Publish and hear until cancelled; who is sent something and does not listen any more is gone."""
+        """Publish and hear until cancelled; who is sent something and does not listen for a while is gone."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_again_and_again(lambda: self._publish(lost)))
@@ -287,6 +314,7 @@ class RedisMesh:
             await self._redis.aclose()
 
     async def _publish(self, lost: Lost) -> None:
+        absent = Absent()  # anew with each connection: while there was none, nobody could listen
         while True:
             heed_cancellation()
             messages = [await self._waiting.get()]
@@ -297,7 +325,18 @@ class RedisMesh:
                     pipe.publish(_channel(to), message)
                 heard = await pipe.execute()
             heed_cancellation()
-            for name in {to for (to, _), listeners in zip(messages, heard, strict=True) if to and not listeners}:
+            listeners = {to: count for (to, _), count in zip(messages, heard, strict=True) if to}
+            self._look_for(listeners, absent, lost)
+
+    def _look_for(self, listeners: Mapping[str, int], absent: Absent, lost: Lost) -> None:
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        for name, count in listeners.items():
+            if count:
+                absent.back(name)
+            elif absent.first(name, now_s):
+                loop.call_later(_SURE_S, self.send, [b""], name)
+            elif absent.gone(name, now_s):
                 lost(name)
 
     async def _subscribe(self, hear: Hear) -> None:
@@ -306,7 +345,7 @@ class RedisMesh:
             while True:
                 heed_cancellation()
                 message = await pubsub.get_message(timeout=_SILENCE_S)
-                if message is not None:
+                if message is not None and message["data"]:  # nothing is said to find out who listens
                     hear(message["data"])
 
 
