@@ -171,7 +171,7 @@ async def test_who_follows_hears_that_the_connection_lives(
 async def test_what_is_no_http_is_said_once_however_often_it_comes(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http._NOT_HTTP, "_again_s", 0.0)
+    monkeypatch.setattr(http._STRANGERS, "_again_s", {})
     async with a_gateway(caplog, Gateway(enabled=True, port=0)) as address:
         host, _, port = address.rpartition(":")
         with caplog.at_level(logging.WARNING):

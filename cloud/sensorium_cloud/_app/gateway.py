@@ -38,6 +38,8 @@ _UNDERSTOOD: Final = (SYMBOL, EPISODE)
 _BAD: Final = 4400
 _FULL: Final = 4429
 _LATER_MS: Final = 1000
+_BODY_S: Final = 30.0
+"""How long a body may take to come."""
 _names = itertools.count()
 _session_name: Final[msgspec.json.Decoder[Name]] = msgspec.json.Decoder(Name)
 
@@ -190,6 +192,7 @@ def _add_batch(app: FastAPI, parts: Parts) -> None:
                 "description": "by session, its symbols and episodes, as docs/jsonl.md describes them",
                 "content": {"application/json": {"example": {"sessions": [KITCHEN]}}},
             },
+            408: {"description": "it took too long to come; send less at once"},
             413: {"description": "too large; send less at once"},
             429: {"description": "too much is waiting; try again after `Retry-After`"},
         },
@@ -226,12 +229,21 @@ async def _answered(parts: Parts, number: int, batch: Batch, grant: Grant) -> di
     return {"session_id": batch.session_id, "lines": told.lines}
 
 
-async def _read_batches(request: Request) -> Batches:
+async def _read_body(request: Request) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_MESSAGE:
-            raise _RefusedError(413, f"at most {MAX_MESSAGE} bytes; send less at once")
+    try:
+        async with asyncio.timeout(_BODY_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_MESSAGE:
+                    raise _RefusedError(413, f"at most {MAX_MESSAGE} bytes; send less at once")
+    except TimeoutError:
+        raise _RefusedError(408, f"not here within {_BODY_S:g} s; send less at once") from None
+    return bytes(body)
+
+
+async def _read_batches(request: Request) -> Batches:
+    body = await _read_body(request)
     try:
         return _batches.decode(body)
     except msgspec.ValidationError as error:
