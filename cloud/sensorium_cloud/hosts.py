@@ -3,29 +3,25 @@
 Whoever opens a session's room tells all processes. If two have one, the room that was there first stays, and the
 other process sends its people's events there and gets what is understood. When a process goes, one of those that sent
 events there opens the room anew. Pure: told the time; whoever carries the messages may lose some, since what matters
-is said again every second. `neighbours` lets devices meet so, which keep windows of their own; people share theirs.
+is said again every second. `gossip` says what this has in common with `neighbours`, and why they are two.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 
-from sensorium.errors import FieldError
+from sensorium_cloud.gossip import AGAIN_NS, HOLDS_NS, S_NS, decoded, encode, parts
 
-_S: Final = 1_000_000_000
-_SETTLED_NS: Final = _S
-_GUESTS_HEAR_NS: Final = 7 * _S // 2
+_SETTLED_NS: Final = S_NS
+_GUESTS_HEAR_NS: Final = 7 * S_NS // 2
 """So long a host is believed to be there; three of its messages may be lost."""
-_ALL_AGAIN_NS: Final = 5 * _S
-_ALL_HOLDS_NS: Final = 3 * _ALL_AGAIN_NS
 _ELSEWHERE: Final = 20_000
-_AT_ONCE: Final = 1000
 
 HERE: Final = ""
 """In place of a process' name: this one."""
@@ -89,7 +85,6 @@ class Told(msgspec.Struct, frozen=True, tag="told", array_like=True):
 Message = Rooms | Guests | Closed | Fed | Told
 
 _decoder: Final[msgspec.msgpack.Decoder[Message]] = msgspec.msgpack.Decoder(Message)
-_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 @dataclass(slots=True)
@@ -164,13 +159,13 @@ class Hosts:
         """The last has left, and nobody elsewhere is a guest of the room."""
         place, news = self._places.pop(session_id, None), News()
         if place is not None and place.host == HERE:
-            news.say.append((EVERYBODY, _encode(Closed(self.origin, (session_id,)))))
+            news.say.append((EVERYBODY, encode(Closed(self.origin, (session_id,)))))
         return news
 
     def feed(self, session_id: str, boot: str, event: bytes, now_ns: int) -> News:
         """Somebody here said something; its room is elsewhere."""
         fed = Fed(self.origin, session_id, boot, now_ns, event)
-        return News([(self._places[session_id].host, _encode(fed))])
+        return News([(self._places[session_id].host, encode(fed))])
 
     def tell(self, session_id: str, boot: str, kind: Kind, line: bytes) -> News:
         """A line for the session's people elsewhere: through the room, wherever that is."""
@@ -180,7 +175,7 @@ class Hosts:
         """What is ``told``, to whom it has to be sent from here; not back to where it comes from."""
         host = self.host(told.session)
         to = self.guests(told.session) if host == HERE else [host] if host else ()
-        message = _encode(told) if to else b""
+        message = encode(told) if to else b""
         return [(other, message) for other in to if other != but]
 
     def tick(self, now_ns: int) -> News:
@@ -201,7 +196,7 @@ class Hosts:
         """This process stops: others may have its rooms."""
         hosted = [session_id for session_id, place in self._places.items() if place.host == HERE]
         self._places.clear()
-        return News([(EVERYBODY, _encode(Closed(self.origin, part))) for part in _parts(hosted)])
+        return News([(EVERYBODY, encode(Closed(self.origin, part))) for part in parts(hosted)])
 
     # --- what others say -----------------------------------------------------------------
 
@@ -211,10 +206,7 @@ class Hosts:
         Raises:
             FieldError: it is no message of this version.
         """
-        try:
-            said = _decoder.decode(message)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise FieldError("message", str(error)) from error
+        said = decoded(_decoder, message)
         news = News()
         if said.origin == self.origin:
             return news
@@ -264,14 +256,14 @@ class Hosts:
             else:
                 not_here.append(session_id)
         if not_here:
-            news.say.append((said.origin, _encode(Closed(self.origin, tuple(not_here)))))
+            news.say.append((said.origin, encode(Closed(self.origin, tuple(not_here)))))
 
     def _hear_fed(self, said: Fed, news: News) -> None:
         place = self._places.get(said.session)
         if place is not None and place.host == HERE:
             news.fed.append(said)
         else:
-            news.say.append((said.origin, _encode(Closed(self.origin, (said.session,)))))
+            news.say.append((said.origin, encode(Closed(self.origin, (said.session,)))))
 
     def _hear_told(self, said: Told, news: News) -> None:
         place = self._places.get(said.session)
@@ -285,7 +277,7 @@ class Hosts:
 
     def _yield(self, session_id: str, place: _Place, host: str, now_ns: int, news: News) -> None:
         """Another's room was there before ours."""
-        news.say += [(guest, _encode(Closed(self.origin, (session_id,)))) for guest in place.guests]
+        news.say += [(guest, encode(Closed(self.origin, (session_id,)))) for guest in place.guests]
         self._remember(session_id, host, now_ns)
         place.host, place.heard_ns, place.guests = host, now_ns, {}
         self._announce(session_id, host, news)
@@ -306,13 +298,13 @@ class Hosts:
 
     def _announce(self, session_id: str, host: str, news: News) -> None:
         if host == HERE:
-            news.say.append((EVERYBODY, _encode(Rooms(self.origin, (session_id,), settled=False))))
+            news.say.append((EVERYBODY, encode(Rooms(self.origin, (session_id,), settled=False))))
         else:
-            news.say.append((host, _encode(Guests(self.origin, (session_id,)))))
+            news.say.append((host, encode(Guests(self.origin, (session_id,)))))
 
     def _say_again(self, now_ns: int, news: News) -> None:
         """Hosts and guests tell each other that they are there; from time to time hosts tell all."""
-        to_all = now_ns >= self._all_told_ns + _ALL_AGAIN_NS
+        to_all = now_ns >= self._all_told_ns + AGAIN_NS
         rooms: defaultdict[tuple[str, bool], list[str]] = defaultdict(list)
         visits: defaultdict[str, list[str]] = defaultdict(list)
         for session_id, place in self._places.items():
@@ -324,19 +316,19 @@ class Hosts:
                 rooms[other, settled].append(session_id)
         self._all_told_ns = now_ns if to_all else self._all_told_ns
         for (other, settled), sessions in rooms.items():
-            news.say += [(other, _encode(Rooms(self.origin, part, settled))) for part in _parts(sessions)]
+            news.say += [(other, encode(Rooms(self.origin, part, settled))) for part in parts(sessions)]
         for host, sessions in visits.items():
-            news.say += [(host, _encode(Guests(self.origin, part))) for part in _parts(sessions)]
+            news.say += [(host, encode(Guests(self.origin, part))) for part in parts(sessions)]
 
     def _own(self, session_id: str, place: _Place, now_ns: int) -> bytes:
-        return _encode(Rooms(self.origin, (session_id,), self._settled(place, now_ns)))
+        return encode(Rooms(self.origin, (session_id,), self._settled(place, now_ns)))
 
     @staticmethod
     def _settled(place: _Place, now_ns: int) -> bool:
         return now_ns >= place.since_ns + _SETTLED_NS
 
     def _remember(self, session_id: str, host: str, now_ns: int) -> None:
-        self._elsewhere[session_id] = (host, now_ns + _ALL_HOLDS_NS)
+        self._elsewhere[session_id] = (host, now_ns + HOLDS_NS)
         self._elsewhere.move_to_end(session_id)
         if len(self._elsewhere) > _ELSEWHERE:
             self._elsewhere.popitem(last=False)
@@ -344,8 +336,3 @@ class Hosts:
     def _forget(self, session_id: str, host: str) -> None:
         if self._elsewhere.get(session_id, (HERE, 0))[0] == host:
             del self._elsewhere[session_id]
-
-
-def _parts(sessions: Iterable[str]) -> list[tuple[str, ...]]:
-    every = tuple(sessions)
-    return [every[place : place + _AT_ONCE] for place in range(0, len(every), _AT_ONCE)]

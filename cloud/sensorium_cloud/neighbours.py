@@ -2,8 +2,8 @@
 
 A device is served by the worker, or the replica, where the kernel or a balancer puts it. So that what devices of one
 session saw meets wherever they are, a process says which sessions it has (hashed), and reports windows of those that
-somebody else said too. A session that nobody shares costs an announcement every few seconds. Pure: told the time;
-whoever carries the messages may lose some.
+somebody else said too. A session that nobody shares costs an announcement every few seconds. Pure: told the time.
+`gossip` says what this has in common with `hosts`, and why they are two.
 """
 
 from __future__ import annotations
@@ -21,13 +21,9 @@ from sensorium import wire
 from sensorium.errors import FieldError
 from sensorium.v1 import window_pb2
 from sensorium.window import Window
+from sensorium_cloud.gossip import AGAIN_NS, HOLDS_NS, decoded, encode, parts
 
-_S: Final = 1_000_000_000
-_AGAIN_NS: Final = 5 * _S
-_HOLDS_NS: Final = 3 * _AGAIN_NS
-"""So long an announcement is believed; two of them may be lost."""
 _SESSIONS: Final = 10_000
-_AT_ONCE: Final = 1000
 
 
 class Here(msgspec.Struct, frozen=True, tag="here", array_like=True):
@@ -48,7 +44,6 @@ class Report(msgspec.Struct, frozen=True, tag="report", array_like=True):
 
 
 _decoder: Final[msgspec.msgpack.Decoder[Here | Report]] = msgspec.msgpack.Decoder(Here | Report)
-_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +92,10 @@ class Neighbours:
                 self._sessions.popitem(last=False)
         session.here_ns = now_ns
         self._sessions.move_to_end(key)
-        said = [_encode(Here(self.origin, (key,), asks=True))] if new else []
+        said = [encode(Here(self.origin, (key,), asks=True))] if new else []
         said += self._again(now_ns)
         if now_ns < session.there_until_ns:
-            said.append(_encode(Report(self.origin, key, device, _lean_bytes(window))))
+            said.append(encode(Report(self.origin, key, device, _lean_bytes(window))))
         return said
 
     def hear(self, message: bytes, now_ns: int) -> Heard:
@@ -109,10 +104,7 @@ class Neighbours:
         Raises:
             FieldError: it is no message of this version.
         """
-        try:
-            said = _decoder.decode(message)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise FieldError("message", str(error)) from error
+        said = decoded(_decoder, message)
         if said.origin == self.origin:
             return Heard()
         if isinstance(said, Here):
@@ -120,10 +112,10 @@ class Neighbours:
         return self._hear_report(said)
 
     def _hear_here(self, said: Here, now_ns: int) -> Sequence[bytes]:
-        common = [key for key in said.sessions if (s := self._sessions.get(key)) and now_ns < s.here_ns + _HOLDS_NS]
+        common = [key for key in said.sessions if (s := self._sessions.get(key)) and now_ns < s.here_ns + HOLDS_NS]
         for key in common:
-            self._sessions[key].there_until_ns = now_ns + _HOLDS_NS
-        return [_encode(Here(self.origin, tuple(common), asks=False))] if common and said.asks else []
+            self._sessions[key].there_until_ns = now_ns + HOLDS_NS
+        return [encode(Here(self.origin, tuple(common), asks=False))] if common and said.asks else []
 
     def _hear_report(self, said: Report) -> Heard:
         if said.session not in self._sessions:
@@ -135,12 +127,11 @@ class Neighbours:
         return Heard((), said.device, window)
 
     def _again(self, now_ns: int) -> Iterator[bytes]:
-        if now_ns < self._announced_ns + _AGAIN_NS:
+        if now_ns < self._announced_ns + AGAIN_NS:
             return
         self._announced_ns = now_ns
-        keys = [key for key, session in self._sessions.items() if now_ns < session.here_ns + _HOLDS_NS]
-        for place in range(0, len(keys), _AT_ONCE):
-            yield _encode(Here(self.origin, tuple(keys[place : place + _AT_ONCE]), asks=False))
+        for part in parts(key for key, session in self._sessions.items() if now_ns < session.here_ns + HOLDS_NS):
+            yield encode(Here(self.origin, part, asks=False))
 
 
 def _key(session_id: str) -> bytes:
