@@ -26,6 +26,9 @@ SHIPPED = ""
 _DEATHS: Final = 2
 """So many agents may die with a version that is not proven; one alone may have lost its power."""
 
+_KNOWN: Final[Mapping[str, type]] = {"refused": str, "unended": int, "proven": str}
+"""What is known of each version, by the field; the others are names of versions."""
+
 T = TypeVar("T")
 
 
@@ -146,13 +149,30 @@ def read(root: Path, name: str) -> Choice:
     """
     path = place(root, name)
     try:
-        return Choice(**json.loads(path.read_bytes()))
+        return _checked(Choice(**json.loads(path.read_bytes())))
     except (FileNotFoundError, NotADirectoryError):
         return Choice()
     except (OSError, ValueError, TypeError) as error:
         raise ChoiceDamaged(
             f"{path}: not a choice of versions ({error}); delete it to use what came with us"
         ) from error
+
+
+def _checked(choice: Choice) -> Choice:
+    """``choice`` if it holds what its fields say: whoever asks it relies on that.
+
+    Raises:
+        ValueError: it does not.
+    """
+    for each in fields(Choice):
+        value, kind = getattr(choice, each.name), _KNOWN.get(each.name)
+        if not (isinstance(value, str) if kind is None else _is_of(value, kind)):
+            raise ValueError(f"{each.name} is {json.dumps(value)[:40]}")
+    return choice
+
+
+def _is_of(value: object, kind: type) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(known, kind) for known in value.values())
 
 
 def change(root: Path, name: str, step: Callable[[Choice], Choice]) -> Choice:

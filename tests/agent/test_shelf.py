@@ -196,3 +196,20 @@ def test_a_trial_of_no_model_says_why_in_one_line(folder: Path) -> None:
 
     assert attempt("tiny", folder / "no.tflite").trouble.startswith("LiteRT cannot load it (")
     assert "\n" not in attempt("tiny", folder / "no.tflite").trouble
+
+
+def test_a_choice_that_cannot_be_read_ends_no_agent_and_is_said_once(
+    folder: Path, shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    choice.place(store.root(), "tiny").parent.mkdir(exist_ok=True)
+    choice.place(store.root(), "tiny").write_text("{")
+
+    assert [*shelf.look(), *shelf.look()] == []
+    assert len(feed(shelf)) == 25
+    assert Shelf(limits=LIMITS).model("tiny").blob == ""
+    assert [message.split()[0] for message in caplog.messages] == ["model.choice_unread"] * 2  # by each shelf
+
+    choice.place(store.root(), "tiny").unlink()
+    blob = a_version(folder)
+    store.choose("tiny", lambda now: now.using(blob))
+    assert happened(shelf.look()) == [("swapped", blob[:12])]

@@ -21,7 +21,7 @@ from sensorium_agent.infer.runtime.living import LivingModel, Outcome, Version
 from sensorium_agent.infer.runtime.model import ModelError, load
 from sensorium_agent.infer.runtime.probation import Probation
 from sensorium_models import store
-from sensorium_models.choice import SHIPPED, Choice, sole_agent
+from sensorium_models.choice import SHIPPED, Choice, ChoiceDamaged, sole_agent
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ class Shelf:
         self._models: dict[str, LivingModel] = {}
         self._asked: dict[str, Choice] = {}
         """The choices that were followed; what failed here is not followed twice, even if it cannot be written down."""
+        self._unread: set[str] = set()
+        """The models whose choice cannot be read, which was said."""
         self._distrusted = False
         """The delegate crashed in its trial."""
         self._now_s = now_s
@@ -114,7 +116,7 @@ class Shelf:
     # --- the first version ---------------------------------------------------------------
 
     def _first(self, name: str) -> Version:
-        choice = store.versions(name)
+        choice = self._chosen(name, Choice())
         self._asked[name] = replace(choice, candidate="")  # which is tried at the first look
         while choice.chosen:
             try:
@@ -124,6 +126,18 @@ class Shelf:
                 self._refuse(name, choice.chosen, str(error))
                 choice = choice.refusing(choice.chosen, str(error))
         return self._load(name, SHIPPED)
+
+    def _chosen(self, name: str, known: Choice) -> Choice:
+        """What the store says; where that cannot be read, what was ``known``, and one line that says so."""
+        try:
+            found = store.versions(name)
+        except ChoiceDamaged as error:
+            if name not in self._unread:
+                log.warning("model.choice_unread name=%s reason=%r", name, str(error))
+            self._unread.add(name)
+            return known
+        self._unread.discard(name)
+        return found
 
     def _begin(self, name: str, blob: str, runs: int = 0) -> None:
         if self._probation is not None:
@@ -148,7 +162,8 @@ class Shelf:
     # --- versions that come later --------------------------------------------------------
 
     def _follow(self, model: LivingModel) -> list[Change]:
-        before, now = self._asked[model.name], store.versions(model.name)
+        before = self._asked[model.name]
+        now = self._chosen(model.name, before)
         self._asked[model.name] = now
         changes = []
         if now.chosen not in (before.chosen, model.blob):
