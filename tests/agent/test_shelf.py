@@ -213,3 +213,20 @@ def test_a_choice_that_cannot_be_read_ends_no_agent_and_is_said_once(
     blob = a_version(folder)
     store.choose("tiny", lambda now: now.using(blob))
     assert happened(shelf.look()) == [("swapped", blob[:12])]
+
+
+def test_what_is_said_to_run_is_what_runs_even_where_the_store_cannot_be_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    blob, shelf = a_version(folder, "damaged"), Shelf(limits=LIMITS)
+    shipped = store.digest("tiny")
+    store.choose("tiny", lambda now: now.using(blob))
+    assert shelf.digest("tiny") == Path(blob).stem  # nothing runs yet
+    monkeypatch.setattr(choice, "keep", full)
+    shelf.model("tiny")
+
+    assert store.versions("tiny").chosen == blob
+    assert shelf.digest("tiny") == shipped

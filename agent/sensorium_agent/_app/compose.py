@@ -250,11 +250,10 @@ def aligner(session_id: str, modalities: Collection[Modality], windows: Windows)
 
 def models_of(settings: Settings, modalities: Collection[Modality]) -> tuple[ModelRef, ...]:
     """The models behind ``modalities``, and the one that fuses them, if one does; by hash."""
-    from sensorium_models import store
-
-    fusing = [FUSION] if settings.fusion.by == "network" and FUSION in shelf(settings).runs_on() else []
+    running = shelf(settings)
+    fusing = [FUSION] if settings.fusion.by == "network" and FUSION in running.runs_on() else []
     names = [*(name for m in Modality if m in modalities for name in MODELS.get(m, ())), *fusing]
-    return tuple(ModelRef(name, store.digest(name)) for name in names)
+    return tuple(ModelRef(name, running.digest(name)) for name in names)
 
 
 def policy(settings: Settings) -> Policy:

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from sensorium.errors import SensoriumError
 from sensorium_agent.infer.runtime import trial
@@ -98,6 +99,17 @@ class Shelf:
     def runs_on(self) -> dict[str, str]:
         """What each model runs on."""
         return {name: model.model.runs_on for name, model in self._models.items()}
+
+    def digest(self, name: str) -> str:
+        """The sha256 of the version of a model that runs, or of the one that was chosen, if none runs.
+
+        Raises:
+            SensoriumError: none runs, and nothing says which one would.
+        """
+        if name not in self._models:
+            return store.digest(name)
+        blob = self._models[name].blob
+        return Path(blob).stem if blob else store.sha256(store.version(name, SHIPPED))
 
     def look(self) -> list[Change]:
         """Follow what was chosen since the last look, and tell what became of it; blocks while it loads."""
