@@ -5,27 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
+import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from sensorium import assemble
 from sensorium.assemble import UNKNOWN_RANK
 from sensorium.concepts import Concept, Vocabulary
 from sensorium.errors import FieldError
-from sensorium.event import Event, Modality, Tensor, stacked
+from sensorium.event import Event, Modality, Tensor, joined
 from sensorium.window import Slot, Window
 from sensorium_cloud.encode import EncodedWindow
-from sensorium_cloud.filled import Doubles, Filled, Indices, decays, units
+from sensorium_cloud.filled import Filled, Indices, decays, units
 from sensorium_cloud.network import FACTS, Card, Floats, Inputs
 from sensorium_cloud.reading import EncodeSentences, Reader
 
-_WORDLESS: Final = (Modality.VIDEO, Modality.TEXT)
+_VIDEO, _AUDIO, _TEXT = Modality.VIDEO, Modality.AUDIO, Modality.TEXT  # reading one from its class is a call
+_WORDLESS: Final = (_VIDEO, _TEXT)
 """Words without a vector and pictures that could not be decoded say nothing by being there."""
 _UNDERSTOOD: Final = 0.5
 """From so surely on, what was said with a sound counts for what it means, not as the sound."""
 _LARGEST: Final = 1e6
 """No feature is larger: half floats end at 65504, and squares of much larger ones overflow in the network."""
+_NO_PICTURES: Final[dict[int, Floats]] = {}
 _Found = TypeVar("_Found")
 
 
@@ -77,29 +81,35 @@ class Packer:
 
         What is not finite, or huge, counts as not given, and a modality whose events nobody trusts as not there.
         """
-        inputs = self._packed(windows, filled)
-        if all(map(_sound, inputs.features)):
+        inputs, sound = self._packed(windows, filled)
+        if sound:
             return inputs
         # What is not finite is refused on the wire, and no perceiver gives what is huge: a second time is seldom.
         mended = [_without_broken(encoded) for encoded in windows]
-        return self._packed(mended, Filled.of([encoded.window for encoded in mended]))
+        return self._packed(mended, Filled.of([encoded.window for encoded in mended]))[0]
 
-    def _packed(self, windows: Sequence[EncodedWindow], filled: Filled) -> Inputs:
-        slots = [(windows[row], slot) for row, slot in zip(filled.rows.tolist(), filled.slots, strict=True)]
+    def _packed(self, windows: Sequence[EncodedWindow], filled: Filled) -> tuple[Inputs, bool]:
+        """The evidence, and whether all of its features can be looked at."""
+        slots = [(row, windows[row], slot) for row, slot in zip(filled.rows.tolist(), filled.slots, strict=True)]
         meant, phrases = self._read(slots)
-        seen = [self._looked_at(encoded, slot, meant) for encoded, slot in slots]
-        chosen = [n for n in np.argsort(filled.places, kind="stable").tolist() if seen[n]]
-        evidence = [seen[n] for n in chosen]
-        # Most windows hold one event of a sense: four places for each would be four times the work.
-        most = max(map(len, evidence), default=1)
-        places = np.stack([filled.places[chosen], filled.rows[chosen]], axis=1)
-        inputs = Inputs.zeros(places, self._card, most)
-        self._fill(inputs, evidence, phrases, filled.windows)
-        return inputs
+        seen: list[list[_Seen]] = [[] for _ in Modality]
+        for place, (row, encoded, slot) in zip(filled.places.tolist(), slots, strict=True):
+            if evidence := self._looked_at(encoded, slot, meant):
+                seen[place].append((row, evidence))
+        flat = _Flat.of(seen)
+        vectors = _numbers([one.features for one in flat.evidence if one.features is not None])
+        inputs = Inputs(
+            np.asarray([row for row, _ in flat.places], np.intp),
+            np.repeat(np.arange(len(seen)), [count for count, _ in flat.senses]),
+            flat.features(vectors, self._card.dims.values()),
+            phrases[flat.spread(np.asarray([one.phrase for one in flat.evidence], np.intp))],
+            flat.spread(self._facts(flat, filled.windows)),
+        )
+        return inputs, _sound(vectors)
 
-    def _read(self, slots: Sequence[tuple[EncodedWindow, Slot]]) -> tuple[dict[int, _Meant], Floats]:
+    def _read(self, slots: Sequence[tuple[int, EncodedWindow, Slot]]) -> tuple[dict[int, _Meant], Floats]:
         """What the words in ``slots`` mean, by the identity of their event; and all phrases, those of labels first."""
-        found = [pair for encoded, slot in slots for pair in self._sentences(encoded, slot)]
+        found = [pair for _, encoded, slot in slots if _has_words(slot) for pair in self._sentences(encoded, slot)]
         if not found:
             return {}, self._phrases
         rows = np.stack([row for _, row in found])
@@ -112,10 +122,9 @@ class Packer:
 
     def _sentences(self, encoded: EncodedWindow, slot: Slot) -> list[tuple[Event, Floats]]:
         """The slot's words with their vectors; the newest, for no more are looked at."""
-        if slot.modality is Modality.TEXT:
+        if slot.modality is _TEXT:
             return _newest(_written(encoded, slot), self._card.events)
-        spoken = [(event, event.text) for event in slot.events if event.text and event.text.strip()]
-        newest = _newest(spoken, self._card.events) if spoken else []
+        newest = _newest([(event, event.text or "") for event in slot.events if _says(event)], self._card.events)
         return [(event, self._reader.encode_sentences([words])[0]) for event, words in newest]
 
     def _looked_at(self, encoded: EncodedWindow, slot: Slot, meant: Mapping[int, _Meant]) -> list[_Evidence]:
@@ -130,64 +139,66 @@ class Packer:
             backed = assemble.support(len(evidence) - strange, strange)
             evidence = [e for e in evidence if e.rank in (evidence[0].rank, UNKNOWN_RANK)]
             del evidence[self._card.events :]
+        trusted = False
         for seen in evidence:
             seen.trust = backed * assemble.unit(seen.event.quality)
-        return evidence if any(seen.trust > 0 for seen in evidence) else []
+            trusted = trusted or seen.trust > 0
+        return evidence if trusted else []
 
     def _evidence(self, encoded: EncodedWindow, slot: Slot, meant: Mapping[int, _Meant]) -> list[_Evidence]:
-        pictures = _pictures(encoded, slot) if slot.modality is Modality.VIDEO else {}
-        is_text = slot.modality is Modality.TEXT
-        said = assemble.said_in(encoded.window) if slot.modality is Modality.AUDIO else ()
+        modality = slot.modality
+        pictures = _pictures(encoded, slot) if modality is _VIDEO else _NO_PICTURES
+        said = assemble.said_in(encoded.window) if modality is _AUDIO else ()
         found: list[_Evidence] = []
         for event in assemble.telling(slot.events, said):
-            label = self._labels.get((event.modality, event.label or ""), _STRANGE)
-            words = meant.get(id(event))
+            label = self._labels[event.modality].get(event.label or "", _STRANGE)
+            words = meant.get(id(event)) if meant else None
             understood = words is not None and words.known >= _UNDERSTOOD
-            if words is not None and (is_text or understood or label.phrase is None):
-                rank = words.rank if understood and not is_text else label.rank
+            if words is not None and (modality is _TEXT or understood or not label.phrase):
+                rank = words.rank if understood and modality is not _TEXT else label.rank
                 found.append(_Evidence(event, rank, None, words.phrase, words.known))
                 continue
-            features = None if is_text else pictures.get(id(event), event.features)
-            if features is not None or label.phrase is not None or slot.modality not in _WORDLESS:
+            features = None if modality is _TEXT else pictures.get(id(event), event.features)
+            if features is not None or label.phrase or modality not in _WORDLESS:
                 found.append(_Evidence(event, label.rank, features, label.phrase))
         return found
 
-    def _fill(
-        self, inputs: Inputs, evidence: Sequence[Sequence[_Evidence]], phrases: Floats, windows: Sequence[Window]
-    ) -> None:
-        """Write the ``evidence`` of each place; its phrases are rows of ``phrases``."""
-        flat = [seen for own in evidence for seen in own]
-        spots = [(place, column) for place, own in enumerate(evidence) for column in range(len(own))]
-        places, columns = np.asarray(spots, np.intp).reshape(len(spots), 2).T
-        ends_ns = [windows[row].end_ns for row in inputs.windows[places].tolist()]
-        aged = decays([seen.event for seen in flat], ends_ns, self._half_life_ns) * [seen.trust for seen in flat]
-        inputs.facts[places, columns] = _facts(flat, aged)
-        said = [(n, seen.phrase) for n, seen in enumerate(flat) if seen.phrase is not None]
-        which, rows = np.asarray(said, np.intp).reshape(len(said), 2).T
-        inputs.phrases[places[which], columns[which]] = phrases[rows]
-        _write_features(inputs, flat, places, columns)
+    def _facts(self, flat: _Flat, windows: Sequence[Window]) -> Floats:
+        """The facts [m, 4] of each piece of evidence, see `sensorium_cloud.network.FACTS`."""
+        evidence = flat.evidence
+        events = [one.event for one in evidence]
+        ends_ns = [windows[row].end_ns for row, count in flat.places for _ in range(count)]
+        facts = np.empty((len(evidence), FACTS), np.float32)
+        facts[:, 0] = [one.features is not None for one in evidence]
+        facts[:, 1] = [one.phrase > 0 for one in evidence]
+        facts[:, 2] = units([event.score for event in events]) * [one.known for one in evidence]
+        facts[:, 3] = decays(events, ends_ns, self._half_life_ns) * [one.trust for one in evidence]
+        return facts
 
 
 @dataclass(frozen=True, slots=True)
 class _Label:
-    """What a label stands for: a row of all phrases, None if nobody knows it; and whom it has to yield to."""
+    """What a label stands for: a row of all phrases, `_NO_PHRASE` if nobody knows it; and whom it has to yield to."""
 
-    phrase: int | None
+    phrase: int
     rank: int
 
 
-_STRANGE: Final = _Label(None, UNKNOWN_RANK)
+_NO_PHRASE: Final = 0
+"""The first row of all phrases: zeros."""
+_STRANGE: Final = _Label(_NO_PHRASE, UNKNOWN_RANK)
 
 
-def _labels(vocabulary: Vocabulary, concepts: Floats) -> tuple[dict[tuple[Modality, str], _Label], Floats]:
-    """The labels of the vocabulary; and, [L, 384], the place of each in the sentence space."""
-    keys = {(m, label) for concept in vocabulary for m, labels in concept.labels.items() for label in labels}
-    known = {key: _Label(row, vocabulary.rank(*key)) for row, key in enumerate(sorted(keys))}
-    phrases = np.zeros((len(known), concepts.shape[1]), np.float32)
-    for key, label in known.items():
-        meant = vocabulary.meanings(*key)
+def _labels(vocabulary: Vocabulary, concepts: Floats) -> tuple[dict[Modality, dict[str, _Label]], Floats]:
+    """The labels of the vocabulary, by modality; and, [1 + L, 384], the place of each in the sentence space."""
+    keys = sorted({(m, label) for concept in vocabulary for m, labels in concept.labels.items() for label in labels})
+    phrases = np.zeros((1 + len(keys), concepts.shape[1]), np.float32)
+    known: dict[Modality, dict[str, _Label]] = {modality: {} for modality in Modality}
+    for row, (modality, label) in enumerate(keys, start=1):
+        known[modality][label] = _Label(row, vocabulary.rank(modality, label))
+        meant = vocabulary.meanings(modality, label)
         strengths = np.asarray([m.strength for m in meant], np.float32)
-        phrases[label.phrase] = _unit_length(strengths @ concepts[[m.index for m in meant]])
+        phrases[row] = _unit_length(strengths @ concepts[[m.index for m in meant]])
     return known, phrases
 
 
@@ -200,15 +211,14 @@ class _Meant:
     rank: int
 
 
-@dataclass(slots=True, eq=False)
-class _Evidence:
+class _Evidence(msgspec.Struct, eq=False, gc=False):
     """An event with what stands for it, and its trust before it ages.
 
     Attributes:
         event: the event.
         rank: whom it has to yield to.
         features: its vector, if it has one.
-        phrase: a row of all phrases, if its label or words stand for something.
+        phrase: a row of all phrases, `_NO_PHRASE` if its label or words stand for nothing.
         known: how surely the words do.
         trust: its quality, less where the sense says mostly what nobody knows.
     """
@@ -216,7 +226,7 @@ class _Evidence:
     event: Event
     rank: int
     features: Floats | Tensor | None
-    phrase: int | None
+    phrase: int
     known: float = 1.0
     trust: float = 0.0
 
@@ -225,33 +235,81 @@ class _Evidence:
         return self.rank, *_newest_first(self.event)
 
 
-def _facts(flat: Sequence[_Evidence], trusts: Doubles) -> Doubles:
-    """The facts [n, 4] of each piece of evidence, see `sensorium_cloud.network.FACTS`."""
-    facts = np.empty((len(flat), FACTS))
-    facts[:, 0] = [seen.features is not None for seen in flat]
-    facts[:, 1] = [seen.phrase is not None for seen in flat]
-    facts[:, 2] = units([seen.event.score for seen in flat]) * [seen.known for seen in flat]
-    facts[:, 3] = trusts
-    return facts
+_Seen = tuple[int, list[_Evidence]]
+"""Which window something is of, and what is looked at of one of its senses."""
 
 
-def _write_features(inputs: Inputs, flat: Sequence[_Evidence], places: Indices, columns: Indices) -> None:
-    """Write the vectors that there are into the arrays of their modalities."""
-    given = [(n, seen.features) for n, seen in enumerate(flat) if seen.features is not None]
-    which = np.asarray([n for n, _ in given], np.intp)
-    modalities = inputs.modalities[places[which]]
-    for modality in sorted(set(modalities.tolist())):
-        own = np.flatnonzero(modalities == modality)
-        rows = places[which[own]] - np.searchsorted(inputs.modalities, modality)
-        inputs.features[modality][rows, columns[which[own]]] = _rows([given[n][1] for n in own.tolist()])
+@dataclass(frozen=True, slots=True, eq=False)
+class _Flat:
+    """The evidence of n modalities of some windows, m pieces, side by side and in the order of the modality.
+
+    Attributes:
+        places: n, which window each is of, and how much evidence it has.
+        evidence: m.
+        senses: by modality, how many of n and how many of m are of it.
+        most: the most evidence of a place.
+        spots: intp [m], where each piece lies in room for ``most`` at every place; None if all places have one.
+    """
+
+    places: Sequence[tuple[int, int]]
+    evidence: Sequence[_Evidence]
+    senses: Sequence[tuple[int, int]]
+    most: int
+    spots: Indices | None
+
+    @classmethod
+    def of(cls, seen: Sequence[Sequence[_Seen]]) -> Self:
+        """That which is ``seen``, by modality."""
+        places = [(row, len(evidence)) for own in seen for row, evidence in own]
+        flat = [one for own in seen for _, evidence in own for one in evidence]
+        senses = [(len(own), sum([len(evidence) for _, evidence in own])) for own in seen]
+        if len(flat) == len(places):  # nearly always
+            return cls(places, flat, senses, 1, None)
+        # Most windows hold one event of a sense: four places for each would be four times the work.
+        most = max(count for _, count in places)
+        spots = [place * most + column for place, (_, count) in enumerate(places) for column in range(count)]
+        return cls(places, flat, senses, most, np.asarray(spots, np.intp))
+
+    def spread(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What there is [m, ...] of each piece, in its place [n, most, ...]; zeros where nothing is."""
+        if self.spots is None:
+            return values[:, None]
+        room = np.zeros((len(self.places) * self.most, *values.shape[1:]), values.dtype)
+        room[self.spots] = values
+        return room.reshape(len(self.places), self.most, *values.shape[1:])
+
+    def features(self, vectors: Floats, sizes: Iterable[int]) -> tuple[Floats, ...]:
+        """By modality, the vectors [n of it, most, size]; ``vectors`` [all numbers] are those that there are."""
+        found: list[Floats] = []
+        begin = first = place = 0
+        for size, (count, pieces) in zip(sizes, self.senses, strict=True):
+            given = [n for n, one in enumerate(self.evidence[first : first + pieces]) if one.features is not None]
+            own = vectors[begin : begin + len(given) * size].reshape(-1, size)
+            if len(given) < count * self.most:
+                spots = np.arange(pieces) if self.spots is None else self.spots[first : first + pieces] - place
+                room = np.zeros((count * self.most, size), np.float32)
+                room[spots[given]] = own
+                own = room
+            found.append(own.reshape(count, self.most, size))
+            begin, first, place = begin + len(given) * size, first + pieces, place + count * self.most
+        return tuple(found)
 
 
-def _rows(features: Sequence[Floats | Tensor]) -> Floats:
-    """Vectors of one modality as rows [n, dims]: those that came with their events, and those made of pictures."""
-    tensors = [each for each in features if isinstance(each, Tensor)]
-    if len(tensors) == len(features):
-        return stacked(tensors)
-    return np.stack([each.array().reshape(-1) if isinstance(each, Tensor) else each for each in features])
+def _numbers(vectors: Sequence[Floats | Tensor]) -> Floats:
+    """All numbers of vectors, one after the other: of those that came with their events, and those made of pictures."""
+    tensors = [each for each in vectors if isinstance(each, Tensor)]
+    if len(tensors) == len(vectors):
+        return joined(tensors)
+    return np.concatenate([each.array().reshape(-1) if isinstance(each, Tensor) else each for each in vectors])
+
+
+def _has_words(slot: Slot) -> bool:
+    """Whether something in it may have been said or written."""
+    return slot.modality is _TEXT or any(event.text for event in slot.events)
+
+
+def _says(event: Event) -> bool:
+    return bool(event.text and event.text.strip())
 
 
 def _newest_first(event: Event) -> tuple[int, str, int]:
@@ -261,7 +319,7 @@ def _newest_first(event: Event) -> tuple[int, str, int]:
 def _pictures(encoded: EncodedWindow, slot: Slot) -> dict[int, Floats]:
     """The vectors of the pictures in a slot, by the identity of their event."""
     if encoded.frames is None:
-        return {}
+        return _NO_PICTURES
     return {id(slot.events[number]): row for number, row in zip(encoded.frame_events, encoded.frames, strict=True)}
 
 
@@ -281,7 +339,8 @@ def _written(encoded: EncodedWindow, slot: Slot) -> Iterator[tuple[Event, Floats
 
 def _sound(features: Floats) -> bool:
     """Whether all are numbers of a size that the network can take."""
-    return bool(np.abs(features).max(initial=0) <= _LARGEST)  # no comparison with NaN holds
+    # No comparison with NaN holds.
+    return bool(features.max(initial=0) <= _LARGEST and features.min(initial=0) >= -_LARGEST)
 
 
 def _without_broken(encoded: EncodedWindow) -> EncodedWindow:

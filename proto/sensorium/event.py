@@ -5,6 +5,7 @@ Every time is in nanoseconds of the device's monotonic clock unless a name says 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -178,15 +179,17 @@ class Tensor(Value, frozen=True):
         return np.dtype(_NUMPY[self.dtype]).itemsize
 
 
-def stacked(tensors: Sequence[Tensor]) -> npt.NDArray[np.float32]:
-    """The numbers of tensors with as many each, as rows float32 [n, size]."""
+def joined(tensors: Sequence[Tensor]) -> npt.NDArray[np.float32]:
+    """The numbers of tensors of any shape, one after the other, as float32 [n]."""
     kinds = {tensor.dtype for tensor in tensors}
-    if len(kinds) > 1:  # of devices that are set up in different ways
-        return np.stack([tensor.array().reshape(-1) for tensor in tensors])
-    together = b"".join([tensor.data for tensor in tensors])
-    stored: npt.NDArray[Any] = np.frombuffer(together, _NUMPY[kinds.pop()]).reshape(len(tensors), -1)
-    scales = np.asarray([tensor.scale for tensor in tensors], np.float32)
-    return stored.astype(np.float32) * scales[:, None]
+    if len(kinds) != 1:  # of devices that are set up in different ways
+        return np.concatenate([np.zeros(0, np.float32), *(tensor.array().reshape(-1) for tensor in tensors)])
+    stored: npt.NDArray[Any] = np.frombuffer(b"".join([tensor.data for tensor in tensors]), _NUMPY[kinds.pop()])
+    numbers = stored.astype(np.float32)
+    scales = [tensor.scale for tensor in tensors]
+    if scales.count(1.0) < len(scales):
+        numbers *= np.repeat(np.asarray(scales, np.float32), [math.prod(tensor.shape) for tensor in tensors])
+    return numbers
 
 
 class Media(Value, frozen=True):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.examples import a_window, an_event
 
 from sensorium.errors import FieldError, SensoriumError
-from sensorium.event import DType, Event, EventStream, Modality, Tensor, stacked
+from sensorium.event import DType, Event, EventStream, Modality, Tensor, joined
 from sensorium.window import Presence, Slot, Window
 
 VALUES = st.lists(st.floats(-60_000, 60_000, width=16), min_size=1, max_size=40)
@@ -106,7 +106,11 @@ def test_a_tensor_knows_its_size_and_keeps_its_shape(dtype: DType, item_bytes: i
 def test_many_tensors_unpack_to_what_each_does(packed: list[tuple[list[float], DType]]) -> None:
     tensors = [Tensor.of(values, dtype) for values, dtype in packed]
 
-    assert np.array_equal(stacked(tensors), np.stack([tensor.array() for tensor in tensors]))
+    assert np.array_equal(joined(tensors), np.concatenate([tensor.array() for tensor in tensors]))
+
+
+def test_of_no_tensor_there_are_no_numbers() -> None:
+    assert joined([]).shape == (0,)
 
 
 def test_a_window_finds_its_slots() -> None:
