@@ -13,23 +13,25 @@ WORD/SPEAKER_NUMBER.wav, other words too: half of the speakers (even) are to cho
 from __future__ import annotations
 
 import argparse
-import hashlib
-import math
 import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import one_layer
+from figures import wilson
+from halves import in_half
 from int8_network import Network, to_litert
 from keyword_sounds import Clip, Embedder, Sound, Stage, clips, examples
 from keyword_words import KEYWORDS, MISTAKEN
+from one_layer import Plan, together
 from speech import hear, perceiver, read
 
-from sensorium_agent.infer.sound.embedding import WIDTH
-from sensorium_agent.infer.sound.keyword import DEPTH, OTHER, THRESHOLD, Listening
+from sensorium_agent.infer.sound.keyword import OTHER, THRESHOLD, Listening
 from sensorium_models import media, store
 
 WEIGHTS = Path(__file__).parent.parent / "weights" / "keywords.tflite"
@@ -37,9 +39,6 @@ ENGINES = {
     "kokoro": 0.4, "people": 0.16, "census": 0.26, "espeak": 0.08, "flite": 0.04, "piper": 0.04, "festival": 0.02,
 }  # fmt: skip
 HIDDEN = 256
-BATCH = 256
-MIXED = 0.3
-"""Of the beta distribution by which two examples are mixed: most are nearly one of them."""
 MISTAKEN_TIMES = 4
 """How much oftener a word is heard that is easily mistaken."""
 Floats = npt.NDArray[np.float32]
@@ -114,56 +113,18 @@ def train(options: argparse.Namespace) -> None:
 def fit(
     windows: Floats, labels: npt.NDArray[np.int64], shares: npt.NDArray[np.float64], *, steps: int, seed: int
 ) -> Network:
-    """A network of one hidden layer for windows [n, DEPTH * WIDTH], seen as often as their ``shares`` say.
-
-    Dropout, noise, and mixtures of two examples (H. Zhang et al., "mixup", 2018) keep it from learning the voices.
-    """
+    """A network of one hidden layer for windows [n, DEPTH * WIDTH], seen as often as their ``shares`` say."""
     import torch
-    from torch import nn
 
-    torch.manual_seed(seed)
-    torch.set_num_threads(1)
-    mean, scale = _standard(windows)
-    inputs, targets = torch.from_numpy((windows - mean) / scale), torch.from_numpy(labels)
-    layers = nn.Sequential(
-        nn.Dropout(0.15), nn.Linear(windows.shape[1], HIDDEN), nn.ReLU(), nn.Dropout(0.35), nn.Linear(HIDDEN, OTHER + 1)
-    )
-    weight = torch.ones(OTHER + 1)
+    targets, weight = torch.from_numpy(labels), torch.ones(OTHER + 1)
     weight[OTHER] = 1.5  # what is none of the words comes in more kinds than they do
-    loss_of = nn.CrossEntropyLoss(weight, label_smoothing=0.03, reduction="none")
-    optimizer = torch.optim.AdamW(layers.parameters(), 2e-3, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
-    for _ in range(steps):
-        chosen = torch.multinomial(torch.from_numpy(shares), BATCH, replacement=True)
-        other = chosen[torch.randperm(BATCH)]
-        part = torch.distributions.Beta(MIXED, MIXED).sample((BATCH, 1))
-        part = torch.maximum(part, 1 - part)
-        mixed = part * inputs[chosen] + (1 - part) * inputs[other]
-        logits = layers(mixed + 0.12 * torch.randn_like(mixed))
-        one, two = loss_of(logits, targets[chosen]), loss_of(logits, targets[other])
-        optimizer.zero_grad()
-        (part[:, 0] * one + (1 - part[:, 0]) * two).mean().backward()
-        optimizer.step()
-        schedule.step()
-    first, last = layers[1], layers[4]
-    weights = [layer.weight.detach().numpy().T.astype(np.float32) for layer in (first, last)]
-    biases = [layer.bias.detach().numpy().astype(np.float32) for layer in (first, last)]
-    return Network([weights[0] / scale[:, None], weights[1]], [biases[0] - (mean / scale) @ weights[0], biases[1]])
+    loss_of = torch.nn.CrossEntropyLoss(weight, label_smoothing=0.03, reduction="none")
 
+    def loss(logits: Any, one: Any, other: Any, part: Any) -> Any:
+        first, second = loss_of(logits, targets[one]), loss_of(logits, targets[other])
+        return (part[:, 0] * first + (1 - part[:, 0]) * second).mean()
 
-def together(networks: Sequence[Network]) -> Network:
-    """One network whose answer is the mean of theirs before the softmax: their hidden layers lie side by side."""
-    first = np.concatenate([network.weights[0] for network in networks], axis=1)
-    second = np.concatenate([network.weights[1] for network in networks]) / len(networks)
-    hidden = np.concatenate([network.biases[0] for network in networks])
-    return Network([first, second], [hidden, np.mean([network.biases[1] for network in networks], axis=0)])
-
-
-def _standard(windows: Floats) -> tuple[Floats, Floats]:
-    """Mean and deviation of each of the embedding's numbers, the same at every depth."""
-    vectors = windows.reshape(-1, WIDTH)
-    mean, scale = vectors.mean(axis=0), vectors.std(axis=0) + 1e-3
-    return np.tile(mean, DEPTH).astype(np.float32), np.tile(scale, DEPTH).astype(np.float32)
+    return one_layer.fit(windows, shares, loss, Plan(HIDDEN, OTHER + 1, 0.15, 0.35, steps), seed=seed)
 
 
 # --- measuring -------------------------------------------------------------------------------
@@ -218,11 +179,8 @@ def _speaker(path: Path) -> str:
 
 
 def _of_half(paths: Sequence[Path], half: str) -> list[Path]:
-    """Those of the speakers whose name's SHA-1 is even or odd, or of all."""
-    if half == "all":
-        return list(paths)
-    odd = {speaker: int(hashlib.sha1(speaker.encode()).hexdigest(), 16) % 2 for speaker in map(_speaker, paths)}  # noqa: S324
-    return [path for path in paths if odd[_speaker(path)] == (half == "odd")]
+    """Those of one half of the speakers, or of all."""
+    return [path for path in paths if in_half(_speaker(path), half)]
 
 
 def _people(paths: Sequence[Path], most: int) -> None:
@@ -285,11 +243,9 @@ def _cost() -> None:
 
 
 def _between(right: int, count: int) -> str:
-    """95 % interval of a share (E. Wilson, 1927)."""
-    share, z = right / count, 1.96
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return f"{share:.3f} ({middle - half:.3f} to {middle + half:.3f})"
+    """A share with its 95 % interval."""
+    low, high = wilson(right, count)
+    return f"{right / count:.3f} ({low:.3f} to {high:.3f})"
 
 
 def main() -> None:

@@ -26,12 +26,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from halves import in_half
 from keyword_sounds import coloured, room
 from keyword_voices import ENGINES
 from keyword_words import KEYWORDS, NEAR, OTHER_WORDS, SENTENCES
 from scipy.signal import fftconvolve
 from speech import poisson_upper, read
-from wake_opinion import of_half
 
 from sensorium_agent.infer.lanes import SECOND_OPINION, SPOTTING, WAKE_WORDS
 from sensorium_agent.infer.runtime.model import load
@@ -214,7 +214,7 @@ def binomial_upper(count: int, of: int) -> float:
 
 def wavs(folder: Path, half: str) -> list[Path]:
     """Every recording, or those whose name's SHA-1 is even or odd."""
-    return [path for path in sorted(folder.rglob("*.wav")) if of_half(path, half)]
+    return [path for path in sorted(folder.rglob("*.wav")) if in_half(path.stem, half)]
 
 
 def main() -> None:

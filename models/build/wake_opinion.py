@@ -15,7 +15,6 @@ fare of whom nothing was trained on.
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,15 +22,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import one_layer
+from halves import in_half, number_of
+from int8_network import Network
 from keyword_sounds import NONE as OTHER
 from keyword_sounds import Clip, Stage, clips
+from one_layer import Plan, together
 from speech import read
 from wake_moments import KEPT, RATE_HZ, Ear, Moment, of_files, whole
 
 from sensorium_agent.infer.lanes import WAKE_WORDS
 from sensorium_agent.infer.runtime.model import Model, load
-from sensorium_agent.infer.sound.embedding import WIDTH
-from sensorium_agent.infer.sound.second_opinion import DEPTH, LISTENED, Judge, look
+from sensorium_agent.infer.sound.second_opinion import LISTENED, Judge, look
 from sensorium_agent.infer.sound.wake_word import CUTOFFS
 from sensorium_models import store
 
@@ -45,9 +47,6 @@ LEAST_ODDS = -0.5
 """Log odds from which a word is believed: what is lost costs more than what is believed."""
 FOLDS = 5
 HIDDEN = 64
-BATCH = 256
-MIXED = 0.3
-"""Of the beta distribution by which two examples are mixed: most are nearly one of them."""
 FOLLOWED = 0.5
 """Share of wake words after which somebody goes on speaking."""
 Floats = npt.NDArray[np.float32]
@@ -150,19 +149,10 @@ def _examples(embedding: Model, found: Iterator[Moment], said: int, source: str)
 # --- people ------------------------------------------------------------------------------------
 
 
-def of_half(path: Path, half: str) -> bool:
-    """Whether the SHA-1 of a recording's name is even or odd, as wanted."""
-    return half == "all" or _digest(path.stem) % 2 == (half == "odd")
-
-
-def _digest(name: str) -> int:
-    return int(hashlib.sha1(name.encode()).hexdigest(), 16)  # noqa: S324
-
-
 def people(options: argparse.Namespace) -> Iterator[Example]:
     """Of people's recordings, as one that goes on, or each by itself."""
     said = WAKE_WORDS.index(options.said) if options.said else NONE
-    paths = [p for p in sorted(options.folder.rglob("*.wav")) if of_half(p, options.half)]
+    paths = [p for p in sorted(options.folder.rglob("*.wav")) if in_half(p.stem, options.half)]
     embedding, ear = load(store.path("speech_embedding")), Ear(LEAST)
     if options.each:
         for path, found in of_files(ear, paths):
@@ -181,54 +171,22 @@ def people(options: argparse.Namespace) -> Iterator[Example]:
 # --- training ----------------------------------------------------------------------------------
 
 
-def fit(vectors: Floats, said: npt.NDArray[np.int64], shares: Floats, *, steps: int, seed: int) -> Judge:
+def fit(vectors: Floats, said: npt.NDArray[np.int64], shares: Floats, *, steps: int, seed: int) -> Network:
     """A network of one hidden layer for vectors [n, DEPTH * 96], seen as often as their ``shares`` say."""
     import torch
-    from torch import nn
 
-    torch.manual_seed(seed)
-    torch.set_num_threads(1)
-    mean, scale = _standard(vectors)
-    inputs = torch.from_numpy((vectors - mean) / scale)
     targets = torch.from_numpy((said[:, None] == np.arange(len(WAKE_WORDS))).astype(np.float32))
-    count = vectors.shape[1]
-    layers = nn.Sequential(nn.Dropout(0.2), nn.Linear(count, HIDDEN), nn.ReLU(), nn.Dropout(0.3), nn.Linear(HIDDEN, 4))
-    loss_of = nn.BCEWithLogitsLoss()
-    optimizer = torch.optim.AdamW(layers.parameters(), 2e-3, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
-    for _ in range(steps):
-        chosen = torch.multinomial(torch.from_numpy(shares), BATCH, replacement=True)
-        other = chosen[torch.randperm(BATCH)]
-        part = torch.distributions.Beta(MIXED, MIXED).sample((BATCH, 1))
-        part = torch.maximum(part, 1 - part)
-        given = part * inputs[chosen] + (1 - part) * inputs[other]
-        wanted = part * targets[chosen] + (1 - part) * targets[other]
-        optimizer.zero_grad()
-        loss_of(layers(given + 0.12 * torch.randn_like(given)), wanted).backward()
-        optimizer.step()
-        schedule.step()
-    first, last = layers[1], layers[4]
-    weights = [layer.weight.detach().numpy().T.astype(np.float32) for layer in (first, last)]
-    biases = [layer.bias.detach().numpy().astype(np.float32) for layer in (first, last)]
-    return Judge(weights[0] / scale[:, None], biases[0] - (mean / scale) @ weights[0], weights[1], biases[1], {})
+    loss_of = torch.nn.BCEWithLogitsLoss()
+
+    def loss(logits: Any, one: Any, other: Any, part: Any) -> Any:
+        return loss_of(logits, part * targets[one] + (1 - part) * targets[other])
+
+    return one_layer.fit(vectors, shares, loss, Plan(HIDDEN, len(WAKE_WORDS), 0.2, 0.3, steps), seed=seed)
 
 
-def together(judges: Sequence[Judge]) -> Judge:
-    """One network whose odds are the mean of theirs: their hidden layers lie side by side."""
-    return Judge(
-        np.concatenate([judge.first for judge in judges], axis=1),
-        np.concatenate([judge.first_bias for judge in judges]),
-        np.concatenate([judge.last for judge in judges]) / len(judges),
-        np.mean([judge.last_bias for judge in judges], axis=0, dtype=np.float32),
-        {},
-    )
-
-
-def _standard(vectors: Floats) -> tuple[Floats, Floats]:
-    """Mean and deviation of each of the embedding's numbers, the same at every depth."""
-    each = vectors.reshape(-1, WIDTH)
-    mean, scale = each.mean(axis=0), each.std(axis=0) + 1e-3
-    return np.tile(mean, DEPTH).astype(np.float32), np.tile(scale, DEPTH).astype(np.float32)
+def judge(network: Network) -> Judge:
+    """The network as the device reads it."""
+    return Judge(network.weights[0], network.biases[0], network.weights[1], network.biases[1], {})
 
 
 def shares(heard: npt.NDArray[np.int64], said: npt.NDArray[np.int64]) -> Floats:
@@ -246,14 +204,14 @@ def fitted(data: Mapping[str, npt.NDArray[Any]], steps: int, networks: int) -> J
     """The networks of some seeds together."""
     vectors, said = data["vectors"].astype(np.float32), data["said"]
     often = shares(data["heard"], said)
-    return together([fit(vectors, said, often, steps=steps, seed=seed) for seed in range(networks)])
+    return judge(together([fit(vectors, said, often, steps=steps, seed=seed) for seed in range(networks)]))
 
 
 def train(options: argparse.Namespace) -> None:
     """Write the weights."""
     data = kept(options.examples)
-    judge = fitted(data, options.steps, options.networks)
-    arrays = {name: getattr(judge, name).astype(np.float16) for name in ("first", "first_bias", "last", "last_bias")}
+    made = fitted(data, options.steps, options.networks)
+    arrays = {name: getattr(made, name).astype(np.float16) for name in ("first", "first_bias", "last", "last_bias")}
     np.savez_compressed(options.out, **arrays, words=WAKE_WORDS, least=np.full(len(WAKE_WORDS), LEAST_ODDS))
     print(f"{len(data['said'])} examples; {options.out.stat().st_size:,} bytes")
 
@@ -261,11 +219,11 @@ def train(options: argparse.Namespace) -> None:
 def folds(options: argparse.Namespace) -> None:
     """Print how those do of whom nothing was trained on: every fifth speaker or recording is left out in turn."""
     data = kept(options.examples)
-    fold = np.array([_digest(source) % FOLDS for source in data["source"]])
+    fold = np.array([number_of(source) % FOLDS for source in data["source"]])
     odds = np.zeros((len(fold), len(WAKE_WORDS)), np.float32)
     for out in range(FOLDS):
-        judge = fitted({name: array[fold != out] for name, array in data.items()}, options.steps, 1)
-        odds[fold == out] = judge.odds(data["vectors"][fold == out].astype(np.float32))
+        made = fitted({name: array[fold != out] for name, array in data.items()}, options.steps, 1)
+        odds[fold == out] = made.odds(data["vectors"][fold == out].astype(np.float32))
     for index, word in enumerate(WAKE_WORDS):
         here = data["heard"] == index
         said = _best(odds[:, index], data, here & (data["said"] == index))

@@ -16,6 +16,7 @@ import keyword_scores
 import keyword_sounds
 import keyword_voices
 import keywords
+import one_layer
 from int8_network import Network
 
 RATE = 16_000
@@ -104,7 +105,7 @@ def test_networks_together_answer_the_mean_of_their_answers() -> None:
     each = [Network.random((12, 8, 3), rng) for _ in range(3)]
     seen = rng.normal(0, 1, (5, 12)).astype(np.float32)
 
-    whole = keywords.together(each).layers(seen)[-1]
+    whole = one_layer.together(each).layers(seen)[-1]
 
     assert whole == pytest.approx(np.mean([network.layers(seen)[-1] for network in each], axis=0), abs=1e-5)
 

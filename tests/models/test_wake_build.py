@@ -12,14 +12,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "models" / "build"))
 
+import one_layer
 import wake_moments
 import wake_opinion
 import wake_voices
+from int8_network import Network
 from keyword_sounds import Clip
 
 from sensorium_agent.infer.lanes import WAKE_WORDS
 from sensorium_agent.infer.sound.embedding import WIDTH
-from sensorium_agent.infer.sound.second_opinion import DEPTH, Judge
+from sensorium_agent.infer.sound.second_opinion import DEPTH
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 ALEXA = WAKE_WORDS.index("alexa")
@@ -27,13 +29,6 @@ ALEXA = WAKE_WORDS.index("alexa")
 
 def an_example(heard: int, said: int, call: int = 0) -> wake_opinion.Example:
     return wake_opinion.Example(np.zeros(DEPTH * WIDTH, np.float32), heard, said, 0.99, call, "somebody")
-
-
-def a_judge(seed: int) -> Judge:
-    rng = np.random.default_rng(seed)
-    shapes = (DEPTH * WIDTH, 8), (8,), (8, 4), (4,)
-    first, first_bias, last, last_bias = (rng.normal(0, 0.1, shape).astype(np.float32) for shape in shapes)
-    return Judge(first, first_bias, last, last_bias, {})
 
 
 def test_every_word_is_seen_as_often_and_so_is_what_is_mistaken_for_it() -> None:
@@ -48,11 +43,13 @@ def test_every_word_is_seen_as_often_and_so_is_what_is_mistaken_for_it() -> None
 
 
 def test_networks_together_answer_with_the_mean_of_their_odds() -> None:
-    judges, vectors = [a_judge(1), a_judge(2)], np.random.default_rng(3).normal(0, 1, (5, DEPTH * WIDTH))
+    rng = np.random.default_rng(3)
+    vectors = rng.normal(0, 1, (5, DEPTH * WIDTH)).astype(np.float32)
+    each = [Network.random((DEPTH * WIDTH, 8, len(WAKE_WORDS)), rng) for _ in range(2)]
 
-    both = wake_opinion.together(judges).odds(vectors.astype(np.float32))
+    both = wake_opinion.judge(one_layer.together(each)).odds(vectors)
 
-    assert both == pytest.approx(np.mean([j.odds(vectors.astype(np.float32)) for j in judges], axis=0), abs=1e-4)
+    assert both == pytest.approx(np.mean([network.layers(vectors)[-1] for network in each], axis=0), abs=1e-4)
 
 
 def test_calls_of_several_files_stay_apart(tmp_path: Path) -> None:
