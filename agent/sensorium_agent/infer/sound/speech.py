@@ -59,11 +59,11 @@ class SpeechPerceiver:
 
     Emits ``speech`` once it is sure of an onset (about 100 ms in) and about every 250 ms while the voice goes on, a
     wake word's label once per call of it (if ``opinion`` agrees), and a keyword once per word, at the word's end;
-    it knows that up to half a second later. One that is not said within ``wake_s`` of a wake word is marked
-    ``aside``: it was hardly meant for us. What the user taught (``own``) is told like a keyword, wakes like a wake
-    word where it was taught to, and is marked ``aside`` only if it is spoken. An utterance after a wake word that
-    is a sentence of the grammar of ``commands`` emits ``command`` and its words. Silence emits nothing. Events
-    carry the 256 numbers of `sound_features.describe` over their span, and the sound's quality. Their times come
+    it knows that 0.2 to 0.6 s later, and may then amend a window. One that is not said within ``wake_s`` of a wake
+    word is marked ``aside``: it was hardly meant for us. What the user taught (``own``) is told like a keyword, wakes
+    like a wake word where it was taught to, and is marked ``aside`` only if it is spoken. An utterance after a wake
+    word that is a sentence of the grammar of ``commands`` emits ``command`` and its words. Silence emits nothing.
+    Events carry the 256 numbers of `features.describe` over their span, and the sound's quality. Their times come
     from counting samples back from the end of the run, never from when a run arrived. The networks of
     ``wake_words`` keep their own state and are reset here: no two perceivers may use them at the same time.
     """
