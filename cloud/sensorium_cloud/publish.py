@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from sensorium import wire
 from sensorium.delivery import Response
-from sensorium.quick import quick
 from sensorium.symbol import Stage, Symbol
 from sensorium.v1 import fusion_pb2
+from sensorium.value import Value
 
-_OURS: Final = ("accept", "queue", "encode", "fuse", "total")
+_OURS: Final = frozenset(("accept", "queue", "encode", "fuse", "total"))
 """The stages that the service times."""
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Value, frozen=True):
     """A window's way through the service, on the service's monotonic clock.
 
     Attributes:
@@ -40,8 +39,13 @@ class Timing:
         accept = (self.accepted_ns - self.received_ns) * 1e-6
         total = (self.finished_ns - self.received_ns) * 1e-6
         queue = max(total - accept - self.encode_ms - self.fuse_ms, 0.0)
-        times = (accept, queue, self.encode_ms, self.fuse_ms, total)
-        return tuple(map(Stage, _OURS, times))
+        return (
+            Stage("accept", accept),
+            Stage("queue", queue),
+            Stage("encode", self.encode_ms),
+            Stage("fuse", self.fuse_ms),
+            Stage("total", total),
+        )
 
 
 def timed(symbol: Symbol, timing: Timing) -> Symbol:
@@ -72,12 +76,19 @@ def together(messages: Sequence[bytes]) -> bytes:
 
 def _varint(number: int) -> bytes:
     """Protobuf's base-128 number: seven bits a byte, the lowest first, a set top bit where more follows."""
+    if number <= 0x7F:
+        return _SHORT[number]
+    if number <= 0x3FFF:
+        return bytes((number & 0x7F | 0x80, number >> 7))
     done = bytearray()
     while number > 0x7F:
         done.append(number & 0x7F | 0x80)
         number >>= 7
     done.append(number)
     return bytes(done)
+
+
+_SHORT: Final = tuple(bytes((number,)) for number in range(0x80))
 
 
 def _tag(number: int) -> bytes:

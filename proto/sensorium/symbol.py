@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
 
 from sensorium.event import Modality
-from sensorium.quick import quick
+from sensorium.value import Value
 from sensorium.window import Presence
 
 
@@ -39,18 +38,14 @@ class Reason(StrEnum):
     """The modalities disagree."""
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
+class Hypothesis(Value, frozen=True):
     """A concept and its calibrated probability."""
 
     concept: str
     probability: float
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Value, frozen=True):
     """One modality's part in a symbol.
 
     Attributes:
@@ -76,9 +71,7 @@ class Share:
     age_ns: int | None = None
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Entropy:
+class Entropy(Value, frozen=True):
     """How much is known, in bits.
 
     Attributes:
@@ -96,18 +89,14 @@ class Entropy:
     legacy_entropy_bits: float
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Value, frozen=True):
     """Time one stage took, in milliseconds."""
 
     name: str
     ms: float
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Value, frozen=True):
     """One line of a symbol's timeline: what was seen, when."""
 
     modality: Modality
@@ -118,16 +107,14 @@ class Evidence:
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRef:
+class ModelRef(Value, frozen=True):
     """A model that took part, by name and content hash."""
 
     name: str
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(Value, frozen=True):
     """Who made a symbol, with what."""
 
     processed_on: str
@@ -135,9 +122,7 @@ class Provenance:
     models: tuple[ModelRef, ...] = ()
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(Value, frozen=True):
     """The fused meaning of one window.
 
     Attributes:
