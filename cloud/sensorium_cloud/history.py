@@ -12,7 +12,7 @@ import re
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
@@ -25,6 +25,8 @@ EPISODE: Final = "episode"
 """Stream types of what is not an event of one modality."""
 _ID: Final = re.compile(r"[0-9]{1,19}(-[0-9]{1,19})?")
 _MOST: Final = (1 << 63) - 1
+_ENTRY_BYTES: Final = 400
+"""Of an entry beside what is written in it: objects, numbers, its id."""
 
 
 class HistoryError(SensoriumError):
@@ -141,16 +143,19 @@ class History(Protocol):
 class _Session:
     entries: deque[Entry] = field(default_factory=deque)
     last: tuple[int, int] = (0, 0)
+    size: int = 0
+    """Bytes that its entries take, as near as makes no difference."""
 
 
 class Recent:
-    """History in this process, bounded in age, in entries of a session and in sessions.
+    """History in this process, bounded in age, in memory, in entries of a session and in sessions.
 
     Args:
         now_ms: wall time: ids are made of it, so that they grow across restarts too.
         retention_s: how long an entry is kept.
         max_entries: of a session.
         max_sessions: the one that was silent for longest gives way.
+        max_bytes: of all sessions; again the one that was silent for longest gives way.
     """
 
     def __init__(
@@ -160,11 +165,14 @@ class Recent:
         retention_s: int = 3600,
         max_entries: int = 20_000,
         max_sessions: int = 1_000,
+        max_bytes: int = 256 << 20,
     ) -> None:
         self._now_ms = now_ms
         self._retention_ms = retention_s * 1000
         self._max_entries = max_entries
         self._max_sessions = max_sessions
+        self._max_bytes = max_bytes
+        self._size = 0
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         """Of sessions that somebody follows: who listens to a session takes no other's place."""
@@ -178,13 +186,27 @@ class Recent:
         for entry in entries:
             session.last = max((now_ms, 0), (session.last[0], session.last[1] + 1))
             named = f"{session.last[0]}-{session.last[1]}"
-            session.entries.append(Entry(entry.stream_type, entry.timestamp_ns, entry.sequence, entry.written, named))
+            kept = Entry(entry.stream_type, entry.timestamp_ns, entry.sequence, entry.written, named)
+            session.entries.append(kept)
+            self._weigh(session, _size(kept))
         self._forget(session, now_ms)
         if (changed := self._changed.get(session_id)) is not None:
             changed.set()
+        self._make_room(now_ms)
+
+    def _make_room(self, now_ms: int) -> None:
         while len(self._sessions) > self._max_sessions:
             _, silent = self._sessions.popitem(last=False)
+            self._size -= silent.size
             self.dropped += len(silent.entries)
+        while self._size > self._max_bytes:
+            session_id, silent = next(iter(self._sessions.items()))
+            self._forget(silent, now_ms)
+            if silent.entries and self._size > self._max_bytes:
+                self._pop(silent)
+                self.dropped += 1
+            if not silent.entries:
+                del self._sessions[session_id]
 
     async def read(self, session_id: str, after: str = START, limit: int = 1000) -> list[Entry]:
         """The oldest entries after an id."""
@@ -193,7 +215,9 @@ class Recent:
             return []
         self._forget(session, self._now_ms())
         place = placed(after)
-        return [entry for entry in session.entries if placed(entry.id) > place][:limit]
+        # From the newest: who follows has nearly all of them.
+        found = list(takewhile(lambda entry: placed(entry.id) > place, reversed(session.entries)))
+        return found[: -limit - 1 : -1]
 
     async def follow(self, session_id: str, after: str = START) -> AsyncIterator[Entry]:
         """Entries after an id as they come."""
@@ -214,7 +238,20 @@ class Recent:
         oldest = (now_ms - self._retention_ms, 0)
         entries = session.entries
         while entries and (len(entries) > self._max_entries or placed(entries[0].id) < oldest):
-            entries.popleft()
+            self._pop(session)
+
+    def _pop(self, session: _Session) -> None:
+        self._weigh(session, -_size(session.entries.popleft()))
+
+    def _weigh(self, session: _Session, size: int) -> None:
+        session.size += size
+        self._size += size
+
+
+def _size(entry: Entry) -> int:
+    """Bytes of memory that an entry takes."""
+    written = entry.written
+    return _ENTRY_BYTES + len(written if isinstance(written, bytes) else written.raw)
 
 
 def is_id(said: str) -> bool:

@@ -26,7 +26,7 @@ from sensorium_cloud._app.server import running
 from sensorium_cloud._app.settings import Gateway, Limits
 from sensorium_cloud.history import SYMBOL, Entry
 
-TEXT, BINARY, PING = 1, 2, 9
+TEXT, CLOSE, PING = 1, 8, 9
 MORE, LAST = 0x00, 0x80
 SYMBOLS = "/api/sessions/kitchen/symbols"
 EVENT = json.dumps({"type": "event", "modality": "gesture", "label": "thumb_up"})
@@ -108,12 +108,12 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 def the_hall() -> Hall:
-    return next(one for one in gc.get_objects() if isinstance(one, Hall) and not one._closed)
+    return next(one for one in gc.get_objects() if type(one) is Hall and not one._closed)
 
 
 def server_side(client: Raw, kind: type[T]) -> T:
     own = client.socket.getsockname()
-    return next(one for one in gc.get_objects() if isinstance(one, kind) and one.client == own)
+    return next(one for one in gc.get_objects() if type(one) is kind and one.client == own)
 
 
 # --- who does not read -----------------------------------------------------------------
@@ -235,6 +235,17 @@ async def test_what_is_no_text_is_hung_up_on_and_said_in_one_line(
 
     assert caplog.text.count("gateway.not_text") == 1
     assert "Traceback" not in caplog.text
+
+
+async def test_nonsense_and_goodbye_at_once_are_no_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    async with a_gateway(caplog) as address, a_raw(address) as client:
+        await asyncio.to_thread(client.open_websocket, "kitchen")
+        goodbye = bytes([LAST | CLOSE, 0x82]) + bytes(4) + struct.pack("!H", 1000)
+        nonsense = bytes([LAST | TEXT, 0x81]) + bytes(4) + b"\xff"
+        await asyncio.to_thread(client.socket.sendall, nonsense + goodbye)
+        assert (await asyncio.to_thread(client.rest)).endswith(struct.pack("!H", 1000))
+
+    assert "Fatal error" not in caplog.text
 
 
 async def test_a_message_in_endless_pieces_is_not_collected(caplog: pytest.LogCaptureFixture) -> None:

@@ -131,6 +131,34 @@ async def test_history_here_is_bounded_in_age_entries_and_sessions() -> None:
     assert await history.read("c") == []
 
 
+async def test_history_here_is_bounded_in_memory_and_the_session_that_was_silent_for_longest_gives_way() -> None:
+    wall = Wall()
+    history = Recent(wall, max_bytes=7_000)
+    history.tell("silent", [an_entry(n) for n in range(8)])
+    history.tell("loud", [an_entry(n) for n in range(12)])
+    silent, loud = await history.read("silent"), await history.read("loud")
+    assert numbers(silent) == list(range(8 - len(silent), 8))
+    assert len(silent) < 8
+    assert len(loud) == 12
+
+    history.tell("loud", [an_entry(n) for n in range(12, 100)])
+    assert await history.read("silent") == []
+    loud = await history.read("loud")
+    assert numbers(loud) == list(range(100 - len(loud), 100))
+    assert 12 <= len(loud) <= 17
+    assert history.dropped == 108 - len(loud)
+
+
+async def test_pages_of_history_here_are_the_oldest_first() -> None:
+    history = Recent(Wall())
+    history.tell("kitchen", [an_entry(n) for n in range(7)])
+    first = await history.read("kitchen", limit=3)
+    second = await history.read("kitchen", first[-1].id, 3)
+    third = await history.read("kitchen", second[-1].id, 3)
+
+    assert [numbers(page) for page in (first, second, third)] == [[0, 1, 2], [3, 4, 5], [6]]
+
+
 async def test_who_follows_unknown_sessions_takes_no_others_place() -> None:
     history = Recent(Wall(), max_sessions=2)
     history.tell("kitchen", [an_entry(1)])

@@ -6,10 +6,12 @@ What a client may make the service keep is limited here; what it may ask for, in
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, Final
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 from websockets.frames import CloseCode, Frame
 
 SILENCE_S: Final = 10.0
@@ -60,6 +62,11 @@ class SocketConnection(WebSocketsSansIOProtocol):
         if self._pong:
             self.transport.write(self._pong)
             self._pong = b""
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a message on; one that is no text ends the connection, unless its goodbye came with it."""
+        with contextlib.suppress(InvalidState):
+            super().send_receive_event_to_app()
 
     def handle_cont(self, event: Frame) -> None:
         """Add a piece to the message."""

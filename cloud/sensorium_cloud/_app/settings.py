@@ -80,7 +80,7 @@ Provider = Literal["auto", "cpu", "cuda", "openvino", "openvino-bf16"]
 
 
 class Providers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What runs each net; empty: as `engine.provider` says."""
+    """What runs each net, untried: what `auto` found on such a machine; empty: as `engine.provider` says."""
 
     fusion: Annotated[Provider | Literal[""], Meta(description="what runs the fusion network")] = ""
     sentences: Annotated[Provider | Literal[""], Meta(description="what reads words")] = ""
@@ -189,7 +189,8 @@ class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     retention_s: Annotated[Count, Meta(description="how long it is kept")] = 3600
     max_bytes: Annotated[
-        int, Meta(ge=1 << 20, description="how large its file in state.folder may be; the oldest give way")
+        int,
+        Meta(ge=1 << 20, description="how large its file in state.folder may be, or it in memory; the oldest give way"),
     ] = 256 << 20
 
 

@@ -80,7 +80,7 @@ def history(settings: Settings, standing: Standing) -> History:
         return RedisHistory(connected(settings.redis.url), retention_s=table.retention_s, standing=standing)
     wall_s = WallSeconds(clock.DeviceClock())
     if not _keeps_a_file(settings):
-        return Recent(lambda: 1000 * wall_s(), retention_s=table.retention_s)
+        return Recent(lambda: 1000 * wall_s(), retention_s=table.retention_s, max_bytes=table.max_bytes)
     from sensorium_cloud.file_history import FileHistory
 
     limits = {"retention_s": table.retention_s, "max_bytes": table.max_bytes}
