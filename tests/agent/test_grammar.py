@@ -58,6 +58,14 @@ def test_a_broken_grammar_is_refused_in_one_line(tmp_path: Path, text: str, reas
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_grammar_is_read_as_any_editor_writes_it(tmp_path: Path, coding: str) -> None:
+    text = "#JSGF V1.0;\ngrammar g;\npublic <a> = turn;\n"
+    (tmp_path / "a.gram").write_text(text, encoding=coding)
+
+    assert jsgf(str(tmp_path / "a.gram")) == text
+
+
 @pytest.mark.parametrize("wrong", [["turn 5"], ["  "], ["ok", "<what>"]])
 def test_a_phrase_is_words(wrong: list[str]) -> None:
     with pytest.raises(GrammarError, match="is no phrase; write words"):

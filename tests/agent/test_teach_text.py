@@ -39,11 +39,13 @@ def test_sentences_make_a_concept_that_words_find(state: Path) -> None:
     assert not phrases.match("the invoice is still missing", known)
 
 
-def test_a_file_teaches_a_sentence_a_line(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (state / "lines.txt").write_text("\n".join(SAID) + "\n\n")
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_teaches_a_sentence_a_line(state: Path, capsys: pytest.CaptureFixture[str], coding: str) -> None:
+    (state / "lines.txt").write_text("\n".join(SAID) + "\n\n", encoding=coding)
 
     assert teach("watering", "--modality", "text", "--from", "lines.txt") == 0
     assert "watering\t3 examples\ttext\twatering" in capsys.readouterr().out
+    assert set(SAID) <= set(vocabulary(state)["watering"].paraphrases)
 
 
 def test_what_was_taught_is_forgotten(state: Path) -> None:

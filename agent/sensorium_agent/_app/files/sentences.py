@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from sensorium import limits
+from sensorium_agent.capture.files import BadFile, read_text
 from sensorium_agent.infer.taught import TaughtError
 
 _STANDARD_INPUT: Final = "-"
@@ -20,8 +21,8 @@ def sentences_in(source: str, most: int | None = None) -> list[str]:
         TaughtError: it cannot be read, is empty, or a line is too long for a sentence.
     """
     try:
-        text = sys.stdin.read() if source == _STANDARD_INPUT else Path(source).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
+        text = sys.stdin.read() if source == _STANDARD_INPUT else read_text(Path(source))
+    except (BadFile, UnicodeDecodeError) as error:
         raise TaughtError(f"{source}: not UTF-8 text; give a file with a sentence a line") from error
     except OSError as error:
         raise TaughtError(f"{source}: {error.strerror}; check the path") from error

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium.settings import SettingsError
+from sensorium_agent.capture.files import BadFile, read_text
 from sensorium_agent.infer.sound.voice import BLOCK
 
 KNOWN_FROM: Final = 0.5
@@ -64,8 +65,8 @@ def jsgf(grammar: str | Sequence[str]) -> str:
     """
     if isinstance(grammar, str):
         try:
-            return Path(grammar).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            return read_text(Path(grammar))
+        except (OSError, BadFile) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
             raise GrammarError(grammar, f"{reason}; name a JSGF file, or list phrases, in {_KEY}") from error
     for phrase in grammar:
