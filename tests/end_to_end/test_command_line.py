@@ -67,6 +67,22 @@ def test_without_standard_error_no_trouble_is_told_in_a_file_that_took_its_place
     assert file.read_text() == "[camera]\nsorce = '0'\n"
 
 
+def test_without_standard_input_there_are_no_lines_to_read() -> None:
+    done = in_a_shell("<&-", "run", "--text", "-", "--jsonl", "--status")
+
+    assert done.returncode == 0
+    assert json.loads(done.stdout.splitlines()[-1])["samples"] == {}
+
+
+def test_a_picture_of_the_demo_that_cannot_be_written_is_said_before_it_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = said(capsys, "demo", "--no-cloud", "--svg", str(tmp_path / "nowhere" / "a.svg"))
+
+    assert (code, out) == (1, "")
+    assert err.endswith("nowhere/a.svg: No such file or directory; name a file that can be written\n")
+
+
 def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = said(capsys, "validate", "--schema")
 

@@ -46,6 +46,8 @@ _FONT_FACES = re.compile(r"@font-face\s*\{.*?\}\s*", re.DOTALL)
 def demo(args: argparse.Namespace) -> int:
     """Run the demo; returns the exit code."""
     outage = _outage(args.outage)
+    if args.svg is not None:
+        _save(args.svg, "", "a")  # what cannot be written is told now, and not after the last page
     with tempfile.TemporaryDirectory(prefix="sensorium-demo-") as scratch, contextlib.ExitStack() as stack:
         cloud = None if args.no_cloud else stack.enter_context(CloudProcess(Path(scratch)))
         command = _agent_command(args, cloud.target if cloud else None, Path(scratch))
@@ -277,7 +279,15 @@ def _conclude(lines: list[Line], timeline: Timeline, args: argparse.Namespace) -
     console.print(closing(summary, met))
     if args.svg is not None:
         picture = console.export_svg(title="sensorium demo")
-        args.svg.write_text(_FONT_FACES.sub("", picture))  # a picture needs nothing from elsewhere
+        _save(args.svg, _FONT_FACES.sub("", picture))  # a picture needs nothing from elsewhere
+
+
+def _save(path: Path, picture: str, mode: str = "w") -> None:
+    try:
+        with path.open(mode) as file:
+            file.write(picture)
+    except OSError as error:
+        raise SensoriumError(f"--svg: {path}: {error.strerror}; name a file that can be written") from error
 
 
 def expectations(recording: Path, lines: Sequence[Line], start_ns: int) -> list[Line]:

@@ -310,7 +310,7 @@ def read(path: Path, environment: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: the file cannot be read, or something in it is wrong; one line.
     """
-    text = read_text(path, "name another file with --config")
+    text = read_text(path, "name a file with settings")
     settings = decode(text, Settings, where=str(path))
     _check_windows(settings.windows, settings.modalities, str(path))
     if settings.pulse is not None and settings.pulse.low_bpm >= settings.pulse.high_bpm:
