@@ -10,9 +10,10 @@ import argparse
 import json
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,7 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument("--tls-key", metavar="PEM", help="private key of the certificate")
     serve.add_argument("--client-ca", metavar="PEM", help="let only devices in whose certificate this one signed")
     serve.add_argument("--device-name", metavar="NAME", help="how symbols name this service (default: the host's name)")
-    serve.add_argument("--ready-file", type=Path, metavar="FILE", help="write HOST:PORT here when devices may come")
+    serve.add_argument("--ready-file", type=Path, metavar="FILE", help="have HOST:PORT here while devices may come")
     serve.add_argument(
         "--log-level", default="warning", choices=("debug", "info", "warning", "error"), help="default: warning"
     )
@@ -135,7 +136,8 @@ def _serve(args: argparse.Namespace) -> int:
 
     # What gRPC's core has to say is said again by us, with the way out.
     os.environ.setdefault(core_log.VERBOSITY, "INFO" if settings.tls.certificate else "NONE")
-    with core_log.retold(core_log.Seldom()) if settings.tls.certificate else nullcontext():
+    retold = core_log.retold(core_log.Seldom()) if settings.tls.certificate else nullcontext()
+    with retold, _stoppable(), _said_ready_in(args.ready_file):
         return _served(args, settings)
 
 
@@ -161,18 +163,60 @@ def _served(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM end in order what is only being started, too; what serves has a handler of its own."""
+
+    def stop(*_: object) -> None:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _said_ready_in(file: Path | None) -> Iterator[None]:
+    """Have ``file`` there only while devices may come: not left by who ran before, nor after us.
+
+    Raises:
+        ReadyFileError: it cannot be made; better known before models are loaded.
+    """
+    if file is None:
+        yield
+        return
+    with _ready_file_errors(file):
+        file.unlink(missing_ok=True)
+        _partial(file).touch()
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            _partial(file).unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
+
+
 def _announce(address: str, ready_file: Path | None) -> None:
     if ready_file is not None:
-        # Renamed into place: whoever waits for the file never reads half of it.
-        partial = ready_file.with_name(ready_file.name + ".partial")
-        try:
-            partial.write_text(address + "\n")
-            partial.replace(ready_file)
-        except OSError as error:
-            raise ReadyFileError(
-                f"--ready-file {ready_file}: {error.strerror}; give a file that can be made"
-            ) from error
+        with _ready_file_errors(ready_file):
+            # Renamed into place: whoever waits for the file never reads half of it.
+            _partial(ready_file).write_text(address + "\n")
+            _partial(ready_file).replace(ready_file)
     print(f"ready on {address}", flush=True)
+
+
+def _partial(file: Path) -> Path:
+    return file.with_name(file.name + ".partial")
+
+
+@contextmanager
+def _ready_file_errors(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ReadyFileError(f"--ready-file {file}: {error.strerror}; give a file that can be made") from error
 
 
 def _settings(args: argparse.Namespace) -> Settings:

@@ -232,6 +232,16 @@ def test_a_ready_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None
         _announce("127.0.0.1:1", tmp_path / "none" / "ready")
 
 
+def test_that_a_ready_file_cannot_be_made_is_known_before_models_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SENSORIUM_MODELS", str(tmp_path))
+    code, _, err = said(capsys, "serve", "--port", "0", "--ready-file", str(tmp_path / "none" / "ready"))
+
+    assert (code, err.count("\n")) == (1, 1)
+    assert "No such file or directory; give a file that can be made" in err
+
+
 def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = said(capsys, "models", "list")
 

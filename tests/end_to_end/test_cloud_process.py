@@ -14,6 +14,7 @@ import grpc
 import numpy as np
 import pytest
 from cloud.doubles import Client, Device, a_window, an_event, words
+from services import until
 
 from sensorium.delivery import Ack, Refusal, SequencedSymbol
 from sensorium.event import Modality, Tensor
@@ -146,6 +147,20 @@ def test_stops_when_told_to(number: int, tmp_path: Path) -> None:
         _, err = process.communicate(timeout=30)
 
     assert (process.returncode, err) == (0, "")
+    assert not ready.exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_stops_when_told_to_before_it_is_ready(number: int, code: int, tmp_path: Path) -> None:
+    (ready := tmp_path / "address").write_text("left behind")
+    command = [*BUILT_IN, "--config", "cloud.toml", "--port", "0", "--ready-file", str(ready)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=SMALL) as process:
+        until((tmp_path / "address.partial").exists, within_s=30)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, out, err) == (code, "", "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_port_in_use_is_one_line_and_code_1() -> None:

@@ -24,6 +24,7 @@ from sensorium_cloud._app.workers import restart_wait_s
 
 pytestmark = pytest.mark.needs_models
 
+LISTENS = "0A"
 ALONE = [("grpc.use_local_subchannel_pool", 1)]  # a connection of its own, so that the kernel picks a worker anew
 
 
@@ -109,13 +110,34 @@ def test_all_of_them_stop_when_told_to() -> None:
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
 
-def test_workers_do_not_outlive_a_parent_that_was_killed() -> None:
+def test_workers_do_not_outlive_a_parent_that_was_killed_and_clear_up_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with service("--workers", "2") as (process, _):
         workers = children(process.pid)
+        assert len(list(tmp_path.glob("sensorium-*"))) == 1
         process.kill()
 
     assert len(workers) == 2
     until(lambda: not [pid for pid in workers if Path(f"/proc/{pid}").exists()], within_s=30)
+    assert list(tmp_path.glob("sensorium-*")) == []
+
+
+def listening(port: int) -> int:
+    """How many sockets listen on a port of the loopback address."""
+    tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
+    rows = [line.split() for table in tables for line in table.read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == LISTENS for row in rows)
+
+
+def test_it_is_ready_only_when_every_worker_listens_on_every_port(tmp_path: Path) -> None:
+    with bound("127.0.0.1", 0) as one, bound("127.0.0.1", 0) as other:
+        gateway, metrics = (free.getsockname()[1] for free in (one, other))
+    vocabulary = f'[fusion]\nvocabulary = "{SMALL / "concepts.toml"}"\n[engine]\nprovider = "cpu"\n'
+    (config := tmp_path / "cloud.toml").write_text(f"{vocabulary}[metrics]\nenabled = true\nport = {metrics}\n")
+    with service("--config", str(config), "--workers", "2", "--gateway", str(gateway)) as (_, address):
+        assert [listening(port) for port in (int(address.rpartition(":")[2]), gateway, metrics)] == [2, 2, 2]
 
 
 def test_a_port_that_somebody_else_uses_is_not_shared() -> None:

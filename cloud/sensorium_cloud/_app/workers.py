@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import socket
 import tempfile
@@ -70,7 +71,8 @@ def serve_together(settings: Settings, ready: Ready, *, log_level: str) -> None:
     """
     check_files(settings)
     with contextlib.ExitStack() as stack:
-        folder = settings.state.folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="sensorium-cloud-"))
+        common = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sensorium-cloud-")))
+        folder = settings.state.folder or str(common / "state")
         table = msgspec.structs.replace(settings.state, folder=folder)
         # Once, before all of them: a dozen workers would trip over each other.
         state.prepare(msgspec.structs.replace(settings, state=table))
@@ -82,8 +84,7 @@ def serve_together(settings: Settings, ready: Ready, *, log_level: str) -> None:
         if metrics.enabled:
             metrics = msgspec.structs.replace(metrics, port=stack.enter_context(_reserved(metrics)))
         shared = msgspec.structs.replace(settings, state=table, listen=listen, gateway=gateway, metrics=metrics)
-        beside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sensorium-mesh-")))
-        crew = _Crew(shared, log_level, metrics=Path(stack.enter_context(_metrics_folder())), beside=beside)
+        crew = _Crew(shared, log_level, metrics=stack.enter_context(_metrics_in(common)), common=common)
         stack.callback(crew.stop)
         crew.run(stack.enter_context(_stop_signals()), ready)
 
@@ -104,10 +105,10 @@ class _Worker:
 class _Crew:
     """The workers, each in its place."""
 
-    def __init__(self, settings: Settings, log_level: str, *, metrics: Path, beside: Path) -> None:
+    def __init__(self, settings: Settings, log_level: str, *, metrics: Path, common: Path) -> None:
         self._settings = settings
         self._log_level = log_level
-        self._metrics, self._beside = metrics, beside
+        self._metrics, self._common = metrics, common
         self._workers: dict[int, _Worker] = {}
         self._due_s: dict[int, tuple[float, int]] = {}
 
@@ -137,7 +138,7 @@ class _Crew:
         # Not forked: gRPC and the model runtimes have threads, which a fork would leave behind.
         context = get_context("spawn")
         hears, says = context.Pipe(duplex=False)
-        told = (self._settings, says, self._log_level, self._beside)
+        told = (self._settings, says, self._log_level, self._common)
         process = context.Process(target=_work, args=told, name=f"worker-{place}")
         process.start()
         says.close()
@@ -217,20 +218,20 @@ def _reserved(place: Listen | Gateway | Metrics) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _metrics_folder() -> Iterator[str]:
+def _metrics_in(common: Path) -> Iterator[Path]:
     """Where the workers' metrics meet: whichever of them is asked answers for all.
 
     A new one each time: prometheus-client would add up what an earlier service left behind.
     """
     before = os.environ.get(MULTIPROCESS)
-    with tempfile.TemporaryDirectory(prefix="sensorium-metrics-") as folder:
-        os.environ[MULTIPROCESS] = folder
-        try:
-            yield folder
-        finally:
-            del os.environ[MULTIPROCESS]
-            if before is not None:
-                os.environ[MULTIPROCESS] = before
+    (folder := common / "metrics").mkdir()
+    os.environ[MULTIPROCESS] = str(folder)
+    try:
+        yield folder
+    finally:
+        del os.environ[MULTIPROCESS]
+        if before is not None:
+            os.environ[MULTIPROCESS] = before
 
 
 @contextlib.contextmanager
@@ -253,11 +254,12 @@ def _stop_signals() -> Iterator[socket.socket]:
 # --- a worker --------------------------------------------------------------------------
 
 
-def _work(settings: Settings, says: Connection, log_level: str, beside: Path) -> None:
+def _work(settings: Settings, says: Connection, log_level: str, common: Path) -> None:
     """A worker's life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of us; the parent passes it on in order
     threading.Thread(target=_end_with_the_parent, name="parent", daemon=True).start()
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    beside = common / "mesh"
     try:
         engines = load_engines(settings)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -265,6 +267,17 @@ def _work(settings: Settings, says: Connection, log_level: str, beside: Path) ->
     except SensoriumError as error:
         says.send((False, str(error)))
         raise SystemExit(1) from None
+    finally:
+        _clear_up(common, beside)
+
+
+def _clear_up(common: Path, beside: Path) -> None:
+    """A parent that was killed leaves its folder: the last worker, which finds nobody ``beside``, removes it."""
+    parent = parent_process()
+    if parent is None or not parent.is_alive():
+        with contextlib.suppress(OSError):
+            beside.rmdir()
+            shutil.rmtree(common)
 
 
 def _end_with_the_parent() -> None:

@@ -89,15 +89,16 @@ def _folder() -> str:
 
 def _begun(ray: Any, folder: str, store_bytes: int) -> Any:
     try:
-        return ray.init(
-            num_cpus=1,
-            include_dashboard=False,
-            object_store_memory=store_bytes,
-            _temp_dir=folder,
-            log_to_driver=False,
-            configure_logging=False,
-            _system_config={"enable_metrics_collection": False},
-        )
+        with _own_signals():
+            return ray.init(
+                num_cpus=1,
+                include_dashboard=False,
+                object_store_memory=store_bytes,
+                _temp_dir=folder,
+                log_to_driver=False,
+                configure_logging=False,
+                _system_config={"enable_metrics_collection": False},
+            )
     except (OSError, RuntimeError, ValueError) as error:
         raise ClusterAway(f"Ray cannot be started here: {str(error).strip().splitlines()[0]}") from error
 
@@ -115,12 +116,23 @@ def connect(address: str) -> None:
         return
     _look_for(address)
     try:
-        ray.init(address=address, log_to_driver=False, configure_logging=False)
+        with _own_signals():
+            ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         said = str(error).strip().splitlines()[0]
         way_out = f"is it there, and a part of it here? ray start --address={address} --num-cpus=0"
         raise ClusterAway(f"ray.address {address}: {said}; {way_out}") from error
     atexit.register(leave)  # before Ray's own end: a worker that is told to stop has no other place for it
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep our way to stop: Ray's own ends with exit code 15, a failure to who told us to."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
