@@ -41,6 +41,13 @@ class Prepares(Protocol):
 T = TypeVar("T", bound=Prepares)
 
 
+class Choose(Protocol):
+    """`choose`, or `as_told`."""
+
+    def __call__(self, task: Task[T], wanted: str, make: Callable[[Provider], T], /) -> T:
+        """The net, made with a provider, and prepared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task(Generic[T]):
     """What a net is tried on.
@@ -91,6 +98,21 @@ def chosen(
     figures = "".join(f" {provider}_ms={1e3 * took:.2f}" for provider, took in took_s.items())
     log.log(logging.WARNING if others else logging.INFO, "engine.provider net=%s name=%s%s", task.net, best, figures)
     return best, made[best]
+
+
+def as_told(task: Task[T], told: str, make: Callable[[Provider], T], there: Collection[Provider] | None = None) -> T:
+    """The net, made with the provider ``told`` and prepared, without a trial; with the plain one if that cannot be."""
+    there = available() if there is None else there
+    if told in there and told != Provider.CPU:
+        try:
+            net = make(Provider(told))
+            net.prepare()
+        except Exception as error:  # noqa: BLE001 - as below
+            _tell_failed(task.net, Provider(told), error)
+        else:
+            log.info("engine.provider net=%s name=%s", task.net, told)
+            return net
+    return chosen(task, told, make, [Provider.CPU])[1]
 
 
 def candidates(wanted: str, there: Collection[Provider]) -> list[Provider]:

@@ -24,7 +24,7 @@ from sensorium.concepts import Vocabulary
 from sensorium.errors import FieldError
 from sensorium.symbol import Entropy, ModelRef, Provenance, Revision, Share, Stage, Symbol
 from sensorium.window import Slot, Window
-from sensorium_cloud.choice import choose
+from sensorium_cloud.choice import Choose, choose
 from sensorium_cloud.encode import EncodedWindow
 from sensorium_cloud.evidence import Packer, check_sizes, embed
 from sensorium_cloud.filled import Doubles, Filled
@@ -70,6 +70,7 @@ class Fuser:
         encoders: Sequence[ModelRef] = (),
         space: Space | None = None,
         provider: str = "cpu",
+        choose: Choose = choose,
     ) -> Fuser:
         """The fuser with the network whose halves are ``senses_path`` and ``meeting_path``.
 
@@ -84,6 +85,7 @@ class Fuser:
             encoders: the other models that take part.
             space: in which words are compared with concepts; None for the encoder's own.
             provider: what runs it, or ``auto`` for what is fastest here.
+            choose: makes the network with that.
 
         Raises:
             ModelError: network or card cannot be used.

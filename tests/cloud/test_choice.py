@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sensorium_cloud.choice import Floats, Task, candidates, choose, decided
+from sensorium_cloud.choice import Floats, Task, as_told, candidates, choose, decided
 from sensorium_cloud.runtime import Provider, multiplies_bfloat16
 from sensorium_cloud.trials import largest_difference
 
@@ -138,6 +138,21 @@ def test_what_cannot_be_used_is_said_loudly_and_done_without(caplog: pytest.LogC
         "engine.provider_failed net=fusion name=cuda reason=no such driver",
         "engine.provider_unavailable net=fusion wanted=cuda used=cpu",
         "engine.provider net=fusion name=cpu",
+    ]
+
+
+def test_what_was_tried_elsewhere_is_made_as_told_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    machine = Machine({CPU: 0.7, BF16: 0.9})
+    task = Task("fusion", ANet.begin, ANet.answers, largest_difference, 0.05)
+
+    assert as_told(task, "openvino-bf16", machine.make, EVERYTHING) is machine.made[BF16]
+    assert (list(machine.made), machine.made[BF16].prepared, machine.made[BF16].asked) == ([BF16], True, 0)
+    assert as_told(task, "cuda", machine.make, EVERYTHING) is machine.made[CPU]
+    assert as_told(task, "openvino", machine.make, [CPU]) is machine.made[CPU]
+    assert [message.partition(" needs=")[0] for message in caplog.messages] == [
+        "engine.provider_failed net=fusion name=cuda reason=no such driver",
+        "engine.provider_unavailable net=fusion wanted=cuda used=cpu",
+        "engine.provider_unavailable net=fusion wanted=openvino used=cpu",
     ]
 
 

@@ -12,7 +12,7 @@ from sensorium import concepts
 from sensorium.event import Modality
 from sensorium.symbol import ModelRef
 from sensorium_cloud._app.settings import Encoders, Settings
-from sensorium_cloud.choice import AUTO, choose
+from sensorium_cloud.choice import AUTO, Choose, as_told, choose
 from sensorium_cloud.dialects import Dialects
 from sensorium_cloud.encode import FrameEncoder, SentenceEncoder
 from sensorium_cloud.evidence import embed
@@ -103,9 +103,14 @@ def provider(settings: Settings, net: str) -> str:
 # --- loading ---------------------------------------------------------------------------
 
 
+def _way(settings: Settings, net: str) -> Choose:
+    """How the provider of ``net`` is come by: told for it alone, it is not tried again."""
+    return as_told if getattr(settings.engine.providers, net) else choose
+
+
 def load_sentences(settings: Settings) -> SentenceEncoder:
     """What reads words; raises as `work.load_engines` does."""
-    return choose(SENTENCES, provider(settings, SENTENCES.net), sentences(settings))
+    return _way(settings, SENTENCES.net)(SENTENCES, provider(settings, SENTENCES.net), sentences(settings))
 
 
 def sentences(settings: Settings) -> Callable[[Provider], SentenceEncoder]:
@@ -123,7 +128,7 @@ def sentences(settings: Settings) -> Callable[[Provider], SentenceEncoder]:
 
 def load_frames(settings: Settings) -> FrameEncoder:
     """What looks at pictures; raises as `work.load_engines` does."""
-    return choose(FRAMES, provider(settings, FRAMES.net), frames(settings))
+    return _way(settings, FRAMES.net)(FRAMES, provider(settings, FRAMES.net), frames(settings))
 
 
 def frames(settings: Settings) -> Callable[[Provider], FrameEncoder]:
@@ -184,5 +189,6 @@ def load_dialects(settings: Settings, sentences: SentenceEncoder) -> Dialects:
         encoders=[ModelRef(name, store.digest(name)) for name in ("sentence_embedding", "frame_embedding")],
         space=Space.load(store.path("sentence_space")),
         provider=provider(settings, FUSION.net),
+        choose=_way(settings, FUSION.net),
     )
     return Dialects(fuser, sentences.encode)

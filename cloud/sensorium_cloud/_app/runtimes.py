@@ -49,7 +49,9 @@ def settled(settings: Settings, *, log_level: str = "warning") -> Settings:
     engines.check_files(settings)
     wanted = {net: engines.provider(settings, net) for net in engines.NETS}
     there = available()
-    if AUTO not in wanted.values() or not candidates(AUTO, there):
+    if AUTO not in wanted.values():
+        return settings
+    if not candidates(AUTO, there):
         return named(settings, {net: Provider.CPU if name == AUTO else name for net, name in wanted.items()})
     basis = _basis(settings, wanted)
     folder = Path(settings.state.folder) if settings.state.folder else None
