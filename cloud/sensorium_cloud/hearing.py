@@ -7,10 +7,11 @@ heard together, and once more without each, which gives what each contributed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from sensorium.assemble import ALTERNATIVES, UNKNOWN_RANK
 from sensorium.event import Modality
@@ -19,6 +20,7 @@ from sensorium_cloud.network import Inputs, Network, Outputs, Told
 
 _NOT_THERE: Final = UNKNOWN_RANK + 1
 _TINY: Final = 1e-300
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,28 +89,35 @@ class Hearing:
     def hear(self, filled: Filled, inputs: Inputs) -> Verdicts:
         """What is thought of the windows with these ``filled`` slots, whose evidence is in ``inputs``."""
         here = filled.here
-        places = np.full(here.shape, -1, np.intp)
-        places[inputs.windows, inputs.modalities] = np.arange(len(inputs.windows))
         if not len(inputs.windows):
-            return self._silence(places)
+            return self._silence(here)
         told = self._network.hear(inputs)
         alone = self._network.alone(told)
-        ranks = np.full(here.shape, _NOT_THERE)
-        ranks[inputs.windows, inputs.modalities] = np.argmax(alone.posteriors @ self._by_rank, axis=1)
-        best = np.full(here.shape, -1)
-        best[inputs.windows, inputs.modalities] = np.argmax(alone.posteriors[:, :-1], axis=1)
+        known = inputs.windows * len(PLACE) + inputs.modalities
+        places = _seated(here, known, np.arange(len(known)), -1)
+        ranks = _seated(here, known, np.argmax(alone.posteriors @ self._by_rank, axis=1), _NOT_THERE)
+        best = _seated(here, known, np.argmax(alone.posteriors[:, :-1], axis=1), -1)
         speaking, heard = _who(ranks, best, here)
-        company = _Company(places, heard, alone)
-        company.ask(self._network, told)
-        doubts = np.ones(here.shape)
-        doubts[inputs.windows, inputs.modalities] = _doubts(inputs)
-        return _no_surer(company.verdicts(speaking & here), np.where(heard, best, -1), doubts)
+        met = _met(self._network, told, alone, places, heard)
+        doubts = _seated(here, known, _doubts(inputs), 1.0)
+        posteriors = _no_surer(met.posteriors, met.named, np.where(heard, best, -1), doubts)
+        return Verdicts(posteriors, met.contributions, met.attention, alone.posteriors, places, speaking & here)
 
-    def _silence(self, places: Indices) -> Verdicts:
+    def _silence(self, here: Flags) -> Verdicts:
         """Where no window has any evidence."""
-        nobody = np.zeros(places.shape, bool)
-        alone = Outputs(np.zeros((0, len(self._by_rank))), np.zeros((0, 1), np.float32))
-        return _Company(places, nobody, alone).verdicts(nobody)
+        hypotheses = len(self._by_rank)
+        posteriors = np.full((len(here), hypotheses), 1.0 / hypotheses)
+        nothing, nobody = np.zeros(here.shape), np.zeros(here.shape, bool)
+        return Verdicts(
+            posteriors, nothing, nothing, np.zeros((0, hypotheses)), np.full(here.shape, -1, np.intp), nobody
+        )
+
+
+def _seated(here: Flags, known: Indices, values: npt.NDArray[_Number], nobody: float) -> npt.NDArray[_Number]:
+    """The ``values`` [n] of those who are ``known``, each in its place in windows [W, 6], among ``nobody``."""
+    room = np.full(here.size, nobody, values.dtype)
+    room[known] = values
+    return room.reshape(here.shape)
 
 
 def _who(ranks: Indices, best: Indices, here: Flags) -> tuple[Flags, Flags]:
@@ -134,81 +143,96 @@ def _doubts(inputs: Inputs) -> Doubles:
     return np.where(decided, 0.0, 1.0 - surest)
 
 
-def _no_surer(verdicts: Verdicts, best: Indices, doubts: Doubles) -> Verdicts:
-    """``verdicts`` that are no surer of what is named than those who say so: all may be wrong by their ``doubts``.
+def _no_surer(posteriors: Doubles, named: Indices, best: Indices, doubts: Doubles) -> Doubles:
+    """``posteriors`` that are no surer of what is ``named`` [W] than those who say so: all may be wrong.
 
-    p' = c p + (1 - c) uniform, c = 1 - product of the doubts of those whose own ``best`` [W, 6] is what is named; one
-    sense is as sure as its label's score, and two that agree are surer than each.
+    p' = c p + (1 - c) uniform, c = 1 - product of the ``doubts`` of those whose own ``best`` [W, 6] is what is named;
+    one sense is as sure as its label's score, and two that agree are surer than each.
     """
-    posteriors = verdicts.posteriors
-    named = posteriors.argmax(axis=1)
     agree = best == named[:, None]
     doubt = np.where(agree, doubts, 1.0).prod(axis=1)
     doubt[~agree.any(axis=1)] = 0.0
-    tempered = (1 - doubt[:, None]) * posteriors + doubt[:, None] / posteriors.shape[1]
-    return replace(verdicts, posteriors=tempered)
+    return np.asarray((1 - doubt[:, None]) * posteriors + doubt[:, None] / posteriors.shape[1])
 
 
-class _Company:
-    """Those who are heard in each window, asked together and without each."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Met:
+    """What those who are heard in each of W windows say together; see `Verdicts`.
 
-    def __init__(self, places: Indices, heard: Flags, alone: Outputs) -> None:
-        hypotheses = alone.posteriors.shape[1]
-        self._posteriors = np.full((len(places), hypotheses), 1.0 / hypotheses)
-        self._contributions = np.zeros(places.shape)
-        self._attention = np.zeros(places.shape)
-        self._places, self._heard, self._alone = places, heard, alone
-        self._counts = np.count_nonzero(heard, axis=1)
+    Attributes:
+        named: intp [W], the most probable hypothesis.
+    """
 
-    def ask(self, network: Network, told: Told) -> None:
-        """Ask everything; windows in which equally many are heard together."""
-        sizes = sorted(set(self._counts.tolist()) - {0})
-        asked = [self._members(size) for size in sizes]
-        groups = [group for members in asked for group in _groups(members)]
-        answers = iter(network.meet_alike(told, groups) if groups else ())
-        for size, members in zip(sizes, asked, strict=True):
-            self._take(size, *self._answers(members, [next(answers) for _ in _groups(members)]))
+    posteriors: Doubles
+    named: Indices
+    contributions: Doubles
+    attention: Doubles
 
-    def verdicts(self, spoken: Flags) -> Verdicts:
-        """What came of it."""
-        said = (self._posteriors, self._contributions, self._attention, self._alone.posteriors)
-        return Verdicts(*said, self._places, spoken)
 
-    def _members(self, size: int) -> Indices:
-        """The places [n, size] of who is heard in the windows in which ``size`` are."""
-        rows = self._counts == size
-        members: Indices = self._places[rows][self._heard[rows]].reshape(-1, size)
-        return members
+def _met(network: Network, told: Told, alone: Outputs, places: Indices, heard: Flags) -> _Met:
+    """Ask who is ``heard`` [W, 6] together, and without each."""
+    plan = _Plan(places, heard, 1 + len(alone.posteriors))
+    answers, attentions = network.meet_alike(told, plan.groups) if plan.groups else (alone.posteriors[:0], [])
+    hypotheses = alone.posteriors.shape[1]
+    nobody = np.full((1, hypotheses), 1.0 / hypotheses)
+    all_answers = np.concatenate([nobody, alone.posteriors, answers])
+    posteriors = all_answers[plan.whole]
+    named = np.argmax(posteriors, axis=1)
+    reached = np.log(np.maximum(posteriors[np.arange(len(named)), named], _TINY))
+    lacking = np.log(np.maximum(all_answers[plan.without, named[plan.windows]], _TINY))
+    contributions, attention = np.zeros(heard.shape), np.zeros(heard.shape)
+    contributions[heard] = reached[plan.windows] - lacking
+    received = np.ones(len(plan.windows))
+    for members, group in plan.together:
+        received[members] = attentions[group]
+    attention[heard] = received
+    return _Met(posteriors, named, contributions, attention)
 
-    def _answers(self, members: Indices, answers: Sequence[Outputs]) -> tuple[Outputs, Doubles]:
-        """What all of ``members`` say together, and what [n, size, K + 1] they say without each."""
-        size, hypotheses = members.shape[1], self._posteriors.shape[1]
+
+class _Plan:
+    """What has to be asked about the H who are heard in W windows, and where each answer will be.
+
+    All answers are numbered: 0 is that of nobody, then come what each modality says alone, then those to ``groups``.
+
+    Attributes:
+        windows: intp [H], which window each of those who are heard is in, window by window.
+        whole: intp [W], the answer of all who are heard in each window.
+        without: intp [H], the answer of the others, without each.
+        groups: what is left to ask, each intp [n, size]: all together, and without each; what one says alone is known.
+        together: of each size, who is heard together [n, size], among H; and which of the groups they are.
+    """
+
+    def __init__(self, places: Indices, heard: Flags, answers: int) -> None:
+        self.windows = np.nonzero(heard)[0]
+        self.whole = np.zeros(len(heard), np.intp)
+        self.without = np.zeros(len(self.windows), np.intp)
+        self.groups: list[Indices] = []
+        self.together: list[tuple[Indices, int]] = []
+        self._answers = answers
+        self._own = places[heard]
+        counts = np.count_nonzero(heard, axis=1)
+        begins = np.cumsum(counts) - counts
+        for size in sorted(set(counts.tolist()) - {0}):
+            rows = np.flatnonzero(counts == size)
+            self._add(rows, begins[rows, None] + np.arange(size))
+
+    def _add(self, rows: Indices, among: Indices) -> None:
+        """The windows in which equally many are heard, who are ``among`` [n, size] all."""
+        size = among.shape[1]
+        members: Indices = self._own[among]
         if size == 1:
-            own = members[:, 0]
-            whole = Outputs(self._alone.posteriors[own], self._alone.attention[own])
-            return whole, np.full((len(members), 1, hypotheses), 1.0 / hypotheses)
+            self.whole[rows] = 1 + members[:, 0]
+            return
+        self.together.append((among, len(self.groups)))
+        self.whole[rows] = self._ask(members)
         if size == 2:
-            return answers[0], self._alone.posteriors[members[:, ::-1]]
-        return answers[0], answers[1].posteriors.reshape(len(members), size, hypotheses)
+            self.without[among] = 1 + members[:, ::-1]
+            return
+        others = [[other for other in range(size) if other != place] for place in range(size)]
+        self.without[among] = self._ask(members[:, others].reshape(-1, size - 1)).reshape(among.shape)
 
-    def _take(self, size: int, whole: Outputs, without: Doubles) -> None:
-        rows = np.flatnonzero(self._counts == size)
-        best = np.argmax(whole.posteriors, axis=1)[:, None]
-        each = np.arange(len(rows))[:, None]
-        reached = np.log(np.maximum(whole.posteriors[each, best], _TINY))
-        lacking = np.log(np.maximum(without[each, np.arange(size), best], _TINY))
-        modalities = np.nonzero(self._heard[rows])[1].reshape(-1, size)
-        self._posteriors[rows] = whole.posteriors
-        self._contributions[rows[:, None], modalities] = reached - lacking
-        self._attention[rows[:, None], modalities] = whole.attention
-
-
-def _groups(members: Indices) -> list[Indices]:
-    """What is left to ask about ``members`` [n, size]: all together, and without each; what one says alone is known."""
-    size = members.shape[1]
-    if size == 1:
-        return []
-    if size == 2:
-        return [members]
-    others = [[other for other in range(size) if other != place] for place in range(size)]
-    return [members, members[:, others].reshape(-1, size - 1)]
+    def _ask(self, group: Indices) -> Indices:
+        """The numbers [n] of the answers."""
+        self.groups.append(group)
+        begin, self._answers = self._answers, self._answers + len(group)
+        return np.arange(begin, self._answers)

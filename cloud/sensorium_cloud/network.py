@@ -29,6 +29,8 @@ FACTS: Final = 4
 """Of an event: features given (0 or 1), phrase given (0 or 1), score, trust (reliability x decay)."""
 _MASKED: Final = -1e4
 """Log trust of who is not there: exp(-1e4) is 0, and no difference of two is not a number."""
+_PADDED: Final = 48
+"""So many members who are not there cost as much as a run."""
 _MENDING: Final = "run: sensorium-cloud models verify"
 GROUPS: Final = Sizes(tuple(itertools.product((1, 4, 8, 16, 32), range(1, len(Modality) + 1))))
 """Of what meets: how many groups together, and how many modalities in each."""
@@ -229,29 +231,62 @@ class Network:
             places[row, : len(group)] = group
             missing[row, : len(group)] = False
         trusted = np.where(missing, np.float32(_MASKED), told.trusted[places])
-        return self._met(told.tokens[places], told.anchors[places], trusted)
-
-    def meet_alike(self, told: Told, groups: Sequence[Indices]) -> list[Outputs]:
-        """`meet`, for each of ``groups``: intp [n, members], all members there; those of one width in one run."""
-        answers: list[Outputs | None] = [None] * len(groups)
-        for width in {group.shape[1] for group in groups}:
-            chosen = [number for number, group in enumerate(groups) if group.shape[1] == width]
-            places = np.concatenate([groups[number] for number in chosen])
-            together = self._met(told.tokens[places], told.anchors[places], told.trusted[places])
-            begin = 0
-            for number in chosen:
-                rows = slice(begin, begin := begin + len(groups[number]))
-                answers[number] = Outputs(together.posteriors[rows], together.attention[rows])
-        return [answer for answer in answers if answer is not None]
-
-    def _met(self, tokens: Floats, anchors: Floats, trusted: Floats) -> Outputs:
-        """The answers of n groups; ``tokens`` [n, members, width], ``anchors`` [n, members, phrase], log trust."""
-        embedding, attention, none = self._meeting.run({"tokens": tokens, "anchors": anchors, "trusted": trusted})
+        embedding, attention, none = self._meet(told.tokens[places], told.anchors[places], trusted)
         return Outputs(self._posteriors(embedding, none), attention)
+
+    def meet_alike(self, told: Told, groups: Sequence[Indices]) -> tuple[npt.NDArray[np.float64], list[Floats]]:
+        """`meet`, for each of ``groups``: intp [n, members], all members there; in as few runs as pay.
+
+        Returns:
+            their posteriors, [all n, K + 1]; and of each of ``groups`` the attention [n, members]; see `Outputs`.
+        """
+        met: list[list[Floats]] = [[]] * len(groups)
+        for width, numbers in in_runs([group.shape for group in groups]):
+            places = np.concatenate([_widened(groups[number], width) for number in numbers])
+            trusted = told.trusted[places]
+            if any(groups[number].shape[1] < width for number in numbers):
+                trusted[places < 0] = _MASKED
+            answers = self._meet(told.tokens[places], told.anchors[places], trusted)
+            begin = 0
+            for number in numbers:
+                count, own = groups[number].shape
+                embedding, attention, none = (answer[begin : begin + count] for answer in answers)
+                met[number] = [embedding, attention[:, :own], none]
+                begin += count
+        embeddings, attentions, nones = zip(*met, strict=True)
+        return self._posteriors(np.concatenate(embeddings), np.concatenate(nones)), list(attentions)
+
+    def _meet(self, tokens: Floats, anchors: Floats, trusted: Floats) -> list[Floats]:
+        """Embedding, attention and none of n groups; [n, members, ...] each of what is `Told`."""
+        return self._meeting.run({"tokens": tokens, "anchors": anchors, "trusted": trusted})
 
     def _posteriors(self, embedding: Floats, none: Floats) -> npt.NDArray[np.float64]:
         cosines = np.concatenate([embedding @ self._concepts, none[:, None]], axis=1, dtype=np.float64)
         return softmax(cosines * (self.card.scale / self.card.temperature))
+
+
+def in_runs(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, list[int]]]:
+    """Which arrays of groups meet in one run, by the ``shapes`` [n, members] of all; and how wide each run is.
+
+    Narrow groups are widened to meet with the next wider ones as long as that costs less than a run of their own.
+    """
+    runs: list[tuple[int, list[int]]] = []
+    for width in sorted({own for _, own in shapes}, reverse=True):
+        alike = [number for number, (_, own) in enumerate(shapes) if own == width]
+        wider = runs[-1][0] if runs else width
+        if runs and sum(shapes[number][0] for number in alike) * (wider - width) <= _PADDED:
+            runs[-1][1].extend(alike)
+        else:
+            runs.append((width, alike))
+    return runs
+
+
+def _widened(group: Indices, width: int) -> Indices:
+    """``group`` [n, members] with -1 for who is not there."""
+    count, own = group.shape
+    if own == width:
+        return group
+    return np.concatenate([group, np.full((count, width - own), -1)], axis=1)
 
 
 def _half(net: Net, path: Path, expected: list[str]) -> Net:
@@ -262,5 +297,7 @@ def _half(net: Net, path: Path, expected: list[str]) -> Net:
 
 def softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """exp(l) / sum over the last axis, in float64."""
-    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=-1, keepdims=True), np.float64)
+    raised = logits - logits.max(axis=-1, keepdims=True)
+    np.exp(raised, out=raised)
+    raised /= raised.sum(axis=-1, keepdims=True)
+    return np.asarray(raised)

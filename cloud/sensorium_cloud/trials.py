@@ -49,7 +49,7 @@ def _answered(network: Network) -> Floats:
     told = network.hear(_evidence(network, range(len(Modality))))
     members = np.arange(len(told.tokens)).reshape(len(Modality), -1).T
     groups = [members[:count, :senses] for count, senses in GROUPS.each]
-    return np.concatenate([network.meet_alike(told, [group])[0].posteriors for group in groups])
+    return np.concatenate([network.meet_alike(told, [group])[0] for group in groups])
 
 
 def _evidence(network: Network, modalities: Sequence[int]) -> Inputs:

@@ -12,7 +12,7 @@ import pytest
 
 from sensorium import concepts
 from sensorium.event import Modality
-from sensorium_cloud.network import Inputs, Network, read_card, softmax
+from sensorium_cloud.network import Inputs, Network, in_runs, read_card, softmax
 from sensorium_cloud.runtime import ModelError
 
 WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
@@ -104,6 +104,25 @@ def test_a_group_beside_larger_ones_is_padded_and_answers_the_same() -> None:
 
     assert padded.posteriors[1] == pytest.approx(alone.posteriors[0], abs=1e-6)
     assert padded.attention[1, 2:].tolist() == [0, 0, 0]
+
+
+def test_few_groups_are_widened_to_meet_with_wider_ones_and_many_meet_by_themselves() -> None:
+    assert in_runs([(3, 3), (9, 2), (4, 2)]) == [(3, [0, 1, 2])]
+    assert in_runs([(3, 3), (100, 2)]) == [(3, [0]), (2, [1])]
+    assert in_runs([(2, 2), (1, 6), (40, 4), (20, 3)]) == [(6, [1]), (4, [2, 3, 0])]
+
+
+def test_groups_that_meet_in_one_run_answer_as_by_themselves() -> None:
+    network = a_network()
+    told = network.hear(some_inputs(4))
+    groups = [np.asarray(whole_windows(4)), np.array([[0, 8], [5, 21]]), np.array([[3, 7, 11]])]
+
+    posteriors, attentions = network.meet_alike(told, groups)
+
+    alone = [network.meet(told, group.tolist()) for group in groups]
+    assert posteriors == pytest.approx(np.concatenate([each.posteriors for each in alone]), abs=1e-6)
+    for ours, theirs in zip(attentions, alone, strict=True):
+        assert ours == pytest.approx(theirs.attention, abs=1e-6)
 
 
 def test_evidence_that_nobody_trusts_still_gives_numbers() -> None:
