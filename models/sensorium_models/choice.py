@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -24,9 +25,11 @@ SHIPPED = ""
 """The version of the manifest."""
 
 _DEATHS: Final = 2
-"""So many agents may die with a version that is not proven; one alone may have lost its power."""
+"""So many agents in a row may die with a version that is not proven while the machine lives."""
+_POWER_CUTS: Final = 5
+"""So many in a row may go down with the machine: who pulls its plug does no more, but a version may draw too much."""
 
-_KNOWN: Final[Mapping[str, type]] = {"refused": str, "unended": int, "proven": str}
+_KNOWN: Final[Mapping[str, type]] = {"refused": str, "unended": list, "proven": str}
 """What is known of each version, by the field; the others are names of versions."""
 
 T = TypeVar("T")
@@ -53,7 +56,7 @@ class Choice:
         candidate: one that a running agent tries beside it, on the same samples.
         previous: the one in use before, to which a failure of ``chosen`` leads back.
         refused: those that failed, and why; they are not tried again by themselves.
-        unended: how often in a row an agent began to run a version, and nobody knows that it ended in order.
+        unended: the boots in which an agent began to run a version, in a row, and nobody knows that it ended in order.
         proven: those that ran long enough that an agent's sudden end is not held against them, and how long.
     """
 
@@ -61,7 +64,7 @@ class Choice:
     candidate: str = ""
     previous: str = SHIPPED
     refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    unended: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    unended: Mapping[str, Sequence[str]] = field(default_factory=lambda: MappingProxyType({}))
     proven: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def using(self, blob: str) -> Choice:
@@ -106,18 +109,19 @@ class Choice:
         """``blob`` may be tried again."""
         return replace(self, refused=_without(self.refused, blob))
 
-    def beginning(self, blob: str) -> Choice:
-        """An agent is about to run ``blob``.
+    def beginning(self, blob: str, boot_id: str) -> Choice:
+        """An agent is about to run ``blob`` in this boot of the machine.
 
         Raises:
             VersionDeadly: it is not proven, and the last agents that ran it never ended in order.
         """
         if blob == SHIPPED or blob in self.proven:
             return self
-        deaths = self.unended.get(blob, 0)
-        if deaths >= _DEATHS:
-            raise VersionDeadly(f"the agent died {deaths} times in a row while it ran")
-        return replace(self, unended={**self.unended, blob: deaths + 1})
+        begun = [*self.unended.get(blob, ()), boot_id]
+        alone = sum(before == after for before, after in itertools.pairwise(begun))
+        if alone >= _DEATHS or len(begun) - 1 - alone >= _POWER_CUTS:
+            raise VersionDeadly(f"the agent died {len(begun) - 1} times in a row while it ran")
+        return replace(self, unended={**self.unended, blob: begun})
 
     def ended(self, blob: str) -> Choice:
         """The agent that ran ``blob`` ends in order."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from agent.test_shelf import LIMITS, a_version, feed, folder, happened
 
+from sensorium.clock import boot_id
 from sensorium_agent.infer.runtime.canary import Limits, is_proven
 from sensorium_agent.infer.runtime.probation import Probation
 from sensorium_agent.infer.runtime.shelf import Shelf
@@ -26,11 +27,12 @@ class Agents:
     """One agent after the other, on one clock; who is not ended in order has died."""
 
     now_s: float = 0.0
+    boot: int = 0
     probation: Probation = field(init=False)
     shelf: Shelf = field(init=False)
 
     def start(self, blob: str) -> None:
-        self.probation = Probation(LIMITS, lambda: self.now_s)
+        self.probation = Probation(LIMITS, lambda: self.now_s, f"boot {self.boot}")
         self.probation.begin("tiny", blob, 0)
         self.shelf = Shelf(limits=LIMITS)
         self.shelf.model("tiny")
@@ -61,6 +63,29 @@ def test_the_third_start_after_two_deaths_is_refused(blob: str) -> None:
         agents.start(blob)
 
 
+def test_two_power_cuts_give_up_nothing_and_a_version_with_which_the_machine_always_goes_down_is_given_up(
+    blob: str,
+) -> None:
+    agents = Agents()
+    for boot in range(5):
+        agents.boot = boot
+        agents.start(blob)
+    agents.boot = 5
+
+    with pytest.raises(VersionDeadly, match=r"^the agent died 5 times in a row while it ran$"):
+        agents.start(blob)
+
+
+def test_power_cuts_between_hide_no_deaths_of_the_agent_alone(blob: str) -> None:
+    agents = Agents()
+    for boot in (0, 0, 1):
+        agents.boot = boot
+        agents.start(blob)
+
+    with pytest.raises(VersionDeadly):
+        agents.start(blob)
+
+
 def test_an_end_in_order_between_two_deaths_is_no_row(blob: str) -> None:
     agents = Agents()
     for dies in (True, False, True, False, True):
@@ -68,7 +93,7 @@ def test_an_end_in_order_between_two_deaths_is_no_row(blob: str) -> None:
         if not dies:
             agents.end()
 
-    assert store.versions("tiny").unended == {blob: 1}
+    assert store.versions("tiny").unended == {blob: ["boot 0"]}
     assert store.versions("tiny").proven == {}  # it never ran
 
 
@@ -119,7 +144,7 @@ def test_a_candidate_that_kills_is_not_tried_a_third_time(folder: Path, caplog: 
     made = a_version(folder)
     store.choose("tiny", lambda now: now.trying(made))
     for _ in range(2):
-        Probation(LIMITS, lambda: 0.0).begin("tiny", made, 0)
+        Probation(LIMITS, lambda: 0.0, boot_id()).begin("tiny", made, 0)
     shelf = Shelf(limits=LIMITS)
 
     with shelf.on_probation():
@@ -140,7 +165,7 @@ def test_a_version_that_is_chosen_while_the_agent_runs_is_on_probation_too(folde
         during = store.versions("tiny").unended
         feed(shelf)
 
-    assert during == {made: 1}
+    assert during == {made: [boot_id()]}
     assert made in store.versions("tiny").proven
 
 
@@ -148,7 +173,7 @@ def test_agents_side_by_side_are_no_row_of_deaths(blob: str) -> None:
     shelves = [Shelf(limits=LIMITS) for _ in range(4)]
     with shelves[0].on_probation(), shelves[1].on_probation(), shelves[2].on_probation(), shelves[3].on_probation():
         assert {shelf.model("tiny").blob for shelf in shelves} == {blob}
-        assert store.versions("tiny").unended == {blob: 1}
+        assert store.versions("tiny").unended == {blob: [boot_id()]}
 
 
 def test_a_store_that_cannot_be_written_keeps_no_agent_from_its_version(

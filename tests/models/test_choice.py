@@ -75,7 +75,7 @@ def test_a_step_is_on_disk_when_it_returns(tmp_path: Path) -> None:
 def test_a_damaged_pointer_is_named_with_the_way_out(tmp_path: Path) -> None:
     place = choice.place(tmp_path, "palm")
     place.parent.mkdir()
-    wrong = ('{"chosen": 5}', '{"refused": null}', '{"unended": []}', '{"unended": {"a": "x"}}', '{"proven": {"a": 1}}')
+    wrong = ('{"chosen": 5}', '{"refused": null}', '{"unended": []}', '{"unended": {"a": 1}}', '{"proven": {"a": 1}}')
     for content in ("", "{", "[]", '{"chosen": "a", "extra": 1}', *wrong):
         place.write_text(content)
         with pytest.raises(ChoiceDamaged, match=r"palm\.json: .*delete it"):

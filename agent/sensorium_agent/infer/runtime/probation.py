@@ -1,8 +1,8 @@
 """Versions on probation: one that kills the process on real input leaves nobody behind who could take it back.
 
 So the store is told before such a version runs, and again when the agent ends in order, or the version has run for
-long. A start that finds two starts of a version without an end refuses it (`Choice.beginning`). Two writes a version
-and run of the agent, none for those that are proven.
+long. A start that finds two starts of a version without an end refuses it (`Choice.beginning`), or five, where each
+time the machine went down, too. Two writes a version and run of the agent, none for those that are proven.
 """
 
 from __future__ import annotations
@@ -30,11 +30,15 @@ class _Begun:
 
 
 class Probation:
-    """The versions that this process runs and that are not proven yet; ``now_s`` is any clock that only rises."""
+    """The versions that this process runs and that are not proven yet.
 
-    def __init__(self, limits: Limits, now_s: Callable[[], float]) -> None:
+    ``now_s`` is any clock that only rises; ``boot_id`` names this run of the machine.
+    """
+
+    def __init__(self, limits: Limits, now_s: Callable[[], float], boot_id: str) -> None:
         self._limits = limits
         self._now_s = now_s
+        self._boot_id = boot_id
         self._begun: dict[tuple[str, str], _Begun] = {}
 
     def begin(self, name: str, blob: str, runs: int) -> None:
@@ -46,7 +50,7 @@ class Probation:
         if (name, blob) in self._begun:
             return
         try:
-            choice = store.choose(name, partial(Choice.beginning, blob=blob))
+            choice = store.choose(name, partial(Choice.beginning, blob=blob, boot_id=self._boot_id))
         except store.StoreUnwritable as error:
             _tell_unwritten(name, error)
             return

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sensorium.clock import boot_id
 from sensorium.errors import SensoriumError
 from sensorium_agent.infer.runtime import trial
 from sensorium_agent.infer.runtime.accelerate import CPU, Accelerator
@@ -68,7 +69,7 @@ class Shelf:
         Of the processes that share a store only one does, which has to be an agent on real input.
         """
         with sole_agent(store.root()) as sole:
-            probation = self._probation = Probation(self._limits, self._now_s) if sole else None
+            probation = self._probation = Probation(self._limits, self._now_s, boot_id()) if sole else None
             try:
                 yield
             finally:
