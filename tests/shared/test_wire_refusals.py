@@ -113,6 +113,7 @@ WINDOW_REFUSALS: list[tuple[str, str, Spoil]] = [
     ("end_ns", "after start_ns=0, not -1", setting(end_ns=-1)),
     ("slots[3].modality", "one of", setting(slots__3__modality=0)),
     ("slots[3].modality", "gesture is already there", setting(slots__3__modality=4)),
+    ("slots[4].modality", "is already there", repeated("slots", 100_000)),
     ("slots[3].presence", "one of present, late, stale, absent", setting(slots__3__presence=0)),
     ("slots[2].age_ns", "at least 0", setting(slots__2__age_ns=-1)),
     ("slots[2].offset_ns", "at least 0", setting(slots__2__offset_ns=-1)),
@@ -326,6 +327,20 @@ def test_limits_are_inclusive() -> None:
     )
 
     assert wire.event_from_proto(wire.event_to_proto(most)) == most
+
+
+def test_a_number_is_taken_if_it_is_finite_and_only_then() -> None:
+    def taken(data: bytes, dtype: DType) -> bool:
+        message = wire.tensor_to_proto(Tensor(data, (len(data) // 2 if dtype is DType.F16 else len(data) // 4,), dtype))
+        try:
+            return wire.tensor_from_proto(message).data == data
+        except FieldError:
+            return False
+
+    halves = np.arange(1 << 16, dtype="<u2").view("<f2")
+    assert [taken(half.tobytes(), DType.F16) for half in halves] == np.isfinite(halves).tolist()
+    for single in (3.4e38, -3.4e38, 1.7e38, 0.0, -0.0, 1e-45, INF, -INF, NAN, -NAN):
+        assert taken(f32(1.0, single, 2.0), DType.F32) is math.isfinite(single)
 
 
 def test_a_huge_shape_is_refused_without_the_memory() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sized
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Sized
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
@@ -104,11 +104,11 @@ def within(field: str, message: Any, read: Callable[[Any], _T]) -> _T:
         raise error.inside(field) from None
 
 
-def each(field: str, messages: Iterable[Any], read: Callable[[Any], _T]) -> tuple[_T, ...]:
+def each(field: str, messages: Sequence[Any], read: Callable[[Any], _T]) -> tuple[_T, ...]:
     """All of a repeated field, read."""
     done: list[_T] = []
     try:
-        for message in messages:
+        for message in messages[:]:  # a list at once: to go through the container itself ends by an IndexError
             done.append(read(message))  # noqa: PERF401 (its length tells which one was refused)
     except FieldError as error:
         raise error.inside(f"{field}[{len(done)}]") from None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -30,12 +29,17 @@ MODALITY_NUMBER = numbers("MODALITY", Modality, pb.Modality)
 MODALITY = inverse(MODALITY_NUMBER)
 _DTYPE_NUMBER = numbers("D_TYPE", DType, pb.DType)
 _DTYPE = inverse(_DTYPE_NUMBER)
-_STORED: dict[DType, np.dtype[Any]] = {
+_STORED: Final[dict[DType, np.dtype[Any]]] = {
     DType.F32: np.dtype("<f4"),
     DType.F16: np.dtype("<f2"),
     DType.I8: np.dtype("<i1"),
 }
-_LARGEST_F32 = float(np.finfo(np.float32).max)
+_ITEM_BYTES: Final = {dtype: stored.itemsize for dtype, stored in _STORED.items()}
+_LARGEST_F32: Final = float(np.finfo(np.float32).max)
+_EXPONENTS: Final = {DType.F32: 0x7F, DType.F16: 0x7C, DType.I8: 0x100}
+"""The bits of the exponent in a number's highest byte: all 1 if it is infinite or not a number (IEEE 754, 3.4)."""
+_MARKED: Final = {dtype: bytes(high & bits == bits for high in range(256)) for dtype, bits in _EXPONENTS.items()}
+"""1 in place of a highest byte whose number is not surely finite, else 0."""
 
 
 def tensor_to_proto(tensor: Tensor) -> pb.Tensor:
@@ -49,47 +53,26 @@ def tensor_from_proto(message: pb.Tensor) -> Tensor:
     Raises:
         FieldError: too large, not as long as its shape says, or not finite as binary32.
     """
-    tensor = _tensor(message)
-    _check_finite(tensor)
-    return tensor
-
-
-def _tensor(message: pb.Tensor) -> Tensor:
-    """The message's tensor, of which nobody knows yet whether its numbers are any."""
-    dtype = member("dtype", message.dtype, _DTYPE)
-    shape = tuple(message.shape)
+    dtype = _DTYPE.get(message.dtype) or member("dtype", message.dtype, _DTYPE)
+    shape = tuple(message.shape[:])
     if len(shape) > limits.TENSOR_DIMENSIONS:
         raise FieldError("shape", f"at most {limits.TENSOR_DIMENSIONS} dimensions, not {len(shape)}")
     count = math.prod(shape)
     if count > limits.TENSOR_NUMBERS:
         raise FieldError("shape", f"at most {limits.TENSOR_NUMBERS} numbers, not {count}")
-    data, size = message.data, count * _STORED[dtype].itemsize
-    if len(data) != size:
-        raise FieldError("data", f"{size} bytes for {dtype} {list(shape)}, not {len(data)}")
-    scale = message.scale
+    data, item_bytes, scale = message.data, _ITEM_BYTES[dtype], message.scale
+    if len(data) != count * item_bytes:
+        raise FieldError("data", f"{count * item_bytes} bytes for {dtype} {list(shape)}, not {len(data)}")
     if not 0.0 < scale <= _LARGEST_F32:
         raise FieldError("scale", f"above 0 and finite as binary32, not {scale:g}")
-    return Tensor(data, shape, dtype, scale)
-
-
-def _check_finite(tensor: Tensor) -> None:
-    if not finite([tensor]):
+    tensor = Tensor(data, shape, dtype, scale)
+    # A look at each number's highest byte takes half the time of NumPy's at the number, and is nearly always enough.
+    if (1 in data[item_bytes - 1 :: item_bytes].translate(_MARKED[dtype]) or scale > 1.0) and not _is_finite(tensor):
         raise FieldError("data", "only numbers that are finite as binary32, after scaling")
+    return tensor
 
 
-def finite(tensors: Sequence[Tensor]) -> bool:
-    """Whether every number is finite, stored and scaled."""
-    packed: dict[DType, list[bytes]] = {}
-    for tensor in tensors:
-        if tensor.scale > 1.0 and not _is_finite_scaled(tensor):
-            return False
-        packed.setdefault(tensor.dtype, []).append(tensor.data)
-    # Counting takes a quarter of the time of all(), and this runs for every window.
-    stored = [np.isfinite(np.frombuffer(b"".join(own), _STORED[dtype])) for dtype, own in packed.items()]
-    return all(np.count_nonzero(each) == each.size for each in stored)
-
-
-def _is_finite_scaled(tensor: Tensor) -> bool:
+def _is_finite(tensor: Tensor) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(tensor.array()).all())
 
@@ -136,23 +119,6 @@ def event_from_proto(message: pb.Event) -> Event:
     Raises:
         FieldError: a value is not what the contract promises.
     """
-    event = event_unproven(message)
-    check_features(event)
-    return event
-
-
-def check_features(event: Event) -> None:
-    """Refuse features that are no numbers, or become none when they are unpacked.
-
-    Raises:
-        FieldError: names the field ``features.data``.
-    """
-    if event.features is not None:
-        within("features", event.features, _check_finite)
-
-
-def event_unproven(message: pb.Event) -> Event:
-    """`event_from_proto` but for `check_features`, which is cheaper for all of a window at once (`finite`)."""
     has = message.HasField
     metadata = message.metadata
     stream_id, session_id = message.stream_id, message.session_id
@@ -171,6 +137,9 @@ def event_unproven(message: pb.Event) -> Event:
         and (recognised is None or len(recognised) <= SURELY_NAME)
     ):
         modality = _checked(message)
+    features = within("features", message.features, tensor_from_proto) if has("features") else None
+    if features is not None and len(features.shape) != 1:
+        raise FieldError("features.shape", f"one dimension, not {list(features.shape)}")
     return Event(
         modality,
         stream_id,
@@ -182,7 +151,7 @@ def event_unproven(message: pb.Event) -> Event:
         recognised,
         score,
         quality,
-        within("features", message.features, _vector) if has("features") else None,
+        features,
         text("text", message.text) if has("text") else None,
         within("media", message.media, media_from_proto) if has("media") else None,
         _metadata(dict(metadata)) if metadata else NOTHING,
@@ -200,14 +169,6 @@ def _checked(message: pb.Event) -> Modality:
     unit("score", message.score)
     unit("quality", message.quality)
     return modality
-
-
-def _vector(message: pb.Tensor) -> Tensor:
-    """Features have one dimension."""
-    tensor = _tensor(message)
-    if len(tensor.shape) != 1:
-        raise FieldError("shape", f"one dimension, not {list(tensor.shape)}")
-    return tensor
 
 
 def _metadata(entries: dict[str, str]) -> dict[str, str]:

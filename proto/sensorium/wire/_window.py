@@ -4,26 +4,47 @@ from __future__ import annotations
 
 import struct
 from hashlib import blake2b
+from typing import Final
 
 from sensorium import limits
 from sensorium.errors import FieldError
-from sensorium.event import Modality, Tensor
+from sensorium.event import Modality
 from sensorium.v1 import window_pb2 as pb
 from sensorium.window import Presence, Slot, Window
-from sensorium.wire._checks import after, at_least, at_most, each, inverse, label, member, name, numbers, unique, within
+from sensorium.wire._checks import (
+    SURELY_NAME,
+    after,
+    at_least,
+    at_most,
+    each,
+    inverse,
+    label,
+    member,
+    name,
+    numbers,
+    unique,
+)
 from sensorium.wire._event import (
     MODALITY,
     MODALITY_NUMBER,
-    check_features,
+    event_from_proto,
     event_to_proto,
-    event_unproven,
-    finite,
 )
 
 PRESENCE_NUMBER = numbers("PRESENCE", Presence, pb.Presence)
 PRESENCE = inverse(PRESENCE_NUMBER)
-_ABSENT = {modality: Slot(modality, Presence.ABSENT) for modality in Modality}
-_MINUS_ZERO = struct.pack("<d", -0.0)
+_ABSENT: Final = Presence.ABSENT
+_HERE: Final = Presence.PRESENT, Presence.LATE
+_NOTHING: Final = {
+    pb.Slot(modality=MODALITY_NUMBER[modality], presence=PRESENCE_NUMBER[_ABSENT]).SerializeToString(): Slot(
+        modality, _ABSENT
+    )
+    for modality in Modality
+}
+"""Absent slots, by their whole message."""
+_MOST_SLOTS: Final = len(Modality) + 1
+"""Among so many there is one of a modality that was there before, or of none: what follows need not be read."""
+_MINUS_ZERO: Final = struct.pack("<d", -0.0)
 
 
 def window_to_proto(window: Window) -> pb.Window:
@@ -47,40 +68,39 @@ def window_from_proto(message: pb.Window) -> Window:
     Raises:
         FieldError: a value is not what the contract promises, or contradicts another.
     """
+    its_id, session_id, index, boot_id = message.id, message.session_id, message.index, message.boot_id
+    start_ns, end_ns = message.start_ns, message.end_ns
+    # One look at what is nearly always right; whoever is wrong, or long, is looked at field by field.
+    if not (
+        0 < len(session_id) <= len(its_id) <= SURELY_NAME
+        and its_id == f"{session_id}.{index}"
+        and start_ns < end_ns
+        and len(boot_id) <= SURELY_NAME
+    ):
+        _check_plain(message)
+    slots = each("slots", message.slots[:_MOST_SLOTS], _slot_from_proto)
+    if len({slot.modality for slot in slots}) < len(slots):
+        unique("slots", [slot.modality for slot in slots])
+    _check_events(slots, session_id)
+    closed_at_ns = message.closed_at_ns
+    return Window(its_id, session_id, index, message.revision, start_ns, end_ns, closed_at_ns, slots, boot_id)
+
+
+def _check_plain(message: pb.Window) -> None:
+    """What has no parts, in the order of the contract."""
     session_id, index = name("session_id", message.session_id), message.index
     if name("id", message.id) != f"{session_id}.{index}":
         raise FieldError("id", f"session_id and index ({index}) joined by a dot")
     after(message.start_ns, message.end_ns)
-    slots = each("slots", message.slots, _slot_from_proto)
-    if len({slot.modality for slot in slots}) < len(slots):
-        unique("slots", [slot.modality for slot in slots])
-    _check_events(slots, session_id)
-    return Window(
-        id=message.id,
-        session_id=session_id,
-        index=index,
-        revision=message.revision,
-        start_ns=message.start_ns,
-        end_ns=message.end_ns,
-        closed_at_ns=message.closed_at_ns,
-        slots=slots,
-        boot_id=label("boot_id", message.boot_id),
-    )
+    label("boot_id", message.boot_id)
 
 
 def _check_events(slots: tuple[Slot, ...], session_id: str) -> None:
-    """A window holds events of its own session only, and their features are numbers."""
-    features: list[Tensor] = []
+    """A window holds events of its own session only."""
     for i, slot in enumerate(slots):
-        for j, event in enumerate(slot.events):
+        for event in slot.events:
             if event.session_id != session_id:
-                raise FieldError(f"slots[{i}].events[{j}].session_id", "that of the window")
-            if event.features is not None:
-                features.append(event.features)
-    if not finite(features):
-        for i, slot in enumerate(slots):
-            for j, event in enumerate(slot.events):
-                within(f"slots[{i}].events[{j}]", event, check_features)
+                raise FieldError(f"slots[{i}].events[{slot.events.index(event)}].session_id", "that of the window")
 
 
 def _slot_to_proto(slot: Slot) -> pb.Slot:
@@ -94,33 +114,36 @@ def _slot_to_proto(slot: Slot) -> pb.Slot:
 
 
 def _slot_from_proto(message: pb.Slot) -> Slot:
-    has, events, presence = message.HasField, message.events, PRESENCE.get(message.presence)
-    if presence is Presence.ABSENT and not events and not has("age_ns") and not has("offset_ns"):
-        return _ABSENT[member("modality", message.modality, MODALITY)]
-    at_most(limits.EVENTS_PER_SLOT, "events", events)
-    slot = Slot(
-        member("modality", message.modality, MODALITY),
-        presence or member("presence", message.presence, PRESENCE),
-        each("events", events, event_unproven),
-        at_least(0, "age_ns", message.age_ns) if has("age_ns") else None,
-        at_least(0, "offset_ns", message.offset_ns) if has("offset_ns") else None,
-    )
-    _check_agreement(slot)
+    presence = PRESENCE.get(message.presence)
+    if presence is _ABSENT and (nothing := _NOTHING.get(message.SerializeToString())):
+        return nothing
+    modality = MODALITY.get(message.modality) or member("modality", message.modality, MODALITY)
+    has, several = message.HasField, message.events
+    at_most(limits.EVENTS_PER_SLOT, "events", several)
+    events = each("events", several, event_from_proto)
+    age_ns = message.age_ns if has("age_ns") else None
+    offset_ns = message.offset_ns if has("offset_ns") else None
+    slot = Slot(modality, presence or member("presence", message.presence, PRESENCE), events, age_ns, offset_ns)
+    if not (presence in _HERE and (age_ns is None or age_ns >= 0) and (offset_ns is None or offset_ns >= 0)):
+        _check_ages(slot)
+    for event in events:
+        if event.modality is not modality:
+            raise FieldError(f"events[{events.index(event)}].modality", f"{modality} as its slot, not {event.modality}")
     return slot
 
 
-def _check_agreement(slot: Slot) -> None:
-    """What a slot holds agrees with its modality and presence."""
-    if slot.presence is Presence.ABSENT:
+def _check_ages(slot: Slot) -> None:
+    """What a slot says of its events agrees with its presence."""
+    age_ns, offset_ns = slot.age_ns, slot.offset_ns
+    at_least(0, "age_ns", age_ns or 0)
+    at_least(0, "offset_ns", offset_ns or 0)
+    if slot.presence is _ABSENT:
         if slot.events:
             raise FieldError("events", f"none if absent, not {len(slot.events)}")
-        if slot.age_ns is not None:
-            raise FieldError("age_ns", f"unset if absent, not {slot.age_ns}")
-    if slot.offset_ns is not None and not slot.here:
-        raise FieldError("offset_ns", f"unset if {slot.presence}, not {slot.offset_ns}")
-    for i, event in enumerate(slot.events):
-        if event.modality is not slot.modality:
-            raise FieldError(f"events[{i}].modality", f"{slot.modality} as its slot, not {event.modality}")
+        if age_ns is not None:
+            raise FieldError("age_ns", f"unset if absent, not {age_ns}")
+    if offset_ns is not None and not slot.here:
+        raise FieldError("offset_ns", f"unset if {slot.presence}, not {offset_ns}")
 
 
 def canonical_bytes(window: Window) -> bytes:
