@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -10,14 +12,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
 
-from sensorium_cloud._app import settings
+from sensorium_cloud._app import http, settings
 
 DEPLOY = Path(__file__).parents[2] / "cloud" / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
+SCHEMAS = Path(__file__).with_name("schemas")
 VERSION = "1.33"
 
 Object = dict[str, Any]
@@ -70,9 +74,46 @@ FOLDERS = sorted(path.parent.name for path in KUBERNETES.glob("*/kustomization.y
 @pytest.mark.parametrize("name", FOLDERS)
 def test_every_object_fits_its_schema(name: str) -> None:
     for one in rendered(KUBERNETES / name):
-        if one["apiVersion"].startswith(("keda.sh/", "monitoring.coreos.com/", "ray.io/")):
-            continue  # not Kubernetes' own; their fields are compared below
-        kubernetes_validate.validate(one, VERSION, strict=True)
+        if "." in one["apiVersion"].removesuffix(".k8s.io/v1").partition("/")[0]:
+            custom(one["kind"]).validate(one)
+        else:
+            kubernetes_validate.validate(one, VERSION, strict=True)
+
+
+def custom(kind: str) -> jsonschema.Draft202012Validator:
+    """Of what is not Kubernetes' own: a schema of ours, with the fields that are used here and no others."""
+    return jsonschema.Draft202012Validator(json.loads((SCHEMAS / f"{kind.lower()}.json").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind", "path", "misspelt"),
+    [
+        ("keda", "ScaledObject", "spec", "maxReplicas"),
+        ("keda", "ScaledObject", "spec.triggers.0.metadata", "treshold"),
+        ("monitoring", "ServiceMonitor", "spec.endpoints.0", "targetport"),
+        ("ray", "RayService", "spec.rayClusterConfig", "enableInTreeAutoScaling"),
+        ("ray", "RayService", "spec.rayClusterConfig.workerGroupSpecs.0", "maxReplicaCount"),
+    ],
+)
+def test_a_misspelt_field_of_a_custom_resource_is_refused(folder: str, kind: str, path: str, misspelt: str) -> None:
+    one = json.loads(json.dumps(the(kind, rendered(KUBERNETES / folder))))
+    place = one
+    for step in path.split("."):
+        place = place[int(step) if step.isdecimal() else step]
+    place[misspelt] = "1"
+
+    with pytest.raises(jsonschema.ValidationError):
+        custom(kind).validate(one)
+
+
+def test_what_has_to_be_a_text_and_is_a_number_is_refused() -> None:
+    scaled = the("ScaledObject", rendered(KUBERNETES / "keda"))
+    scaled["spec"]["triggers"][0]["metadata"]["threshold"] = 0.05
+    service = the("RayService", rendered(KUBERNETES / "ray"))
+    service["spec"]["rayClusterConfig"]["headGroupSpec"]["rayStartParams"]["num-cpus"] = 0
+
+    assert not custom("ScaledObject").is_valid(scaled)
+    assert not custom("RayService").is_valid(service)
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="the tests' own rendering is compared where kubectl is")
@@ -110,7 +151,8 @@ def test_the_service_takes_the_settings_it_is_given(tmp_path: Path) -> None:
     assert found.redis.url
     assert len(found.gateway.tokens) == 1
     assert "/etc/sensorium-gateway" in {m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
-    assert found.listen.stop_grace_s < pod["terminationGracePeriodSeconds"]
+    before_s = float(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert before_s + found.listen.stop_grace_s + http._GRACE_S < pod["terminationGracePeriodSeconds"]
     assert found.state.folder in {m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
 
 
@@ -175,6 +217,80 @@ def test_spans_may_leave_where_they_are_sent() -> None:
 
     assert endpoint.rpartition(":")[2] == str(policy["egress"][0]["ports"][0]["port"])
     assert "REDIS_URL" in {one["name"] for one in container["env"]}
+
+
+def reached(policy: Object) -> set[tuple[str, str]]:
+    """Whom a policy lets something out to: what is looked for, and the port."""
+    return {
+        (value, str(port["port"]))
+        for rule in policy["egress"]
+        for peer in rule.get("to", ())
+        for value in peer.get("podSelector", peer.get("namespaceSelector", {})).get("matchLabels", {}).values()
+        for port in rule.get("ports", ())
+    }
+
+
+def test_out_goes_what_the_settings_ask_for_and_nothing_else() -> None:
+    url = the("Kustomization", documents(KUBERNETES / "redis" / "kustomization.yaml"))
+    (told,) = url["secretGenerator"][0]["literals"]
+    host, _, port = told.removeprefix("url=redis://").partition("/")[0].partition(":")
+    policy = the("NetworkPolicy", rendered(KUBERNETES / "base"))["spec"]
+
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert reached(policy) == {("kube-dns", "53"), (host, port)}
+
+
+def test_nobody_but_the_service_reaches_redis() -> None:
+    objects = rendered(KUBERNETES / "redis")
+    pod = the("Deployment", objects)["spec"]["template"]
+    policy = the("NetworkPolicy", objects)["spec"]
+    (rule,) = policy["ingress"]
+    (peer,) = rule["from"]
+    service = the("Deployment", rendered(KUBERNETES / "base"))["spec"]["template"]["metadata"]["labels"]
+
+    assert policy["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert peer["podSelector"]["matchLabels"].items() <= service.items()
+    assert [port["port"] for port in rule["ports"]] == [port["name"] for port in pod["spec"]["containers"][0]["ports"]]
+    assert "egress" not in policy
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+
+
+def test_only_the_head_of_the_cluster_reaches_kubernetes() -> None:
+    objects = rendered(KUBERNETES / "ray")
+    cluster = the("RayService", objects)["spec"]["rayClusterConfig"]
+    front = the("Deployment", objects)["spec"]["template"]["metadata"]["labels"]
+    (policy,) = (o["spec"] for o in objects if o["metadata"]["name"] == "ray-head")
+    wanted = policy["podSelector"]["matchLabels"].items()
+
+    assert wanted <= cluster["headGroupSpec"]["template"]["metadata"]["labels"].items()
+    assert not wanted <= cluster["workerGroupSpecs"][0]["template"]["metadata"]["labels"].items()
+    assert not wanted <= front.items()
+    assert all("to" in rule for o in objects if o["metadata"]["name"] == "ray" for rule in o["spec"]["egress"])
+
+
+def test_one_pod_can_always_be_taken_away() -> None:
+    objects = rendered(KUBERNETES / "base")
+    budget, scaler = (the(kind, objects)["spec"] for kind in ("PodDisruptionBudget", "HorizontalPodAutoscaler"))
+
+    assert 0 < budget["minAvailable"] < scaler["minReplicas"]
+
+
+def test_models_of_the_image_come_whole_or_not_at_all(tmp_path: Path) -> None:
+    """As the container does it, with other folders: what is there stays, also a file that another pod is writing."""
+    pod = the("Deployment", rendered(KUBERNETES / "base"))["spec"]["template"]["spec"]
+    (container,) = pod["initContainers"]
+    image, volume = tmp_path / "image", tmp_path / "volume"
+    (image / "sub").mkdir(parents=True)
+    volume.mkdir()
+    (image / "a.onnx").write_text("new")
+    (image / "sub" / "b.onnx").write_text("b")
+    (volume / "a.onnx").write_text("old")
+    (volume / "a.onnx.other-pod").write_text("ha")
+    script = container["args"][0].replace("/opt/models", str(image)).replace("/models/", f"{volume}/")
+    subprocess.run([*container["command"], script], check=True, env={"HOSTNAME": "pod-1", "PATH": os.environ["PATH"]})
+
+    found = {str(path.relative_to(volume)): path.read_text() for path in volume.rglob("*") if path.is_file()}
+    assert found == {"a.onnx": "old", "a.onnx.other-pod": "ha", "sub/b.onnx": "b"}
 
 
 def test_selectors_find_their_pods() -> None:
