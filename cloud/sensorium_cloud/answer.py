@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar, cast
 
 from sensorium.delivery import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, Hello, Refusal, SequencedWindow
 from sensorium.errors import FieldError, SensoriumError
+from sensorium.value import Value
 from sensorium.wire import content_hash
 from sensorium_cloud.batch import Lane, Outcome, Overloaded, WorkFailed
 from sensorium_cloud.encode import EncodedWindow
@@ -87,8 +88,7 @@ def uncounted(_outcome: str, _many: int = 1) -> None:
     """For services that nobody watches."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Value, frozen=True):
     """A window as it was sent: by whom, in which place, when it came."""
 
     hello: Hello

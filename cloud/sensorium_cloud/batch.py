@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
+from msgspec import Struct
+
 from sensorium.errors import SensoriumError
 
 log = logging.getLogger(__name__)
@@ -61,8 +63,7 @@ def retry_ms(wait_ns: float) -> int:
 # --- deciding --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting(Generic[A]):
+class Waiting(Struct, Generic[A], frozen=True):
     """Something queued: since when, and until when it is of use."""
 
     item: A
@@ -74,8 +75,7 @@ class Waiting(Generic[A]):
         return self.deadline_ns is not None and now_ns >= self.deadline_ns
 
 
-@dataclass(frozen=True, slots=True)
-class Batch(Generic[A]):
+class Batch(Struct, Generic[A], frozen=True):
     """What to run now, and what came too late to be run."""
 
     ready: tuple[Waiting[A], ...]
@@ -179,8 +179,7 @@ def _learned(known: float, newest: float) -> float:
 # --- doing -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Done(Generic[B]):
+class Done(Struct, Generic[B], frozen=True):
     """A result, how long its item waited, how long its batch ran, and how many ran together."""
 
     value: B
@@ -213,8 +212,7 @@ class _Party(Generic[B]):
             self.complete.set_result(None)
 
 
-@dataclass(slots=True, eq=False)
-class _Order(Generic[A, B]):
+class _Order(Struct, Generic[A, B], eq=False):
     """An item, whose it is, and how to tell them what became of it."""
 
     item: A

@@ -22,6 +22,11 @@ class Known:
             self._older, self._newest = self._newest, {}
         self._newest.update(dict.fromkeys(keys, number))
 
+    def any(self, keys: Iterable[int]) -> bool:
+        """Whether some answer may be known by one of ``keys``."""
+        keys = tuple(keys)
+        return not (self._newest.keys().isdisjoint(keys) and self._older.keys().isdisjoint(keys))
+
     def numbers(self, keys: Iterable[int]) -> list[int]:
         """The answers that may be known by one of ``keys``; these are hashes, so look whose they are."""
         found = [self._newest.get(key, self._older.get(key)) for key in keys]

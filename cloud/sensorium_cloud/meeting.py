@@ -36,12 +36,15 @@ class _Feeder:
 
     def remember(self, window: Window) -> None:
         """Keep the window's own events; a revision takes the place of what it amends."""
-        self.recent.pop(window.id, None)
-        own = (event for slot in window.slots if slot.here for event in slot.events)
+        recent, own = self.recent, list[Event]()
+        for slot in window.slots:
+            if slot.events and slot.here:
+                own += slot.events
+        recent.pop(window.id, None)
         # Pictures stay with their own window: a dozen of them for every session would be gigabytes.
-        self.recent[window.id] = [e if e.media is None else replace(e, media=None) for e in own]
-        if len(self.recent) > _WINDOWS:
-            self.recent.popitem(last=False)
+        recent[window.id] = [e if e.media is None else replace(e, media=None) for e in own]
+        if len(recent) > _WINDOWS:
+            recent.popitem(last=False)
 
 
 class Meetings:
@@ -89,12 +92,13 @@ class Meetings:
 def _newest(known: OrderedDict[K, V], key: K, make: Callable[[], V], most: int) -> V:
     """What ``key`` has, made if need be, as the one used last; who was used longest ago gives way."""
     found = known.get(key)
-    if found is None:
-        found = known[key] = make()
-        if len(known) > most:
-            known.popitem(last=False)
-    known.move_to_end(key)
-    return found
+    if found is not None:
+        known.move_to_end(key)
+        return found
+    made = known[key] = make()
+    if len(known) > most:
+        known.popitem(last=False)
+    return made
 
 
 def _brought(other: _Feeder, clock: OneWayClock, span_ns: tuple[int, int]) -> Iterator[Event]:

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from sensorium.concepts import Concept, Vocabulary
 from sensorium.errors import SensoriumError
 from sensorium.symbol import ModelRef, Symbol
+from sensorium.value import Value
 from sensorium.window import Window
 from sensorium_cloud import publish
 from sensorium_cloud.accept import Check
@@ -36,8 +37,7 @@ _FOR_CLIPS: Final = 0.8
 """Of the time a window has, what may be spent on its clips."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Value, frozen=True):
     """A window that was accepted: when its message came, when it was understood, how long it is of use.
 
     ``vocabulary`` is its device's, where that was taught something.
@@ -261,7 +261,11 @@ def _published(arrival: Arrival, encoded: EncodedWindow, symbol: Symbol, finishe
 
 def numeric(window: Window) -> bool:
     """Whether nothing of a window has to be encoded."""
-    return not (pictures_in(window, 1) or clips_in(window, 1) or words_in(window, 1))
+    for slot in window.slots:
+        for event in slot.events:
+            if event.media is not None or event.text:  # few windows have either; these are looked into
+                return not (pictures_in(window, 1) or clips_in(window, 1) or words_in(window, 1))
+    return True
 
 
 def apart(arrivals: Sequence[Arrival]) -> list[list[int]]:

@@ -10,13 +10,13 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
 from sensorium.delivery import Hello
 from sensorium.errors import SensoriumError
+from sensorium.value import Value
 from sensorium_cloud.batch import Overloaded
 from sensorium_cloud.database import opened, transaction
 from sensorium_cloud.known import Known
@@ -62,8 +62,7 @@ class StoreError(SensoriumError):
     """The state on disk cannot be used."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Value, frozen=True):
     """Where a window comes from, and what it is: enough to know it again.
 
     Attributes:
@@ -165,7 +164,7 @@ class Store:
 
     def new(self, place: Place) -> bool:
         """Whether this process has not heard of an answer for the window; from any thread, at once."""
-        return not self._known.numbers(place.keys())
+        return not self._known.any(place.keys())
 
     def find(self, place: Place) -> bytes | None:
         """The symbol this window got before: by its content, or by its place in the spool and its id."""

@@ -118,6 +118,7 @@ def test_knows_no_more_than_the_newest_answers() -> None:
         known.add((number,), number)
 
     assert [number for number in range(100) if known.numbers((number,))] == list(range(92, 100))
+    assert [number for number in range(100) if known.any((-1, number))] == list(range(92, 100))
 
 
 def test_operations_that_queued_up_become_durable_together(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ _REFUSED_S: Final = 0.025
 """For so long refusals wait for others to be written with: nobody comes back sooner."""
 _WAY_BACK: Final = 10
 """One part in so many of a device's patience is left for the answer to reach it."""
+_NEVER_NS: Final = 1 << 62
 _TOGETHER_BYTES: Final = 1 << 18
 """From so many on an answer begins a message of its own: clients take four megabytes if they were told nothing else."""
 
@@ -122,6 +123,8 @@ class Stream:
         self._listening: asyncio.Task[None] | None = None
         self._heard_ns = self._since_ns = now_ns()
         """When the newest message was read, and since when it could have been."""
+        self._until_ns = _NEVER_NS
+        """When the stream itself ends, if its device gave it a deadline."""
         self._unread = Unread()
         self._silence: asyncio.TimerHandle | None = None
         self._refused: asyncio.TimerHandle | None = None
@@ -129,6 +132,7 @@ class Stream:
 
     async def run(self, requests: AsyncIterator[bytes]) -> None:
         loop, age_s = asyncio.get_running_loop(), self._terms.stream_age_s
+        self._until_ns = deadline_ns(self._now_ns(), self._context, _NEVER_NS)
         # Spread: devices that came together would all come back together.
         aged = loop.call_later(age_s * random.uniform(0.9, 1.1), self.leave) if age_s else None  # noqa: S311
         self._watch_silence()
@@ -203,13 +207,15 @@ class Stream:
 
     def _hear(self, request: Request | Refusal, received_ns: int) -> None:
         heard = self._conversation.hear((request,) if isinstance(request, Refusal) else request)
-        self._desk.count_refused([response for response in heard.say if isinstance(response, Refusal)])
+        if heard.say:
+            self._desk.count_refused([response for response in heard.say if isinstance(response, Refusal)])
         for response in heard.say:
             self._say(message(response), soon=not isinstance(response, Refusal) or response.final)
-        until = deadline_ns(self._now_ns(), self._context, self._terms.patience_ns)
+        now_ns = self._now_ns()
+        until_ns = min(now_ns + self._terms.patience_ns, self._until_ns)
         for item in heard.fuse:
-            own = min(until, self._since_ns + self._patience_ns(item))
-            self._ask(item, Arrival(item.window, received_ns, self._now_ns(), own, self._vocabulary))
+            own_ns = min(until_ns, self._since_ns + self._patience_ns(item))
+            self._ask(item, Arrival(item.window, received_ns, now_ns, own_ns, self._vocabulary))
 
     def _ask(self, item: SequencedWindow, arrival: Arrival) -> None:
         self._desk.answer(
