@@ -92,8 +92,12 @@ class Tally:
 
 
 def quantiles(ms: Sequence[float]) -> str:
-    cuts = statistics.quantiles(ms, n=100) if len(ms) > 1 else [0.0] * 99
-    return f"p50 {cuts[49]:.1f}  p99 {cuts[98]:.1f} ms"
+    return f"p50 {statistics.median(ms or [0.0]):.1f}  p99 {p99(ms):.1f} ms"
+
+
+def p99(ms: Sequence[float]) -> float:
+    """0 if there is nothing to say."""
+    return statistics.quantiles(ms, n=100)[98] if len(ms) > 1 else 0.0
 
 
 class Stream:

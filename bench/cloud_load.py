@@ -15,7 +15,6 @@ import json
 import os
 import signal
 import sqlite3
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -31,7 +30,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import cloud
 import grpc
-from cloud_generator import A_CONNECTION, FUSE, Tally, machine, offer, pour, python, quantiles, settle, streams
+from cloud_generator import A_CONNECTION, FUSE, Tally, machine, offer, p99, pour, python, quantiles, settle, streams
 
 from sensorium import wire
 from sensorium.delivery import Hello
@@ -216,10 +215,10 @@ def each_many(args: argparse.Namespace) -> None:
 
 
 def by_the_second(tally: Tally) -> str:
-    """The worst second, and what each was like: p99 of what was due in it, and how many of that were put off."""
-    found = [(second, ms, off) for second, ms, off in tally.seconds() if len(ms) > 1 or off]
-    worst, ms, off = max(found, key=lambda second: (second[2], statistics.quantiles(second[1], n=100)[98]))
-    each = " ".join(f"{statistics.quantiles(ms, n=100)[98]:.0f}" + f"(-{off})" * bool(off) for _, ms, off in found)
+    """The worst second, and p99 of what was due in each, with how many of that were put off."""
+    found = [(p99(ms), second, ms, off) for second, ms, off in tally.seconds()]
+    _, worst, ms, off = max(found)
+    each = " ".join(f"{slow_ms:.0f}" + f"(-{off})" * bool(off) for slow_ms, _, _, off in found)
     return f"worst second, of {len(found)}: number {worst + 1}, {quantiles(ms)}, {off} put off; p99 of each: {each}"
 
 

@@ -50,6 +50,8 @@ Ready = Callable[[str], None]
 _HARD_LIMIT: Final = 4
 """gRPC takes messages this much larger than we do, so that we can refuse them and keep the stream."""
 
+_UNREAD_BYTES: Final = 1 << 18
+"""What a stream may send ahead of us: a device a tenth of a second away can send 2.5 MB a second."""
 
 _MOST_MS: Final = (1 << 31) - 1
 """gRPC's options are 32-bit numbers."""
@@ -357,6 +359,9 @@ def _options(listen: Listen, *, shared: bool) -> Sequence[tuple[str, int]]:
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
+        # Nobody is asked again and again how wide the way is: one in seven sends and receives was for such pings.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _UNREAD_BYTES),
         *_ageing(listen),
         # Thousands of devices may come back at once after an outage.
         ("grpc.server.max_pending_requests", 20_000),
