@@ -53,9 +53,8 @@ def check_sizes(window: Window, dims: Mapping[Modality, int]) -> None:
         FieldError: names the field, for example ``slots[3].events[0].features``.
     """
     for place, slot in enumerate(window.slots):
-        size = dims[slot.modality]
         for number, event in enumerate(slot.events):
-            if event.features is not None and math.prod(event.features.shape) != size:
+            if event.features is not None and math.prod(event.features.shape) != (size := dims[slot.modality]):
                 reason = f"has shape {list(event.features.shape)}; a {slot.modality} vector has {size} numbers"
                 raise FieldError(f"slots[{place}].events[{number}].features", reason)
 

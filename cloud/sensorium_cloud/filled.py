@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium.event import Event, Modality
-from sensorium.window import Slot, Window
+from sensorium.window import Presence, Slot, Window
 
 Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
+_ABSENT: Final = Presence.ABSENT  # reading it from its class is a call
 PLACE: Final = {modality: place for place, modality in enumerate(Modality)}
 
 
@@ -48,11 +49,13 @@ class Filled:
         for row, window in enumerate(windows):
             inside: list[Modality] = []
             for slot in window.slots:
-                if slot.here:
+                if slot.presence is _ABSENT:  # most are
+                    continue
+                if inside_span := slot.here:
                     inside.append(slot.modality)
-                if slot.events:  # most are absent
+                if slot.events:
                     slots.append(slot)
-                    at.append((row, PLACE[slot.modality], slot.here))
+                    at.append((row, PLACE[slot.modality], inside_span))
             present.append(tuple(inside))
         rows, places, heard = np.asarray(at, np.intp).reshape(len(at), 3).T
         here = np.zeros((len(windows), len(PLACE)), bool)
@@ -63,10 +66,13 @@ class Filled:
         """Reliability, and reliability x decay, of each slot [n]; see `sensorium.assemble.trust`."""
         events = [event for slot in self.slots for event in slot.events]
         counts = [len(slot.events) for slot in self.slots]
-        slots = np.repeat(np.arange(len(counts)), counts)
+        rows = zip(self.rows.tolist(), counts, strict=True)
+        ends_ns = [end for row, count in rows for end in (self.windows[row].end_ns,) * count]
         qualities = units([event.quality for event in events])
-        ends_ns = [self.windows[row].end_ns for row in self.rows[slots].tolist()]
         decayed = qualities * decays(events, ends_ns, half_life_ns)
+        if len(events) == len(counts):  # nearly always
+            return qualities, decayed
+        slots = np.repeat(np.arange(len(counts)), counts)
         reliability, trust = (np.bincount(slots, each, len(counts)) for each in (qualities, decayed))
         return reliability / counts, trust / counts
 

@@ -27,7 +27,7 @@ from sensorium.window import Slot, Window
 from sensorium_cloud.choice import Choose, choose
 from sensorium_cloud.encode import EncodedWindow
 from sensorium_cloud.evidence import Packer, check_sizes, embed
-from sensorium_cloud.filled import Doubles, Filled
+from sensorium_cloud.filled import PLACE, Doubles, Filled
 from sensorium_cloud.hearing import Hearing, Verdicts, entropies, normalised
 from sensorium_cloud.network import Floats, Network, read_card
 from sensorium_cloud.reading import EncodeSentences, Reader
@@ -36,6 +36,7 @@ from sensorium_cloud.trials import FUSION
 
 log = logging.getLogger(__name__)
 
+_CLOUD: Final = Revision.CLOUD  # reading it from its class is a call
 _HALF_LIFE_NS: Final = 2_000_000_000
 """Age at which an event counts half."""
 
@@ -128,8 +129,8 @@ class Fuser:
         filled = Filled.of([encoded.window for encoded in windows])
         verdicts = self._hearing.hear(filled, self._packer.pack(windows, filled))
         figures = self._figures(filled, verdicts)
-        ms = (time.perf_counter_ns() - began) / 1e6
-        return [self._symbol(encoded, own, ms) for encoded, own in zip(windows, figures, strict=True)]
+        fused = Stage("fuse", (time.perf_counter_ns() - began) / 1e6)
+        return [self._symbol(encoded, own, fused) for encoded, own in zip(windows, figures, strict=True)]
 
     def _figures(self, filled: Filled, verdicts: Verdicts) -> list[Figures]:
         """What the symbol of each window says of its answer."""
@@ -137,23 +138,23 @@ class Fuser:
         trusts = np.zeros(filled.here.shape)
         trusts[filled.rows, filled.places] = trust
         weights, attention = normalised(trusts), normalised(verdicts.attention)
-        own = [each[filled.rows, filled.places] for each in (weights, verdicts.contributions, attention)]
+        seats = filled.rows * len(PLACE) + filled.places
+        own = [each.ravel()[seats].tolist() for each in (weights, verdicts.contributions, attention)]
         parts = (
             verdicts.best(),
             verdicts.posteriors[:, -1].tolist(),
             _entropies(filled, verdicts, verdicts.disagreements(trusts), attention),
-            self._shares(filled, np.stack([reliability, *own], axis=1)),
+            self._shares(filled, zip(reliability.tolist(), *own, strict=True)),
             filled.present,
             np.any(verdicts.spoken, axis=1).tolist(),
         )
         return [Figures(*each) for each in zip(*parts, strict=True)]
 
-    def _shares(self, filled: Filled, parts: Doubles) -> Iterator[tuple[Share, ...]]:
-        """The shares of each window; ``parts`` [n, 4]: a filled slot's reliability, weight, contribution, attention."""
-        own = iter(parts.tolist())
+    def _shares(self, filled: Filled, parts: Iterator[Sequence[float]]) -> Iterator[tuple[Share, ...]]:
+        """The shares of each window; ``parts`` are a filled slot's reliability, weight, contribution and attention."""
+        share, unheard = self._share, assemble.unheard
         for window in filled.windows:
-            shares = (self._share(slot, next(own)) if slot.events else assemble.unheard(slot) for slot in window.slots)
-            yield tuple(shares)
+            yield tuple([share(slot, next(parts)) if slot.events else unheard(slot) for slot in window.slots])
 
     def _share(self, slot: Slot, parts: Sequence[float]) -> Share:
         reliability, weight, contribution, attention = parts
@@ -169,14 +170,14 @@ class Fuser:
             slot.age_ns,
         )
 
-    def _symbol(self, encoded: EncodedWindow, figures: Figures, fuse_ms: float) -> Symbol:
+    def _symbol(self, encoded: EncodedWindow, figures: Figures, fused: Stage) -> Symbol:
         return assemble.symbol_of(
             encoded.window,
             self.vocabulary,
             figures,
-            revision=Revision.CLOUD,
+            revision=_CLOUD,
             thresholds=self._network.card.thresholds,
-            latency=(assemble.waited(encoded.window), Stage("encode", encoded.encode_ms), Stage("fuse", fuse_ms)),
+            latency=(assemble.waited(encoded.window), Stage("encode", encoded.encode_ms), fused),
             provenance=self._provenance,
         )
 

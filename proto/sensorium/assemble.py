@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
@@ -17,8 +17,8 @@ from typing import Final
 from sensorium import symbol as formulas
 from sensorium.concepts import Precedence, Vocabulary
 from sensorium.event import Event, Modality
-from sensorium.quick import quick
 from sensorium.symbol import Entropy, Evidence, Hypothesis, Provenance, Reason, Revision, Share, Stage, Symbol
+from sensorium.value import Value
 from sensorium.window import Presence, Slot, Window
 
 Distribution = Sequence[float]
@@ -32,6 +32,7 @@ ALTERNATIVES: Final = 5
 """How many hypotheses a symbol shows."""
 _WORD: Final = re.compile(r"[a-z']+")
 _NO_WORDS: Final[frozenset[str]] = frozenset()
+_AUDIO, _TEXT, _GESTURE = Modality.AUDIO, Modality.TEXT, Modality.GESTURE  # reading one from its class is a call
 _ASIDE: Final = frozenset({"moving", "aside"})
 """Marks of events that are told but mean nothing to us."""
 _NS_PER_MS: Final = 1e6
@@ -46,8 +47,7 @@ _SAID: Final[Mapping[Reason, str]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
+class Thresholds(Value, frozen=True):
     """When to name a concept.
 
     Attributes:
@@ -61,9 +61,7 @@ class Thresholds:
     outvoted: float = 0.95
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Voice:
+class Voice(Value, frozen=True):
     """One modality's part in an answer.
 
     Attributes:
@@ -84,12 +82,10 @@ class Voice:
 
 
 _SILENT: Final = Voice()
-_NO_SHARE: Final = {(modality, presence): Share(modality, presence) for modality in Modality for presence in Presence}
+_NO_SHARE: Final = {modality: {p: Share(modality, p) for p in Presence} for modality in Modality}
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Value, frozen=True):
     """What one side thinks of a window.
 
     Attributes:
@@ -103,9 +99,7 @@ class Answer:
     agreed: bool = False
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Value, frozen=True):
     """What a symbol says of an answer; who answers many windows at once computes these together.
 
     Attributes:
@@ -176,7 +170,7 @@ def symbol_of(
     reason = verdict(figures, thresholds)
     place, probability = figures.best[0]
     best = vocabulary.concepts[place]
-    nothing = reason is Reason.NOTHING
+    nothing = not figures.spoken
     return Symbol(
         id=window.id,
         session_id=window.session_id,
@@ -248,10 +242,11 @@ def support(known: int, strange: int) -> float:
 
 def said_in(window: Window) -> frozenset[str]:
     """The words that came in a window, in lower case."""
-    slot = window.slot(Modality.TEXT)
-    if not slot.here:  # nearly always
-        return _NO_WORDS
-    return frozenset(word for event in slot.events if event.text for word in _WORD.findall(event.text.lower()))
+    for slot in window.slots:
+        if slot.modality is _TEXT and slot.events and slot.here:  # seldom
+            said = [event.text.lower() for event in slot.events if event.text]
+            return frozenset(word for text in said for word in _WORD.findall(text))
+    return _NO_WORDS
 
 
 def telling(events: Sequence[Event], said: Collection[str] = ()) -> Sequence[Event]:
@@ -264,10 +259,10 @@ def telling(events: Sequence[Event], said: Collection[str] = ()) -> Sequence[Eve
     """
     if len(events) == 1 and not said and not events[0].metadata:  # nearly always
         return events
-    movements = [e for e in events if e.span_ns > 0 and e.label and e.modality is Modality.GESTURE]
+    movements = [e for e in events if e.span_ns > 0 and e.label and e.modality is _GESTURE]
     if movements:
         return movements
-    return [e for e in events if not aside(e) and (not said or e.modality is not Modality.AUDIO or e.label not in said)]
+    return [e for e in events if not aside(e) and (not said or e.modality is not _AUDIO or e.label not in said)]
 
 
 def aside(event: Event) -> bool:
@@ -281,9 +276,12 @@ def label(slot: Slot, vocabulary: Vocabulary) -> str | None:
     def order(event: Event) -> tuple[int, float, str]:
         return rank(vocabulary, event), -unit(event.score), event.label or ""
 
-    labelled = [event for event in telling(slot.events) if event.label]
-    if len(labelled) < 2:  # nearly always
-        return labelled[0].label if labelled else None
+    events = telling(slot.events)
+    if len(events) == 1:  # nearly always
+        return events[0].label or None
+    labelled = [event for event in events if event.label]
+    if not labelled:
+        return None
     return min(labelled, key=order).label
 
 
@@ -302,8 +300,13 @@ def unit(value: float) -> float:
 def timeline(window: Window) -> tuple[Evidence, ...]:
     """Every event of the window, stale ones included, in order of event time."""
     events = [event for slot in window.slots for event in slot.events]
-    events.sort(key=lambda e: (e.at_ns, _PLACE[e.modality], e.stream_id, e.sequence))
-    return tuple(Evidence(e.modality, e.label, e.score, e.at_ns, e.span_ns, e.text) for e in events)
+    if len(events) > 1:
+        events.sort(key=_in_time)
+    return tuple([Evidence(e.modality, e.label, e.score, e.at_ns, e.span_ns, e.text) for e in events])
+
+
+def _in_time(event: Event) -> tuple[int, int, str, int]:
+    return event.at_ns, _PLACE[event.modality], event.stream_id, event.sequence
 
 
 # --- the parts -------------------------------------------------------------------------
@@ -346,9 +349,10 @@ def _share(slot: Slot, voice: Voice, weight: float, attention: float) -> Share:
 def unheard(slot: Slot) -> Share:
     """The share of who has no part; whoever is absent has the same in every window."""
     if slot.offset_ns is None and slot.age_ns is None:
-        return _NO_SHARE[slot.modality, slot.presence]
+        return _NO_SHARE[slot.modality][slot.presence]
     return Share(slot.modality, slot.presence, offset_ns=slot.offset_ns, age_ns=slot.age_ns)
 
 
 def _alternatives(vocabulary: Vocabulary, best: Sequence[tuple[int, float]]) -> tuple[Hypothesis, ...]:
-    return tuple([Hypothesis(vocabulary.concepts[k].name, probability) for k, probability in best])
+    concepts = vocabulary.concepts
+    return tuple([Hypothesis(concepts[k].name, probability) for k, probability in best])
