@@ -53,6 +53,24 @@ def test_only_metrics_that_there_are_are_asked_for(promql: str) -> None:
     assert promql.count("(") == promql.count(")")
 
 
+def test_every_metric_is_told_of_and_looked_at() -> None:
+    Metrics(registry := CollectorRegistry())
+    names = {f.name + ("_total" if f.type == "counter" else "") for f in registry.collect()}
+    handbook = (DEPLOY.parents[1] / "docs" / "operate.md").read_text()
+    looked_at = {re.sub(r"_(bucket|sum|count)$", "", name) for promql in expressions() for name in asked(promql)}
+
+    assert {name for name in names if f"`{name}`" not in handbook} == set()
+    assert names - looked_at == {"multimodal_sla_burn_rate"}  # the rules know it of longer times, from the counts
+
+
+def test_no_label_grows_with_who_comes() -> None:
+    Metrics(registry := CollectorRegistry())
+    labels = {name for collector in registry._collector_to_names for name in getattr(collector, "_labelnames", ())}
+
+    words = "answer cache met objective outcome period processing_stage stream_type where"
+    assert labels == set(words.split())
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus tries its own rules where promtool is")
 def test_prometheus_takes_the_rules_and_rings_when_they_say_so() -> None:
     folder = DEPLOY / "prometheus"
