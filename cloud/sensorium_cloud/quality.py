@@ -7,17 +7,20 @@ counted from when the window was here, and each objective has a budget of its ow
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from sensorium.symbol import Reason, Symbol
+from sensorium.value import Value
 from sensorium.window import Presence
 
 _BUCKET_S: Final = 10
 _KEPT_S: Final = 6 * 3600
+# Held here, for Python 3.11 looks a member up in its enum by code of its own.
+_PRESENT, _LATE, _STALE, _NOTHING = Presence.PRESENT, Presence.LATE, Presence.STALE, Reason.NOTHING
 
 
 class Objective(StrEnum):
@@ -29,6 +32,9 @@ class Objective(StrEnum):
     """What is named is named surely: the calibrated probability."""
     COVERAGE = "coverage"
     """The senses that are active took part."""
+
+
+_LATENCY, _CONFIDENCE, _COVERAGE = Objective.LATENCY, Objective.CONFIDENCE, Objective.COVERAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,7 @@ class Targets:
     share: float = 0.99
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(Value, frozen=True):
     """How good one symbol is; None where an objective says nothing about it.
 
     Attributes:
@@ -65,21 +70,24 @@ class Quality:
 
     def meets(self, targets: Targets) -> dict[Objective, bool]:
         """Which objectives are met, of those that apply."""
-        found = {Objective.LATENCY: self.latency_ms <= targets.latency_ms}
+        found = {_LATENCY: self.latency_ms <= targets.latency_ms}
         if self.confidence is not None:
-            found[Objective.CONFIDENCE] = self.confidence >= targets.confidence
+            found[_CONFIDENCE] = self.confidence >= targets.confidence
         if self.coverage is not None:
-            found[Objective.COVERAGE] = self.coverage >= targets.coverage
+            found[_COVERAGE] = self.coverage >= targets.coverage
         return found
 
 
 def judged(symbol: Symbol) -> Quality:
     """The quality of a symbol that the service has timed."""
-    latency_ms = next((stage.ms for stage in symbol.latency if stage.name == "total"), 0.0)
+    latency_ms = 0.0
+    for stage in symbol.latency:
+        if stage.name == "total":
+            latency_ms = stage.ms
     presences = [share.presence for share in symbol.shares]
-    here = presences.count(Presence.PRESENT) + presences.count(Presence.LATE)
-    active = here + presences.count(Presence.STALE)
-    confidence = None if symbol.abstained is Reason.NOTHING else symbol.confidence
+    here = presences.count(_PRESENT) + presences.count(_LATE)
+    active = here + presences.count(_STALE)
+    confidence = None if symbol.abstained is _NOTHING else symbol.confidence
     return Quality(latency_ms, confidence, here / active if active else None)
 
 
@@ -99,13 +107,17 @@ class Budget:
         self.targets = targets or Targets()
         self._buckets: deque[_Bucket] = deque()
 
-    def observe(self, quality: Quality, now_s: float) -> Mapping[Objective, bool]:
-        """Count a symbol; which objectives it met."""
-        met = quality.meets(self.targets)
+    def observe(self, quality: Quality, now_s: float) -> None:
+        """Count a symbol."""
+        self.observe_all([quality], now_s)
+
+    def observe_all(self, qualities: Sequence[Quality], now_s: float) -> Mapping[tuple[Objective, bool], int]:
+        """Count symbols that were made together; how many met each objective, and did not."""
+        met = Counter(pair for quality in qualities for pair in quality.meets(self.targets).items())
         bucket = self._bucket(int(now_s // _BUCKET_S))
-        for objective, good in met.items():
-            bucket.good[objective] += good
-            bucket.all[objective] += 1
+        for (objective, good), many in met.items():
+            bucket.good[objective] += good * many
+            bucket.all[objective] += many
         return met
 
     def burn(self, over_s: float, now_s: float) -> dict[Objective, float]:

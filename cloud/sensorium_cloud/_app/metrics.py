@@ -51,7 +51,7 @@ class _Histogram(Histogram):
         """The same as `observe` for each of ``amounts``."""
         if amounts:
             self._sum.inc(math.fsum(amounts))
-        for place, many in Counter(bisect_left(self._upper_bounds, amount) for amount in amounts).items():
+        for place, many in Counter([bisect_left(self._upper_bounds, amount) for amount in amounts]).items():
             self._buckets[place].inc(many)
 
 
@@ -146,16 +146,15 @@ class Metrics:
 
     def fused(self, *symbols: Symbol) -> None:
         """Symbols were made; what they have in common is counted once: with several workers each count is a write."""
-        for modality, many in Counter(e.modality for s in symbols for e in s.timeline if e.at_ns >= s.start_ns).items():
+        seen = Counter([e.modality for s in symbols for e in s.timeline if e.at_ns >= s.start_ns])
+        for modality, many in seen.items():
             self._of_events(modality).inc(many)
-        for answer, many in Counter(s.abstained or "named" for s in symbols).items():
+        for answer, many in Counter([s.abstained or "named" for s in symbols]).items():
             self._of_answer(answer).inc(many)
         self._time_stages(symbols)
         qualities = [judged(symbol) for symbol in symbols]
         self._quality.observe_all([q.confidence for q in qualities if q.confidence is not None])
-        now_s = self._now_s()
-        met = Counter(pair for quality in qualities for pair in self.budget.observe(quality, now_s).items())
-        for (objective, good), many in met.items():
+        for (objective, good), many in self.budget.observe_all(qualities, self._now_s()).items():
             self._of_objective(objective, good).inc(many)
 
     def _time_stages(self, symbols: Sequence[Symbol]) -> None:
