@@ -12,7 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from sensorium.concepts import Vocabulary
 from sensorium.event import Event, Modality
-from sensorium.quick import quick
 from sensorium.symbol import ModelRef
+from sensorium.value import Value
 from sensorium.window import Window
 from sensorium_cloud.runtime import ModelError, Net, Provider, Sizes
 
@@ -46,9 +46,7 @@ _MAX_PIXELS: Final = 4096 * 4096
 """A small file may unfold to gigabytes: its header is read before it is."""
 
 
-@quick
-@dataclass(frozen=True, slots=True, eq=False)
-class EncodedWindow:
+class EncodedWindow(Value, frozen=True, eq=False):
     """A window with the vectors of its words and pictures.
 
     Attributes:

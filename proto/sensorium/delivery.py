@@ -5,13 +5,13 @@ Names and order are those of ``sensorium/v1/fusion.proto``, which tells the prot
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from sensorium.concepts import Concept
 from sensorium.errors import FieldError
-from sensorium.quick import quick
 from sensorium.symbol import Symbol
+from sensorium.value import Value
 from sensorium.window import Window
 
 INVALID_ARGUMENT: Final = 3
@@ -62,22 +62,31 @@ class Welcome:
     software: str = ""
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class SequencedWindow:
+class SequencedWindow(Value, frozen=True):
     """A window with its place in the device's spool.
 
     Attributes:
         sequence: counted from 1.
         window: the window.
         patience_ms: for how long after it has come its answer is of use; 0: as long as the service likes.
-        content: the window's content hash, if whoever read it has taken it already.
+        content: the window's content hash, if whoever read it has taken it already; no part of what compares, for the
+            window says it all.
     """
 
     sequence: int
     window: Window
     patience_ms: int = 0
-    content: str = field(default="", compare=False)
+    content: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SequencedWindow) and self._compared == other._compared
+
+    def __hash__(self) -> int:
+        return hash(self._compared)
+
+    @property
+    def _compared(self) -> tuple[int, Window, int]:
+        return self.sequence, self.window, self.patience_ms
 
 
 @dataclass(frozen=True, slots=True)

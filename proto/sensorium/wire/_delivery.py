@@ -45,7 +45,7 @@ def request_from_proto(message: pb.FuseRequest) -> Request:
         case "windows":
             windows = message.windows.windows
             at_most(WINDOWS_PER_MESSAGE, "windows", windows)
-            return tuple(_window_or_refusal(i, window) for i, window in enumerate(windows))
+            return tuple(_window_or_refusal(i, window) for i, window in enumerate(windows[:]))
         case _:
             raise FieldError("kind", "missing: hello or windows")
 
