@@ -23,6 +23,7 @@ from cloud.doubles import Client, a_symbol, a_window, an_event, words
 from cloud.ray_service import CONCEPTS, Service, gone, ray_service
 
 from sensorium import concepts
+from sensorium.clock import ManualClock
 from sensorium.concepts import Concept, extended
 from sensorium.delivery import Refusal, SequencedSymbol
 from sensorium.event import Event, Media, Modality, Tensor
@@ -33,7 +34,7 @@ from sensorium_cloud._app.work import load_engines
 from sensorium_cloud.batch import Overloaded
 from sensorium_cloud.cluster import front
 from sensorium_cloud.cluster.front import Deployment, NobodyAnswers, ReplicaEnded
-from sensorium_cloud.cluster.node import ClusterAway, ends_with
+from sensorium_cloud.cluster.node import ClusterAway, Head, ends_with
 from sensorium_cloud.cluster.parcel import heard, packed, told, unpacked
 from sensorium_cloud.encode import EncodedWindow
 
@@ -173,11 +174,28 @@ def test_a_cluster_of_our_own_that_breaks_down_ends_the_service_with_one_line() 
     try:
         with (
             pytest.raises(ClusterAway, match=r"broke down \(raylet\); start the service again"),
-            ends_with(lambda: [("raylet", object())], every_s=0.01),
+            ends_with(lambda: [("raylet", object())], "the Ray cluster of this service broke down ({})", every_s=0.01),
         ):
             assert told.wait(10)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_the_head_of_a_cluster_may_be_away_for_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+    there = {0: True, 10: False, 54: False, 55: True, 60: False, 104: False, 105: False}
+    head = Head(lambda: there[clock.at_ns // 1_000_000_000], lambda: clock.at_ns * 1e-9)
+    dead = []
+    for second in there:
+        clock.at_ns = second * 1_000_000_000
+        dead.append(bool(head.dead()))
+
+    assert dead == [False] * 6 + [True]
+    assert [message.partition(":")[0] for message in caplog.messages] == [
+        "ray.head_away",
+        "ray.head_back away_s=45",
+        "ray.head_away",
+    ]
 
 
 @pytest.mark.parametrize(("address", "reason"), [("127.0.0.1:1", "nobody answers"), ("here", "not HOST:PORT")])

@@ -15,8 +15,10 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -24,8 +26,12 @@ import msgspec
 from sensorium.errors import SensoriumError
 from sensorium_cloud._app.settings import Settings
 
+log = logging.getLogger(__name__)
+
 _INSTALL: Final = 'pip install "sensorium[ray]"'
 _PATIENCE_S: Final = 5.0
+_HEADLESS_S: Final = 45.0
+"""Less than Ray's own minute, after which it ends this process without a word."""
 _LONGEST_FOLDER: Final = 20
 """Ray adds up to 85 to it, and a socket's path may have 107."""
 _held: Final[list[Any]] = []
@@ -54,10 +60,12 @@ def cluster(settings: Settings) -> Iterator[Settings]:
 
 @contextmanager
 def _joined(settings: Settings) -> Iterator[str]:
-    connect(settings.ray.address)
+    address = settings.ray.address
+    connect(address)
     try:
         _deploy(settings, alone=False)
-        yield settings.ray.address
+        with ends_with(Head(partial(_reaches, address)).dead, f"ray.address {address}: the cluster is gone ({{}})"):
+            yield address
     finally:
         leave()
 
@@ -74,7 +82,8 @@ def _started(settings: Settings) -> Iterator[str]:
     try:
         context = _begun(ray, folder, settings.ray.object_store_bytes)
         _deploy(settings, alone=True)
-        with ends_with(ray._private.worker._global_node.dead_processes):  # noqa: SLF001 - Ray tells nobody else
+        dead = ray._private.worker._global_node.dead_processes  # noqa: SLF001 - Ray tells nobody else
+        with ends_with(dead, "the Ray cluster of this service broke down ({})"):
             yield str(context.address_info["gcs_address"])
     finally:
         leave()
@@ -135,9 +144,46 @@ def _own_signals() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+class Head:
+    """The head of a cluster that was joined: replicas work without it for a while, but Ray ends us after a minute.
+
+    Args:
+        reaches: whether it can be reached now.
+        now_s: monotonic clock.
+    """
+
+    def __init__(self, reaches: Callable[[], bool], now_s: Callable[[], float] = time.monotonic) -> None:
+        self._reaches, self._now_s = reaches, now_s
+        self._since_s: float | None = None
+
+    def dead(self) -> Sequence[tuple[str]]:
+        """What has been gone for too long; to be asked again and again."""
+        now_s = self._now_s()
+        if self._reaches():
+            if self._since_s is not None:
+                log.warning("ray.head_back away_s=%.0f", now_s - self._since_s)
+            self._since_s = None
+            return ()
+        if self._since_s is None:
+            self._since_s = now_s
+            log.warning("ray.head_away: windows are answered without it for %.0f s", _HEADLESS_S)
+        return (("its head",),) if now_s >= self._since_s + _HEADLESS_S else ()
+
+
+def _reaches(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_S).close()
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
-def ends_with(dead: Callable[[], Sequence[Any]], *, every_s: float = 1.0) -> Iterator[None]:
-    """Tell this process to stop when a part of our own cluster is ``dead``: it would never answer again.
+def ends_with(dead: Callable[[], Sequence[Any]], said: str, *, every_s: float = 1.0) -> Iterator[None]:
+    """Tell this process to stop when a part of the cluster is ``dead``: it would never answer again.
+
+    ``said`` is what is wrong then, with ``{}`` in the place of the part's name.
 
     Raises:
         ClusterAway: that happened; whoever started us starts us again, devices send again what was not answered.
@@ -159,7 +205,7 @@ def ends_with(dead: Callable[[], Sequence[Any]], *, every_s: float = 1.0) -> Ite
         over.set()
         watcher.join()
     if parts:
-        raise ClusterAway(f"the Ray cluster of this service broke down ({', '.join(parts)}); start the service again")
+        raise ClusterAway(f"{said.format(', '.join(parts))}; start the service again")
 
 
 def _look_for(address: str) -> None:
