@@ -27,6 +27,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 import cloud
 import cloud_generator
 import cloud_load
+from sensorium_cloud._app.settings import Engine
 
 PARTS = {"front": "sensorium_cloud serve", "fusion replicas": "ServeReplica:sensorium:fusion"}
 """Names of parts, and what is in their command lines; all else is Ray's own."""
@@ -147,7 +148,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="The work on Ray against the work in one process.")
     parser.add_argument("--windows", type=int, default=4_000)
     parser.add_argument("--seconds", type=float, default=6.0, help="for each share of the full load")
-    parser.add_argument("--batch", type=int, default=cloud.BATCH, help="windows in a batch at most")
+    parser.add_argument("--batch", type=int, default=Engine().max_batch, help="windows in a batch at most")
     args = parser.parse_args()
     if importlib.util.find_spec("ray") is None:
         print('cloud_ray: not measured: pip install "sensorium[ray]"', file=sys.stderr)
