@@ -27,6 +27,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 import cloud
 import cloud_generator
 import cloud_load
+
 from sensorium_cloud._app.settings import Engine
 
 PARTS = {"front": "sensorium_cloud serve", "fusion replicas": "ServeReplica:sensorium:fusion"}
