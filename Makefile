@@ -24,11 +24,12 @@ lint: setup-dev
 	@$(BIN)/lint-imports
 
 bench: setup-dev
-	@for script in $(filter-out bench/cloud_load.py bench/cloud_ray.py bench/cloud_generator.py bench/http2.py,$(wildcard bench/*.py)); do $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out bench/cloud_load.py bench/cloud_ray.py bench/cloud_generator.py bench/cloud_clients.py bench/http2.py,$(wildcard bench/*.py)); do $(BIN)/python $$script || exit 1; done
 
 # The service under load: pace of a core, thousands of streams, twice the load, kill -9. Some minutes, and all of the machine.
 bench-cloud: setup-dev
 	@$(BIN)/python bench/cloud_load.py $(ARGS)
+	@$(BIN)/python bench/cloud_clients.py
 	@$(BIN)/python bench/cloud_ray.py
 
 setup: python

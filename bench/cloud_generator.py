@@ -106,6 +106,8 @@ class Stream:
     def __init__(self, connection: http2.Connection, name: str, tally: Tally, patience_ms: int = 0) -> None:
         self.greeted = False
         """Whether the service has said Welcome."""
+        self.overhear: Callable[[bytes], object] | None = None
+        """Told every message, if somebody wants to know more of it."""
         self._connection, self._tally = connection, tally
         self._message = Message(name, patience_ms)
         self._due: dict[int, float] = {}
@@ -121,6 +123,8 @@ class Stream:
 
     def _hear(self, raw: bytes) -> None:
         now_s = time.perf_counter()
+        if self.overhear is not None:
+            self.overhear(raw)
         for kind, number in said(raw):
             if kind == SYMBOL:
                 self._tally.answered.append((now_s, self._late_ms(number, now_s)))
