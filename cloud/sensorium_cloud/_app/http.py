@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from sensorium_cloud._app import keys
+from sensorium_cloud._app.handshakes import Handshake
 from sensorium_cloud._app.place import bound, not_free, written
 from sensorium_cloud._app.settings import Gateway, Metrics, Tls
 
@@ -39,6 +40,8 @@ async def serving(app: Any, place: Gateway | Metrics, tls: Tls, *, shared: bool)
     uvicorns.setLevel(logging.WARNING)
     uvicorns.addFilter(_STRANGERS)
     context = keys.context(tls, "gateway.tls")
+    if context is not None:
+        context.sslobject_class = Handshake
     with _listening(place, shared=shared) as listening:
         host, port = listening.getsockname()[:2]
         config = uvicorn.Config(
