@@ -69,6 +69,9 @@ def test_slow_skin_with_times_in_seconds_stays_slow() -> None:
         ("t_s,ppg\n0,1\n", "one line of values"),
         ("t_s,ppg\n", "no values"),
         ("t_s,ppg\n0,1e300\n1,2\n", "line 2"),
+        ("t_s,ppg\n0,1\n1e-9,2\n2e-9,3\n1,4\n", "no body is measured 1e\\+09 times a second"),
+        ("t_s,ppg\n0,1\n0.02,2\n0.04,3\n1000000,4\n", "after value 3 nothing comes for 1e\\+06 s"),
+        ("# rate_hz=1e12\n1\n2\n", "no body is measured 1e\\+12 times a second"),
         ("rr_ms\n800000\n810000\n", "no heart waits 805 s between beats"),
     ],
 )
@@ -127,6 +130,14 @@ def test_the_only_column_beside_the_time_is_a_pulse_whatever_it_is_called(name: 
 
     assert isinstance(pulse, Series)
     assert pulse.signal is Signal.PULSE
+
+
+@pytest.mark.parametrize(
+    ("said", "rate_hz"),
+    [("rate_hz=62.5", 62.5), ("rate: 62,5 Hz", 62.5), ("Rate = 1e2", 100), ("rate_hz=.5", 0.5), ("rate=1.2.3", 1.2)],
+)
+def test_a_rate_is_read_however_it_is_written(said: str, rate_hz: float) -> None:
+    assert read_pulse(f"# {said}\n1\n2\n").rate_hz == rate_hz
 
 
 def test_there_has_to_be_a_pulse_where_one_is_asked_for() -> None:

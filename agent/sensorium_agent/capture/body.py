@@ -22,7 +22,7 @@ from sensorium_agent.capture.files import BadFile
 Floats = npt.NDArray[np.float64]
 log = logging.getLogger(__name__)
 
-_RATE: Final = re.compile(r"rate(?:_hz)?\s*[:=]\s*([0-9.]+)", re.IGNORECASE)
+_RATE: Final = re.compile(r"rate(?:_hz)?\s*[:=]\s*(\d*[.,]?\d+(?:e[+-]?\d+)?)", re.IGNORECASE)
 _QUOTED: Final = re.compile(r'"([^"]*)"')
 _SLOWEST_S: Final = 0.5
 _SLOWEST_SKIN_S: Final = 10.0
@@ -32,6 +32,10 @@ _FINER: Final = 3
 _SLOWEST_BEAT_S: Final = 5.0
 _LARGEST: Final = 1e30
 """What float32 and its squares hold."""
+_FASTEST_HZ: Final = 10_000.0
+_MOST_VALUES: Final = 10_000_000
+"""With gaps filled; more, where no tenth of it was measured, is some other number taken for a time."""
+_SPARSE: Final = 10
 _GAP_S: Final = 0.5
 _GAP_STEPS: Final = 5
 _IN_SECONDS: Final = 10.0
@@ -160,6 +164,7 @@ def _series(times: Floats | None, values: Floats, rate_hz: float | None, signal:
         return _even(times, values, rate_hz, signal)
     if rate_hz is None:
         raise BadFile("one column needs its rate: begin with '# rate_hz=100', or set rate_hz in a recording.toml")
+    _check_rate(rate_hz)
     return Series(_in_unit(values, signal), rate_hz, signal)
 
 
@@ -201,9 +206,25 @@ def _even(times: Floats, values: Floats, rate_hz: float | None, signal: Signal) 
     if typical_s <= 0:
         raise BadFile("every value has the same time")
     rate = rate_hz or 1.0 / typical_s
+    _check_density(times, rate)
     due = np.arange(math.floor((times[-1] - times[0]) * rate + 1e-6) + 1) / rate
     level = np.interp(due, times - times[0], values)
     return Series(_in_unit(_held(level, due, times - times[0], values), signal), rate, signal)
+
+
+def _check_rate(rate_hz: float) -> None:
+    if rate_hz > _FASTEST_HZ:
+        raise BadFile(f"no body is measured {rate_hz:.3g} times a second, write times in seconds")
+
+
+def _check_density(times: Floats, rate_hz: float) -> None:
+    """Refuse what would be brought to a constant rate without end: times that mean something else."""
+    _check_rate(rate_hz)
+    values = (times[-1] - times[0]) * rate_hz
+    if values > _MOST_VALUES and values > _SPARSE * len(times):
+        longest = int(np.argmax(np.diff(times)))
+        gap_s = float(times[longest + 1] - times[longest])
+        raise BadFile(f"after value {longest + 1} nothing comes for {gap_s:.3g} s, cut it in two there")
 
 
 def _held(level: Floats, due: Floats, times: Floats, values: Floats) -> Floats:
@@ -223,7 +244,7 @@ def _filled(table: Floats) -> Floats:
 
 def _stated_rate(text: str) -> float | None:
     found = _RATE.search(text.splitlines()[0])
-    return float(found[1]) or None if found else None
+    return float(found[1].replace(",", ".")) or None if found else None
 
 
 def _rows(text: str, columns: Collection[int]) -> Iterator[tuple[float, ...]]:
