@@ -60,8 +60,9 @@ def _window_or_refusal(index: int, message: pb.SequencedWindow) -> SequencedWind
 
 def _sequenced_window(message: pb.SequencedWindow) -> SequencedWindow:
     sequence = at_least(1, "sequence", message.sequence)
+    whole = message.window  # held: whoever lets go of a part of a message has it wrapped anew
     window = part("window", message, window_from_proto)
-    return SequencedWindow(sequence, window, message.patience_ms, message_hash(message.window))
+    return SequencedWindow(sequence, window, message.patience_ms, message_hash(whole))
 
 
 def hello_to_proto(hello: Hello) -> pb.Hello:
