@@ -27,6 +27,9 @@ bench: setup-dev
 	@for script in $(filter-out bench/cloud_load.py bench/cloud_ray.py bench/cloud_generator.py bench/cloud_clients.py bench/http2.py,$(wildcard bench/*.py)); do $(BIN)/python $$script || exit 1; done
 
 # The service under load: pace of a core, thousands of streams, twice the load, kill -9. Some minutes, and all of the machine.
+# On another Python, say one built with optimisations (PYTHON=... keeps a .venv of the same version):
+#   /usr/bin/python3 -m venv ../optimised && ../optimised/bin/pip install -e '.[cloud,models]'
+#   make bench-cloud BIN=../optimised/bin
 bench-cloud: setup-dev
 	@$(BIN)/python bench/cloud_load.py $(ARGS)
 	@$(BIN)/python bench/cloud_clients.py

@@ -35,6 +35,7 @@ from cloud_generator import A_CONNECTION, FUSE, Tally, machine, offer, p99, pour
 from sensorium import wire
 from sensorium.delivery import Hello
 from sensorium.v1 import fusion_pb2
+from sensorium_cloud._app.server import loop_factory
 
 ANSWER = bytes(950)
 """As long as a symbol is."""
@@ -194,7 +195,10 @@ def providers(seconds: float) -> None:
 
 
 def many(count: int, seconds: float, patience_ms: int = 0, workers: int = 2, a_connection: int = A_CONNECTION) -> None:
-    """Thousands of streams, a window a second each, whose answers are of use for so long (0: as the service likes)."""
+    """Thousands of streams, a window a second each, whose answers are of use for so long (0: as the service likes).
+
+    Devices have a connection each (``--a-connection 1``); those behind a proxy share one, which costs the service less.
+    """
     tally = Tally()
     with service(workers=workers) as (address, pid, _):
         shares = Shares(pid)
@@ -331,7 +335,8 @@ def main() -> None:
     parser.add_argument("--echo", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.echo:
-        asyncio.run(echo())
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:  # the service's, or gRPC would seem to cost more
+            runner.run(echo())
         return
     if wrong := set(args.kinds) - set(kinds):
         parser.error(f"no such measurement: {', '.join(sorted(wrong))}; there are {' '.join(kinds)}")
