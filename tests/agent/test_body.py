@@ -124,6 +124,22 @@ def test_what_is_unknown_beside_a_pulse_is_passed_over_and_said(caplog: pytest.L
     assert caplog.messages == ["body.passed_over columns=temperature,activity"]
 
 
+@pytest.mark.parametrize("name", ["EDA (uS)", "gsr [microsiemens]", "Skin conductance"])
+def test_a_unit_in_brackets_is_no_part_of_a_columns_name(name: str) -> None:
+    (skin,) = read_body(f"Time (s),{name}\n0.00,4.2\n0.02,4.3\n")
+
+    assert isinstance(skin, Series)
+    assert skin.signal is Signal.SKIN
+
+
+def test_a_sensor_that_was_not_worn_takes_nothing_from_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    (pulse,) = read_body("t_s,ppg,eda_us\n0.00,1,\n0.02,2,\n")
+
+    assert isinstance(pulse, Series)
+    assert (pulse.signal, pulse.values.tolist()) == (Signal.PULSE, [1, 2])
+    assert caplog.messages == ["body.nothing_in columns=skin"]
+
+
 @pytest.mark.parametrize("name", ["ppg", "something", "IR"])
 def test_the_only_column_beside_the_time_is_a_pulse_whatever_it_is_called(name: str) -> None:
     (pulse,) = read_body(f"t_s,{name}\n0.00,1\n0.02,2\n")

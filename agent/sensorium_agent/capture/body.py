@@ -23,6 +23,7 @@ Floats = npt.NDArray[np.float64]
 log = logging.getLogger(__name__)
 
 _RATE: Final = re.compile(r"rate(?:_hz)?\s*[:=]\s*(\d*[.,]?\d+(?:e[+-]?\d+)?)", re.IGNORECASE)
+_UNIT: Final = re.compile(r"\s*[(\[].*[)\]]$")
 _QUOTED: Final = re.compile(r'"([^"]*)"')
 _SLOWEST_S: Final = 0.5
 _SLOWEST_SKIN_S: Final = 10.0
@@ -57,8 +58,11 @@ class Signal(StrEnum):
 _NAMES: Final[Mapping[str, Signal]] = {
     **dict.fromkeys(("ppg", "bvp", "pulse", "pleth", "ir", "red", "green", "signal", "value"), Signal.PULSE),
     **dict.fromkeys(("t", "t_s", "t_ms", "time", "time_s", "time_ms", "timer", "timestamp", "datetime"), Signal.TIME),
-    **dict.fromkeys(("rr", "rr_ms", "rr_s", "ibi", "ibi_ms", "ibi_s", "nn", "nn_ms", "rri"), Signal.RR),
-    **dict.fromkeys(("eda", "eda_us", "gsr", "gsr_us", "sc", "sc_us", "scl", "scl_us", "skin", "skin_us"), Signal.SKIN),
+    **dict.fromkeys(("rr", "rr_ms", "rr_s", "ibi", "ibi_ms", "ibi_s", "nn", "nn_ms", "rri", "rr_interval"), Signal.RR),
+    **dict.fromkeys(
+        ("eda", "eda_us", "gsr", "gsr_us", "sc", "sc_us", "scl", "scl_us", "skin", "skin_us", "skin_conductance"),
+        Signal.SKIN,
+    ),
 }
 
 
@@ -96,12 +100,13 @@ def read_body(
     rows = list(_rows(text, columns))
     if len(rows) == 1:
         raise BadFile("there is one line of values in it; two are the least")
-    if all(math.isnan(row[-1]) for row in rows):  # also of none
-        raise BadFile("there are no values in it")
     if any(len(row) != len(rows[0]) for row in rows):
         raise BadFile("some lines have more columns than others")
+    if not rows:
+        raise BadFile("there are no values in it")
     signals = [columns[n] for n in sorted(columns)] if columns else _unnamed(len(rows[0]), signal)
-    table = _filled(np.array(rows))
+    table, signals = _felt(np.array(rows), signals)
+    table = _filled(table)
     times = table[:, signals.index(Signal.TIME)] if Signal.TIME in signals else None
     rate = rate_hz or _stated_rate(text)
     return tuple(
@@ -109,6 +114,16 @@ def read_body(
         for n, kind in enumerate(signals)
         if kind is not Signal.TIME
     )
+
+
+def _felt(table: Floats, signals: Sequence[Signal]) -> tuple[Floats, list[Signal]]:
+    """The columns in which there is anything: an export has some of sensors that were not worn."""
+    empty = np.asarray(np.isnan(table).all(axis=0))
+    if all(empty[n] for n, signal in enumerate(signals) if signal is not Signal.TIME):
+        raise BadFile("there are no values in it")
+    if empty.any():
+        log.warning("body.nothing_in columns=%s", ",".join(s for n, s in enumerate(signals) if empty[n]))
+    return table[:, ~empty], [signal for n, signal in enumerate(signals) if not empty[n]]
 
 
 def read_pulse(text: str, rate_hz: float | None = None) -> Series:
@@ -137,7 +152,7 @@ def in_microsiemens(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]
 def _columns(text: str, signal: Signal) -> dict[int, Signal]:
     """What the columns are by the names in the first line, by their place; none where it does not name them all."""
     lines = (line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
-    first, second = ([field.strip().lower() for field in _fields(next(lines, ""))] for _ in range(2))
+    first, second = ([_name(field) for field in _fields(next(lines, ""))] for _ in range(2))
     if second == [""] or len(first) != len(second) or _row(first) is not None:
         return {}
     known = {n: _NAMES[name] for n, name in enumerate(first) if name in _NAMES}
@@ -151,6 +166,11 @@ def _columns(text: str, signal: Signal) -> dict[int, Signal]:
     if rest:
         log.warning("body.passed_over columns=%s", ",".join(first[n] for n in rest))
     return known
+
+
+def _name(field: str) -> str:
+    """A column's name without a unit in brackets: ``EDA (uS)`` is ``eda``."""
+    return _UNIT.sub("", field.strip().lower()).replace(" ", "_")
 
 
 def _unnamed(columns: int, signal: Signal) -> list[Signal]:
