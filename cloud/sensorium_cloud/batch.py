@@ -95,7 +95,7 @@ class Backlog(Generic[A]):
         self.name = name
         self._at_once = at_once
         self._company_ns = company_ns
-        self._crowd, self._crowd_ns = 0.0, 0
+        self._crowd, self._crowd_ns, self._due_ns = 0.0, 0, 0
         self.refused = 0
         self.expired = 0
         self._max_waiting = max_waiting
@@ -129,7 +129,9 @@ class Backlog(Generic[A]):
         if wait_ns and deadline_ns is not None and now_ns + wait_ns > deadline_ns:
             self.refused += 1
             raise self.overloaded(f"its turn would come in {wait_ns / 1e6:.0f} ms, after its deadline")
-        self._queue.append(Waiting(item, now_ns, deadline_ns))
+        self._queue.append(waiting := Waiting(item, now_ns, deadline_ns))
+        due_ns = self._due_ns_of(waiting)
+        self._due_ns = due_ns if len(self._queue) == 1 else min(self._due_ns, due_ns)
         self._crowd = 1.0 + self._crowd * math.exp((self._crowd_ns - now_ns) / _CROWD_NS)
         self._crowd_ns = now_ns
 
@@ -140,22 +142,25 @@ class Backlog(Generic[A]):
         """
         if not self._queue or self.full:
             return 0
-        oldest = self._queue[0]
-        patient_ns = self._company_ns
-        if oldest.deadline_ns is not None:
-            patient_ns = min(patient_ns, (oldest.deadline_ns - oldest.since_ns) // _SHARE)
-        if self._crowd * patient_ns < _WORTH_WAITING * _CROWD_NS:
+        if self._crowd * (self._due_ns - self._queue[0].since_ns) < _WORTH_WAITING * _CROWD_NS:
             return 0
-        return max(oldest.since_ns + patient_ns - now_ns, 0)
+        return max(self._due_ns - now_ns, 0)
+
+    def _due_ns_of(self, waiting: Waiting[A]) -> int:
+        """Until when it may wait for others; whoever has little time may come behind those who have more."""
+        if waiting.deadline_ns is None:
+            return waiting.since_ns + self._company_ns
+        return waiting.since_ns + min(self._company_ns, max(waiting.deadline_ns - waiting.since_ns, 0) // _SHARE)
 
     def take(self, now_ns: int) -> Batch[A]:
         """The oldest items that still have somebody waiting for them, at most a batch."""
-        ready: list[Waiting[A]] = []
-        expired: list[Waiting[A]] = []
+        ready, expired = list[Waiting[A]](), list[Waiting[A]]()
         while self._queue and len(ready) < self.max_batch:
             waiting = self._queue.popleft()
             (expired if waiting.expired(now_ns) else ready).append(waiting)
         self.expired += len(expired)
+        if self._queue and not self.full:  # a full batch is held for nobody
+            self._due_ns = min(map(self._due_ns_of, self._queue))
         return Batch(tuple(ready), tuple(expired))
 
     def ran(self, count: int, took_ns: int) -> None:
@@ -250,7 +255,7 @@ class Lane(Generic[A, B]):
         self._now_ns = now_ns
         self._filled = asyncio.Event()
         self._due: asyncio.TimerHandle | None = None
-        self._heard = 0
+        self._due_ns = self._heard = 0
         self._at_once = at_once
         self._inline = inline
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix=name)
@@ -322,7 +327,10 @@ class Lane(Generic[A, B]):
         hold_ns = self.backlog.hold_ns(now_ns)
         if not hold_ns:
             self._filled.set()
-        elif self._due is None:
+        elif self._due is None or now_ns + hold_ns < self._due_ns:
+            if self._due is not None:
+                self._due.cancel()
+            self._due_ns = now_ns + hold_ns
             self._due = asyncio.get_running_loop().call_later(hold_ns * 1e-9, self._filled.set)
 
     async def _work_off(self) -> NoReturn:

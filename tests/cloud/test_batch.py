@@ -128,6 +128,25 @@ def test_who_has_little_time_waits_for_a_tenth_of_it_or_not_at_all() -> None:
     assert crowd(every_ms=2, deadline_ms=20).hold_ns(0) == 0
 
 
+def test_who_has_little_time_does_not_wait_as_long_as_those_before_who_have_more() -> None:
+    queue = crowd(every_ms=1)
+    queue.offer(1, now_ns=1 * MS, deadline_ns=51 * MS)
+    queue.offer(2, now_ns=2 * MS, deadline_ns=502 * MS)
+
+    assert queue.hold_ns(2 * MS) == 4 * MS
+
+
+def test_who_is_left_behind_waits_from_when_they_came() -> None:
+    queue = crowd(every_ms=1)
+    for number in range(1, 33):
+        queue.offer(number, now_ns=number * MS // 8, deadline_ns=51 * MS if number == 1 else None)
+
+    queue.take(4 * MS)
+
+    assert len(queue) == 1
+    assert queue.hold_ns(4 * MS) == 8 * MS
+
+
 def test_nothing_is_waited_for_by_an_engine_that_is_told_nothing_of_it() -> None:
     assert crowd(every_ms=0.1, company_ms=0).hold_ns(0) == 0
 
@@ -389,6 +408,18 @@ async def test_a_crowd_runs_together_although_the_engine_is_free() -> None:
         await lane.do(3)
 
     assert engine.batches == [[1] * 20, [2, 3]]
+
+
+async def test_who_has_little_time_has_the_batch_run_sooner() -> None:
+    engine = Engine()
+    patient = running(engine, max_batch=32, inline=True, company_ns=3600 * 1000 * MS, now_ns=lambda: 0)
+    async with patient as lane, asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(lane.do(1))
+        group.create_task(lane.do(2))
+        await asyncio.sleep(0)
+        group.create_task(lane.do(3, deadline_ns=150 * MS))
+
+    assert engine.batches == [[1, 2, 3]]
 
 
 async def test_an_inline_lane_fails_items_alone_too(caplog: pytest.LogCaptureFixture) -> None:
