@@ -183,7 +183,7 @@ def test_a_cluster_of_our_own_that_breaks_down_ends_the_service_with_one_line() 
 
 def test_the_head_of_a_cluster_may_be_away_for_a_while(caplog: pytest.LogCaptureFixture) -> None:
     clock = ManualClock()
-    there = {0: True, 10: False, 54: False, 55: True, 60: False, 104: False, 105: False}
+    there = {0: "ours", 10: "", 54: "", 55: "ours", 60: "", 104: "", 105: ""}
     head = Head(lambda: there[clock.at_ns // 1_000_000_000], lambda: clock.at_ns * 1e-9)
     dead = []
     for second in there:
@@ -196,6 +196,13 @@ def test_the_head_of_a_cluster_may_be_away_for_a_while(caplog: pytest.LogCapture
         "ray.head_back away_s=45",
         "ray.head_away",
     ]
+
+
+def test_a_cluster_that_begins_anew_in_the_place_of_ours_is_another() -> None:
+    names = iter(["ours", "ours", "", "theirs"])
+    head = Head(lambda: next(names))
+
+    assert [list(head.dead()) for _ in range(3)] == [[], [], [("another began in its place",)]]
 
 
 @pytest.mark.parametrize(("address", "reason"), [("127.0.0.1:1", "nobody answers"), ("here", "not HOST:PORT")])

@@ -6,6 +6,7 @@ Ray reads its environment when it is imported, so that it is set here, and Ray i
 from __future__ import annotations
 
 import atexit
+import importlib
 import importlib.util
 import logging
 import os
@@ -64,7 +65,7 @@ def _joined(settings: Settings) -> Iterator[str]:
     connect(address)
     try:
         _deploy(settings, alone=False)
-        with ends_with(Head(partial(_reaches, address)).dead, f"ray.address {address}: the cluster is gone ({{}})"):
+        with ends_with(Head(partial(_name, address)).dead, f"ray.address {address}: the cluster is gone ({{}})"):
             yield address
     finally:
         leave()
@@ -145,21 +146,27 @@ def _own_signals() -> Iterator[None]:
 
 
 class Head:
-    """The head of a cluster that was joined: replicas work without it for a while, but Ray ends us after a minute.
+    """The head of a cluster that was joined.
+
+    Replicas work without it for a while, but Ray ends us after a minute; and one that begins anew in its place knows
+    nothing of us, so that nobody would answer any more.
 
     Args:
-        reaches: whether it can be reached now.
+        name: of the cluster that can be reached now; empty if none can.
         now_s: monotonic clock.
     """
 
-    def __init__(self, reaches: Callable[[], bool], now_s: Callable[[], float] = time.monotonic) -> None:
-        self._reaches, self._now_s = reaches, now_s
+    def __init__(self, name: Callable[[], str], now_s: Callable[[], float] = time.monotonic) -> None:
+        self._name, self._now_s = name, now_s
+        self._joined = name()
         self._since_s: float | None = None
 
     def dead(self) -> Sequence[tuple[str]]:
         """What has been gone for too long; to be asked again and again."""
-        now_s = self._now_s()
-        if self._reaches():
+        now_s, name = self._now_s(), self._name()
+        if name and name != self._joined:
+            return (("another began in its place",),)
+        if name:
             if self._since_s is not None:
                 log.warning("ray.head_back away_s=%.0f", now_s - self._since_s)
             self._since_s = None
@@ -170,13 +177,16 @@ class Head:
         return (("its head",),) if now_s >= self._since_s + _HEADLESS_S else ()
 
 
-def _reaches(address: str) -> bool:
+def _name(address: str) -> str:
+    """Of the cluster at ``address``; empty if nobody says it there."""
+    raylet = importlib.import_module("ray._raylet")
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_S).close()
-    except OSError:
-        return False
-    return True
+        return str(raylet.GcsClient(address=address).cluster_id.hex())
+    except Exception as error:  # noqa: BLE001 - Ray's own share no base, and each means that it is not there
+        log.debug("ray.head_silent reason=%s", error)
+        return ""
 
 
 @contextmanager
