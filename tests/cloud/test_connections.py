@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gc
 import json
 import logging
@@ -142,7 +143,7 @@ async def test_pings_of_one_who_does_not_read_are_answered_once(caplog: pytest.L
     async with a_gateway(caplog) as address, a_raw(address) as deaf:
         await asyncio.to_thread(deaf.open_websocket, "kitchen")
         connection = server_side(deaf, SocketConnection)
-        for _ in range(100):
+        for _ in range(30):
             await asyncio.to_thread(deaf.send, PING, bytes(125), times=1000)
         await asyncio.to_thread(deaf.send, PING, b"last")
         await until(lambda: connection._pong.endswith(b"last"))
@@ -151,7 +152,7 @@ async def test_pings_of_one_who_does_not_read_are_answered_once(caplog: pytest.L
         while b"last" not in heard:
             heard += await asyncio.to_thread(deaf.socket.recv, 65536)
 
-    assert kept < 1 << 20  # of 13 MB
+    assert kept < 1 << 20  # of 4 MB
 
 
 async def test_one_who_takes_nothing_for_long_is_cut_off(
@@ -160,16 +161,17 @@ async def test_one_who_takes_nothing_for_long_is_cut_off(
     monkeypatch.setattr(http, "UNREAD_S", 0.3)
     async with a_gateway(caplog) as address, a_raw(address) as deaf:
         await asyncio.to_thread(deaf.open_websocket, "kitchen")
-        connection, hall = server_side(deaf, SocketConnection), the_hall()
-        while connection.writable.is_set():
-            await asyncio.to_thread(deaf.send, TEXT, b"{}", times=500)
+        hall = the_hall()
+        with contextlib.suppress(OSError):  # which is how it finds out
+            while True:
+                await asyncio.to_thread(deaf.send, TEXT, b"{}", times=500)
         await until(lambda: not hall._sessions["kitchen"].members)
 
 
 async def test_who_follows_and_does_not_read_is_cut_off_too(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "UNREAD_S", 0.3)
+    monkeypatch.setattr(http, "UNREAD_S", 1.0)
     async with a_gateway(caplog) as address, a_raw(address) as deaf, connect(f"ws://{address}/ws/multimodal/kitchen"):
         the_hall()._history.tell("kitchen", [Entry(SYMBOL, n, n, SYMBOL_LINE) for n in range(10_000)])
         await asyncio.to_thread(deaf.ask, SYMBOLS, "Accept: text/event-stream")
