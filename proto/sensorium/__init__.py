@@ -2,6 +2,6 @@
 
 import os
 
-# ONNX Runtime tells its makers how it is used, from the moment that it is imported: over HTTPS, with an identifier that
-# it keeps in the user's cache. Every part of this software imports this package before it.
+# ONNX Runtime 1.32 is built with telemetry: as it is imported it makes an identifier, and a store of events in the user's
+# cache. Every part of this software imports this package before it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
