@@ -577,9 +577,10 @@ async def test_the_time_that_a_message_lay_unread_counts(connect: Connect, fusio
             message = a_message(SequencedWindow(number + 1, a_window(number), patience_ms=patience_ms))
             message.windows.sent_ns = sent_ns
             await device.say(message)
-        heard = {type(answer): answer for answer in await device.hear_many(2)}
+        heard = {type(answer): answer for answer in await device.hear_many(3)}
 
     assert heard[SequencedSymbol].sequence == 1  # type: ignore[union-attr]
+    assert heard[Ack] == Ack(1)
     assert heard[Refusal].sequence == 2  # type: ignore[union-attr]
     assert heard[Refusal].retry_after_ms > 0  # type: ignore[union-attr]
     assert fusion.fused == ["kitchen.0"]
