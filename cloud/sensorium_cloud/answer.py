@@ -21,6 +21,7 @@ from sensorium_cloud.meeting import Meetings
 from sensorium_cloud.refine import Arrival, Refined, Refinery, apart, numeric, unencoded
 from sensorium_cloud.store import RETRY_MS, Operation, Place, Remembers, Store, run_together
 from sensorium_cloud.tempo import Tempo
+from sensorium_cloud.unread import Behind
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +149,7 @@ class Desk:
         self._max_in_flight = max_in_flight
         self._now_ns = now_ns
         self._tempo = Tempo()
+        self._behind = Behind()
         self._meetings = Meetings() if meetings is None else meetings
         self._count = count
         self._asked: list[_Question] = []
@@ -286,9 +288,10 @@ class Desk:
 
     # --- too much ------------------------------------------------------------------------
 
-    def shed(self, deadline_ns: int) -> Refusal | None:
-        """Why nothing more can be taken now, if so: to be asked before a window is looked into."""
+    def shed(self, deadline_ns: int, lay_ns: int) -> Refusal | None:
+        """Why a message that lay unread for ``lay_ns`` cannot be taken, if so: to be asked before it is looked into."""
         try:
+            self._behind.check(lay_ns, self._now_ns(), deadline_ns)
             self._check_room(deadline_ns)
         except Overloaded as error:
             return _refusal(error)

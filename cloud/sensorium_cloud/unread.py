@@ -1,4 +1,4 @@
-"""How long messages lay unread before the service came to them. Pure.
+"""How long messages lay unread before the service came to them, and whether it falls behind. Pure.
 
 What waits inside gRPC cannot be seen from outside of it, neither its number nor its age; in a service that gets too
 little of the processor most of the waiting is there. But a message says when its device sent it, by a clock that need
@@ -10,10 +10,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from sensorium_cloud.batch import Overloaded, retry_ms
+
 _DRIFT: Final = 10_000
 """Clocks part by at most one in so many: by 100 millionths."""
 _UNLIKELY_NS: Final = 60_000_000_000
 """Nothing lies for so long; a device's clock was set instead."""
+_BEARABLE: Final = 4
+"""A message may lie for one part in so many of the time that its answer is of use."""
+_BURST_NS: Final = 100_000_000
+"""For so long a burst may make messages lie; after it, more comes than can be done."""
 
 
 class Unread:
@@ -33,3 +39,30 @@ class Unread:
             least_ns = apart_ns
         self._least_ns, self._read_ns = min(apart_ns, least_ns), now_ns
         return apart_ns - self._least_ns
+
+
+class Behind:
+    """Told for how long each message of a service lay; refuses those that lay too long while no other ones come.
+
+    What is answered and what is refused share the processor, however long both have waited: taking all that can just be
+    answered in time lets everybody wait until just before it is too late. Refused sooner, nobody has to, and as much is
+    answered. A burst makes messages lie as well, so that only what lasts counts (Nichols and Jacobson 2012,
+    "Controlling queue delay").
+    """
+
+    def __init__(self) -> None:
+        self._since_ns: int | None = None
+
+    def check(self, lay_ns: int, now_ns: int, deadline_ns: int) -> None:
+        """Refuse a message that lay too long, if those before it did.
+
+        Raises:
+            Overloaded: come back when what lies now has been read.
+        """
+        if lay_ns * _BEARABLE <= lay_ns + deadline_ns - now_ns:
+            self._since_ns = None
+        elif self._since_ns is None:
+            self._since_ns = now_ns
+        elif now_ns - self._since_ns >= _BURST_NS:
+            reason = f"a message lies for {lay_ns / 1e6:.0f} ms before it is read: more comes than can be done"
+            raise Overloaded("fusion", reason, retry_ms(lay_ns))

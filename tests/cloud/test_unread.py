@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sensorium_cloud.unread import Unread
+from sensorium_cloud.batch import Overloaded
+from sensorium_cloud.unread import Behind, Unread
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -51,3 +52,45 @@ def test_a_clock_that_was_set_back_does_not_make_its_device_late_for_ever() -> N
     unread.lay_ns(AHEAD, 0)
     assert unread.lay_ns(S, 10 * MS) == 0
     assert unread.lay_ns(S + 100 * MS, 110 * MS) == 0
+
+
+def told(behind: Behind, *, at_ms: int, lay_ms: int, patience_ms: int = 400) -> bool:
+    """Whether a message is taken that lay for ``lay_ms`` of its ``patience_ms``."""
+    try:
+        behind.check(lay_ms * MS, at_ms * MS, (at_ms - lay_ms + patience_ms) * MS)
+    except Overloaded:
+        return False
+    return True
+
+
+def test_what_lies_too_long_for_a_tenth_of_a_second_is_refused() -> None:
+    behind = Behind()
+    taken = [told(behind, at_ms=at_ms, lay_ms=101) for at_ms in (0, 50, 99, 100, 150)]
+    assert taken == [True, True, True, False, False]
+
+
+def test_a_burst_is_taken() -> None:
+    behind = Behind()
+    lay_ms = {0: 150, 60: 120, 90: 100, 120: 150, 180: 120}
+    assert all(told(behind, at_ms=at_ms, lay_ms=lay) for at_ms, lay in lay_ms.items())
+
+
+def test_a_message_that_did_not_lie_ends_the_refusing() -> None:
+    behind = Behind()
+    told(behind, at_ms=0, lay_ms=300)
+    assert not told(behind, at_ms=200, lay_ms=300)
+    assert told(behind, at_ms=201, lay_ms=0)
+    assert told(behind, at_ms=202, lay_ms=300)
+
+
+def test_whoever_has_time_is_not_refused() -> None:
+    behind = Behind()
+    assert all(told(behind, at_ms=at_ms, lay_ms=500, patience_ms=2_000) for at_ms in range(0, 1_000, 100))
+
+
+def test_the_refusal_says_when_to_come_back() -> None:
+    behind = Behind()
+    told(behind, at_ms=0, lay_ms=300)
+    with pytest.raises(Overloaded, match="lies for 250 ms") as caught:
+        behind.check(250 * MS, 200 * MS, 300 * MS)
+    assert caught.value.retry_after_ms == 250
