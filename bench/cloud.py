@@ -30,7 +30,7 @@ from sensorium.event import DType, Event, EventStream, Modality, Tensor
 from sensorium.window import Presence, Slot, Window
 from sensorium_cloud._app.settings import Settings
 from sensorium_cloud._app.work import load_engines
-from sensorium_cloud.encode import EncodedWindow
+from sensorium_cloud.encode.encoders import EncodedWindow
 
 MS = 1_000_000
 SIZES = {Modality.AUDIO: 256, Modality.GESTURE: 128, Modality.HAPTIC: 64}

@@ -24,9 +24,9 @@ from sensorium_cloud._app.metrics import Metrics
 from sensorium_cloud._app.settings import Settings
 from sensorium_cloud._app.stream import parsed_request
 from sensorium_cloud._app.work import load_engines
-from sensorium_cloud.encode import EncodedWindow
-from sensorium_cloud.runtime import Net
-from sensorium_cloud.store import Place, Store, run_together
+from sensorium_cloud.encode.encoders import EncodedWindow
+from sensorium_cloud.runtime.net import Net
+from sensorium_cloud.state.store import Place, Store, run_together
 
 RUNS = 200
 MESSAGE_BYTES = 1 << 22

@@ -21,13 +21,13 @@ import cv2
 import numpy as np
 
 from sensorium import concepts
-from sensorium_cloud.encode import EncodedWindow, FrameEncoder, SentenceEncoder, decode
-from sensorium_cloud.evidence import embed
-from sensorium_cloud.fusion import Fuser
-from sensorium_cloud.network import Network, read_card
-from sensorium_cloud.runtime import Provider, available
-from sensorium_cloud.space import Space
-from sensorium_cloud.trials import FUSION, largest_angle, largest_difference
+from sensorium_cloud.encode.encoders import EncodedWindow, FrameEncoder, SentenceEncoder, decode
+from sensorium_cloud.fuse.evidence import embed
+from sensorium_cloud.fuse.fusion import Fuser
+from sensorium_cloud.fuse.network import Network, read_card
+from sensorium_cloud.fuse.space import Space
+from sensorium_cloud.fuse.trials import FUSION, largest_angle, largest_difference
+from sensorium_cloud.runtime.net import Provider, available
 from sensorium_models import store
 
 SENTENCES = ("stop", "turn the light off, please", "would you mind to open the door of the garage for me?")

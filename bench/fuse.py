@@ -21,9 +21,9 @@ import numpy as np
 from sensorium import concepts
 from sensorium.event import EventStream, Modality, Tensor
 from sensorium.window import Presence, Slot, Window
-from sensorium_cloud.encode import EncodedWindow, SentenceEncoder
-from sensorium_cloud.fusion import Fuser
-from sensorium_cloud.space import Space
+from sensorium_cloud.encode.encoders import EncodedWindow, SentenceEncoder
+from sensorium_cloud.fuse.fusion import Fuser
+from sensorium_cloud.fuse.space import Space
 from sensorium_models import store
 
 WEIGHTS = Path(__file__).parents[1] / "models" / "weights"

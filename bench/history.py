@@ -19,10 +19,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sensorium_cloud.file_history import FileHistory
-from sensorium_cloud.history import Entry, History, Packed, Recent, Unwritten
-from sensorium_cloud.redis_history import RedisHistory
-from sensorium_cloud.redis_link import connected
+from sensorium_cloud.state.file_history import FileHistory
+from sensorium_cloud.state.history import Entry, History, Packed, Recent, Unwritten
+from sensorium_cloud.state.redis_history import RedisHistory
+from sensorium_cloud.state.redis_link import connected
 
 SESSIONS = 1000
 TOGETHER = 50

@@ -21,9 +21,9 @@ from sensorium.event import EventStream, Modality, Tensor
 from sensorium.symbol import Symbol
 from sensorium.window import Presence, Slot, Window
 from sensorium_cloud.cache import Cached, Similar
-from sensorium_cloud.encode import EncodedWindow, SentenceEncoder
-from sensorium_cloud.fusion import Fuser
-from sensorium_cloud.space import Space
+from sensorium_cloud.encode.encoders import EncodedWindow, SentenceEncoder
+from sensorium_cloud.fuse.fusion import Fuser
+from sensorium_cloud.fuse.space import Space
 from sensorium_models import store
 
 MS: Final = 1_000_000

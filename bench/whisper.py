@@ -19,7 +19,7 @@ import numpy as np
 from sensorium.errors import SensoriumError
 from sensorium_cloud._app.engines import load_whisper
 from sensorium_cloud._app.settings import Encoders
-from sensorium_cloud.whisper import Floats, believed, samples
+from sensorium_cloud.encode.whisper import Floats, believed, samples
 from sensorium_models import media
 
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]

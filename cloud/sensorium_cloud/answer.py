@@ -16,10 +16,10 @@ from sensorium.errors import FieldError, SensoriumError
 from sensorium.value import Value
 from sensorium.wire import content_hash
 from sensorium_cloud.batch import Lane, Outcome, Overloaded, WorkFailed
-from sensorium_cloud.encode import EncodedWindow
-from sensorium_cloud.meeting import Meetings
+from sensorium_cloud.encode.encoders import EncodedWindow
 from sensorium_cloud.refine import Arrival, Refined, Refinery, apart, numeric, unencoded
-from sensorium_cloud.store import RETRY_MS, Operation, Place, Remembers, Store, run_together
+from sensorium_cloud.rooms.meeting import Meetings
+from sensorium_cloud.state.store import RETRY_MS, Operation, Place, Remembers, Store, run_together
 from sensorium_cloud.tempo import Tempo
 from sensorium_cloud.unread import Behind
 

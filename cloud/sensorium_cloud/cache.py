@@ -23,8 +23,8 @@ from sensorium import assemble
 from sensorium.event import Event, Modality
 from sensorium.symbol import Evidence, Share, Stage, Symbol, decay
 from sensorium.window import Slot, Window
-from sensorium_cloud.encode import EncodedWindow
-from sensorium_cloud.network import Floats
+from sensorium_cloud.encode.encoders import EncodedWindow
+from sensorium_cloud.fuse.network import Floats
 from sensorium_cloud.refine import Fuse
 
 _SESSIONS: Final = 4096

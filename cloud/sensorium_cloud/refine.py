@@ -18,7 +18,7 @@ from sensorium.window import Window
 from sensorium_cloud import publish
 from sensorium_cloud.accept import Check
 from sensorium_cloud.batch import Lane, Outcome
-from sensorium_cloud.encode import EncodedWindow, clips_in, pictures_in, words_in
+from sensorium_cloud.encode.encoders import EncodedWindow, clips_in, pictures_in, words_in
 
 log = logging.getLogger(__name__)
 

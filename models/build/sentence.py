@@ -28,12 +28,12 @@ from models.build.figures import auroc, drawn, wilson
 
 from sensorium import concepts
 from sensorium.concepts import Concept, Vocabulary
-from sensorium_cloud.encode import SentenceEncoder
-from sensorium_cloud.evidence import embed
-from sensorium_cloud.network import read_card
-from sensorium_cloud.reading import Manner, Reader
-from sensorium_cloud.runtime import Provider
-from sensorium_cloud.space import Space
+from sensorium_cloud.encode.encoders import SentenceEncoder
+from sensorium_cloud.fuse.evidence import embed
+from sensorium_cloud.fuse.network import read_card
+from sensorium_cloud.fuse.reading import Manner, Reader
+from sensorium_cloud.fuse.space import Space
+from sensorium_cloud.runtime.net import Provider
 from sensorium_models import store
 
 Floats = npt.NDArray[np.float32]

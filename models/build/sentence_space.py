@@ -24,8 +24,8 @@ import numpy.typing as npt
 import torch
 from models.build.sentence_sets import COLLECTIONS, Said, read
 
-from sensorium_cloud.encode import SENTENCE_WIDTH, SentenceEncoder
-from sensorium_cloud.space import in_words
+from sensorium_cloud.encode.encoders import SENTENCE_WIDTH, SentenceEncoder
+from sensorium_cloud.fuse.space import in_words
 from sensorium_models import store
 
 Floats = npt.NDArray[np.float32]

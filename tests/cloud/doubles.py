@@ -19,7 +19,7 @@ from sensorium.v1 import fusion_pb2, fusion_pb2_grpc
 from sensorium.window import Presence, Slot, Window
 from sensorium_cloud._app.server import running
 from sensorium_cloud._app.settings import Engine, Listen, Settings
-from sensorium_cloud.encode import EncodedWindow
+from sensorium_cloud.encode.encoders import EncodedWindow
 from sensorium_cloud.refine import Engines
 
 MS = 1_000_000

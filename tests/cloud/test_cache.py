@@ -20,9 +20,9 @@ from sensorium.symbol import Hypothesis, Symbol
 from sensorium.window import Presence, Slot, Window
 from sensorium_cloud._app.settings import Cache
 from sensorium_cloud.cache import Cached, Similar, key
-from sensorium_cloud.encode import EncodedWindow
-from sensorium_cloud.redis_cache import RedisCache
-from sensorium_cloud.redis_link import impatient
+from sensorium_cloud.encode.encoders import EncodedWindow
+from sensorium_cloud.state.redis_cache import RedisCache
+from sensorium_cloud.state.redis_link import impatient
 
 VECTOR = np.random.default_rng(7).standard_normal(128).astype(np.float32)
 

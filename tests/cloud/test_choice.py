@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sensorium_cloud.choice import Floats, Task, as_told, candidates, choose, decided
-from sensorium_cloud.runtime import Provider, multiplies_bfloat16
-from sensorium_cloud.trials import largest_difference
+from sensorium_cloud.fuse.trials import largest_difference
+from sensorium_cloud.runtime.choice import Floats, Task, as_told, candidates, choose, decided
+from sensorium_cloud.runtime.net import Provider, multiplies_bfloat16
 
 CPU, CUDA, OPENVINO, BF16 = Provider
 WITHOUT_AMX = [CPU, CUDA, OPENVINO]

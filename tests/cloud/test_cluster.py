@@ -36,7 +36,7 @@ from sensorium_cloud.cluster import front
 from sensorium_cloud.cluster.front import Deployment, NobodyAnswers, ReplicaEnded
 from sensorium_cloud.cluster.node import ClusterAway, Head, ends_with
 from sensorium_cloud.cluster.parcel import heard, packed, told, unpacked
-from sensorium_cloud.encode import EncodedWindow
+from sensorium_cloud.encode.encoders import EncodedWindow
 
 
 def a_picture(seed: int = 0) -> Event:

@@ -25,7 +25,7 @@ from sensorium_cloud._app.connections import HttpConnection, SocketConnection
 from sensorium_cloud._app.hall import Hall
 from sensorium_cloud._app.server import running
 from sensorium_cloud._app.settings import Gateway, Limits
-from sensorium_cloud.history import SYMBOL, Entry
+from sensorium_cloud.state.history import SYMBOL, Entry
 
 TEXT, CLOSE, PING = 1, 8, 9
 MORE, LAST = 0x00, 0x80

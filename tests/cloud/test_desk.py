@@ -12,9 +12,9 @@ from cloud.doubles import a_symbol, a_window
 from sensorium.delivery import Hello, SequencedWindow
 from sensorium.symbol import Symbol
 from sensorium_cloud.answer import Answer, Desk, Memory, Sent
-from sensorium_cloud.encode import EncodedWindow
+from sensorium_cloud.encode.encoders import EncodedWindow
 from sensorium_cloud.refine import Arrival, Capacity, Engines, Refined, Refinery
-from sensorium_cloud.store import Store
+from sensorium_cloud.state.store import Store
 
 
 def fuse(windows: Sequence[EncodedWindow]) -> list[Symbol]:

@@ -14,7 +14,7 @@ from sensorium.delivery import Hello, Refusal, SequencedSymbol, SequencedWindow,
 from sensorium.event import Modality
 from sensorium.symbol import Symbol
 from sensorium.v1 import fusion_pb2
-from sensorium_cloud.encode import EncodedWindow
+from sensorium_cloud.encode.encoders import EncodedWindow
 from sensorium_cloud.refine import Engines
 
 pytestmark = pytest.mark.needs_models

@@ -12,7 +12,7 @@ from cloud.doubles import a_picture, a_window, an_event, words
 
 from sensorium.event import Modality
 from sensorium.window import Window
-from sensorium_cloud.encode import (
+from sensorium_cloud.encode.encoders import (
     EncodedWindow,
     FrameEncoder,
     Remembered,
@@ -25,7 +25,7 @@ from sensorium_cloud.encode import (
     pictures_in,
     words_in,
 )
-from sensorium_cloud.runtime import ModelError
+from sensorium_cloud.runtime.net import ModelError
 from sensorium_models import store
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sensorium import assemble
 from sensorium.event import Modality
 from sensorium.window import Presence, Slot, Window
-from sensorium_cloud.filled import PLACE, Filled, units
+from sensorium_cloud.fuse.filled import PLACE, Filled, units
 
 HALF_LIFE_NS = 2_000_000_000
 G, H = Modality.GESTURE, Modality.HAPTIC

@@ -19,9 +19,9 @@ from sensorium import concepts
 from sensorium.errors import FieldError
 from sensorium.event import Event, Modality, Tensor
 from sensorium.symbol import Reason, Revision, Symbol
-from sensorium_cloud.encode import EncodedWindow, SentenceEncoder
-from sensorium_cloud.fusion import Fuser
-from sensorium_cloud.space import Space
+from sensorium_cloud.encode.encoders import EncodedWindow, SentenceEncoder
+from sensorium_cloud.fuse.fusion import Fuser
+from sensorium_cloud.fuse.space import Space
 from sensorium_models import store
 
 pytestmark = pytest.mark.needs_models

@@ -22,7 +22,7 @@ from sensorium.event import Modality
 from sensorium.reliability import reliability
 from sensorium_cloud._app.server import running
 from sensorium_cloud._app.settings import Gateway, Limits, Token
-from sensorium_cloud.room import Said, Seat
+from sensorium_cloud.rooms.room import Said, Seat
 
 Line = dict[str, Any]
 

@@ -14,9 +14,9 @@ from sensorium_cloud._app import hall as halls
 from sensorium_cloud._app.hall import Hall
 from sensorium_cloud._app.mesh import Nobody
 from sensorium_cloud._app.shared_rooms import SharedRooms
-from sensorium_cloud.history import Recent
-from sensorium_cloud.hosts import Hosts
-from sensorium_cloud.room import Said
+from sensorium_cloud.rooms.hosts import Hosts
+from sensorium_cloud.rooms.room import Said
+from sensorium_cloud.state.history import Recent
 
 TAP = Said(modality=Modality.HAPTIC, label="tap")
 

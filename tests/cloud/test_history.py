@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from services import RedisServer, redis_server
 
-from sensorium_cloud.file_history import FileHistory, prepare
-from sensorium_cloud.history import START, Entry, History, HistoryError, Packed, Recent, is_id, placed
-from sensorium_cloud.redis_history import Group, RedisHistory, key
-from sensorium_cloud.redis_link import connected
+from sensorium_cloud.state.file_history import FileHistory, prepare
+from sensorium_cloud.state.history import START, Entry, History, HistoryError, Packed, Recent, is_id, placed
+from sensorium_cloud.state.redis_history import Group, RedisHistory, key
+from sensorium_cloud.state.redis_link import connected
 
 
 def an_entry(number: int, stream_type: str = "gesture") -> Entry:

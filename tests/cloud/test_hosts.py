@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from sensorium.errors import FieldError
-from sensorium_cloud.hosts import HERE, Closed, Fed, Hosts, Kind, News, Rooms, Told
+from sensorium_cloud.rooms.hosts import HERE, Closed, Fed, Hosts, Kind, News, Rooms, Told
 
 S = 1_000_000_000
 

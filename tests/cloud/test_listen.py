@@ -17,10 +17,10 @@ from cloud.doubles import MS, FakeFusion, a_picture, a_window, an_event, words
 from sensorium.event import Event, Media, Modality
 from sensorium.symbol import ModelRef, Symbol
 from sensorium.window import Presence, Window
-from sensorium_cloud.encode import EncodedWindow, clips_in
-from sensorium_cloud.listen import Listener
+from sensorium_cloud.encode.encoders import EncodedWindow, clips_in
+from sensorium_cloud.encode.listen import Listener
+from sensorium_cloud.encode.whisper import Floats, Transcript, Unreadable, believed, samples, spectrogram
 from sensorium_cloud.refine import Arrival, Capacity, Refinery
-from sensorium_cloud.whisper import Floats, Transcript, Unreadable, believed, samples, spectrogram
 
 WHISPER = ModelRef("whisper", "1a5a")
 SAID = Transcript("Turn on the lights.", 0.01, -0.2)

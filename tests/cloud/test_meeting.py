@@ -11,8 +11,8 @@ from sensorium import wire
 from sensorium.delivery import SequencedSymbol
 from sensorium.event import Event, Media, Modality
 from sensorium.window import Presence, Slot, Window
-from sensorium_cloud.meeting import Meetings
 from sensorium_cloud.refine import Engines
+from sensorium_cloud.rooms.meeting import Meetings
 
 MS = 1_000_000
 HOUR_NS = 3600 * 1_000 * MS

@@ -25,9 +25,9 @@ from sensorium.symbol import Symbol
 from sensorium.window import Window
 from sensorium_cloud._app.mesh import Absent, Carrier, LocalMesh, Lost, Nobody, RedisMesh, SharedMeetings, unheeded
 from sensorium_cloud._app.server import running
-from sensorium_cloud.neighbours import Here, Neighbours, Report
-from sensorium_cloud.redis_link import connected
 from sensorium_cloud.refine import Engines
+from sensorium_cloud.rooms.neighbours import Here, Neighbours, Report
+from sensorium_cloud.state.redis_link import connected
 
 S = 1_000_000_000
 MS = 1_000_000

@@ -12,8 +12,8 @@ import pytest
 
 from sensorium import concepts
 from sensorium.event import Modality
-from sensorium_cloud.network import Inputs, Network, in_runs, read_card, softmax
-from sensorium_cloud.runtime import ModelError
+from sensorium_cloud.fuse.network import Inputs, Network, in_runs, read_card, softmax
+from sensorium_cloud.runtime.net import ModelError
 
 WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
 CARD = read_card(WEIGHTS / "fusion.json")

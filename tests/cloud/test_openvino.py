@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sensorium_cloud import runtime
-from sensorium_cloud.choice import choose
-from sensorium_cloud.encode import FrameEncoder, SentenceEncoder
-from sensorium_cloud.runtime import Array, ModelError, Net, Provider, Sizes, available
-from sensorium_cloud.trials import FRAMES, SENTENCES, largest_angle
+from sensorium_cloud.encode.encoders import FrameEncoder, SentenceEncoder
+from sensorium_cloud.fuse.trials import FRAMES, SENTENCES, largest_angle
+from sensorium_cloud.runtime import net as runtime
+from sensorium_cloud.runtime.choice import choose
+from sensorium_cloud.runtime.net import Array, ModelError, Net, Provider, Sizes, available
 from sensorium_models import store
 
 MEETING = Path(__file__).parents[2] / "models" / "weights" / "fusion.onnx"

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 
 from sensorium.concepts import Concept, Vocabulary
-from sensorium_cloud.evidence import embed
-from sensorium_cloud.reading import Manner, Read, Reader
+from sensorium_cloud.fuse.evidence import embed
+from sensorium_cloud.fuse.reading import Manner, Read, Reader
 
 HOUSE = Vocabulary(
     (

@@ -15,10 +15,10 @@ from services import redis_server
 from sensorium.clock import ManualClock
 from sensorium.delivery import SequencedSymbol
 from sensorium_cloud._app.settings import Cache, Gateway, Redis
-from sensorium_cloud.history import Entry, Unwritten
-from sensorium_cloud.redis_history import RedisHistory
-from sensorium_cloud.redis_link import Standing, reason_of
-from sensorium_cloud.redis_link import connected as a_client
+from sensorium_cloud.state.history import Entry, Unwritten
+from sensorium_cloud.state.redis_history import RedisHistory
+from sensorium_cloud.state.redis_link import Standing, reason_of
+from sensorium_cloud.state.redis_link import connected as a_client
 
 NOBODY = "redis://:secret@127.0.0.1:9/0"
 

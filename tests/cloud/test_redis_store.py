@@ -27,9 +27,9 @@ from sensorium.window import Window
 from sensorium_cloud._app.server import running
 from sensorium_cloud._app.settings import Redis
 from sensorium_cloud.circuit import Circuit
-from sensorium_cloud.redis_link import impatient
-from sensorium_cloud.redis_store import RedisStore
-from sensorium_cloud.store import Place
+from sensorium_cloud.state.redis_link import impatient
+from sensorium_cloud.state.redis_store import RedisStore
+from sensorium_cloud.state.store import Place
 
 PLACE = Place("pi", "spool-a", 7, "kitchen.7/0", "c0ffee")
 MS = 1_000_000

@@ -11,7 +11,7 @@ from sensorium_cloud._app import engines, runtimes
 from sensorium_cloud._app.engines import exact_identity, provider
 from sensorium_cloud._app.runtimes import FILE, named, remember, remembered, settled
 from sensorium_cloud._app.settings import Encoders, Engine, Providers, Ray, Settings, State
-from sensorium_cloud.runtime import Provider
+from sensorium_cloud.runtime.net import Provider
 
 Measurements = list[dict[str, str]]
 FOUND = {"fusion": "cpu", "sentences": "openvino-bf16", "frames": "openvino-bf16"}

@@ -42,7 +42,7 @@ from sensorium.v1 import event_pb2, fusion_pb2
 from sensorium_cloud._app.place import AddressTaken
 from sensorium_cloud._app.settings import Listen, State
 from sensorium_cloud.answer import Memory
-from sensorium_cloud.store import Place, Store
+from sensorium_cloud.state.store import Place, Store
 
 SCORE = "windows[0].window.slots[3].events[0].score"
 

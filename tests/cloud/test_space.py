@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sensorium_cloud.runtime import ModelError
-from sensorium_cloud.space import Space, encoders_own, in_words, unit
+from sensorium_cloud.fuse.space import Space, encoders_own, in_words, unit
+from sensorium_cloud.runtime.net import ModelError
 
 
 def test_rows_are_moved_alike_whatever_is_beside_them() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sensorium_cloud.known import Known
-from sensorium_cloud.store import Place, Store, StoreError, run_together
+from sensorium_cloud.state.known import Known
+from sensorium_cloud.state.store import Place, Store, StoreError, run_together
 
 PLACE = Place("pi", "spool-a", 7, "kitchen.7/0", "c0ffee")
 

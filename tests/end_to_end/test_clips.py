@@ -17,9 +17,9 @@ from sensorium.event import Modality
 from sensorium.symbol import ModelRef, Symbol
 from sensorium_cloud._app.server import running
 from sensorium_cloud.cluster.front import Deployment, RemoteEar, ReplicaEnded
-from sensorium_cloud.encode import EncodedWindow
-from sensorium_cloud.listen import Hears, Listener
-from sensorium_cloud.whisper import Transcript
+from sensorium_cloud.encode.encoders import EncodedWindow
+from sensorium_cloud.encode.listen import Hears, Listener
+from sensorium_cloud.encode.whisper import Transcript
 
 WHISPER = ModelRef("whisper", "1a" * 32)
 

@@ -22,7 +22,7 @@ from sensorium_cloud._app.settings import Listen
 from sensorium_cloud._app.stream import Context, Terms
 from sensorium_cloud.answer import Desk, Memory
 from sensorium_cloud.refine import Capacity, Refinery
-from sensorium_cloud.store import Store
+from sensorium_cloud.state.store import Store
 
 SHORT_LIVED = msgspec.structs.replace(settings(), listen=Listen(port=0, stop_grace_s=0.1, stream_age_s=0.05))
 

@@ -18,7 +18,7 @@ from models.build.fusion.events.manner import fitted
 from sensorium import concepts
 from sensorium.concepts import Precedence
 from sensorium.event import Modality
-from sensorium_cloud.reading import Read, Reader
+from sensorium_cloud.fuse.reading import Read, Reader
 
 SENTENCES = Path(fusion_bank.__file__).with_name("sentences.toml")
 VOCABULARY = concepts.load()

@@ -19,8 +19,8 @@ from sensorium_agent.infer.biometric import BiometricPerceiver
 from sensorium_agent.infer.runtime.model import load
 from sensorium_agent.infer.sound.speech import SpeechPerceiver
 from sensorium_agent.infer.touch import TouchPerceiver
-from sensorium_cloud.encode import EncodedWindow, SentenceEncoder
-from sensorium_cloud.fusion import Fuser
+from sensorium_cloud.encode.encoders import EncodedWindow, SentenceEncoder
+from sensorium_cloud.fuse.fusion import Fuser
 from sensorium_models import media, store
 
 pytestmark = pytest.mark.needs_models

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-CLOUD = "from sensorium_cloud.runtime import available as ask"
+CLOUD = "from sensorium_cloud.runtime.net import available as ask"
 DEVICE = "from sensorium_agent._app.models.accelerators import providers as ask"
 
 

@@ -36,6 +36,6 @@ def test_every_reason_to_abstain_is_explained() -> None:
 
 def test_the_files_it_names_are_there() -> None:
     root = Path(__file__).parents[2]
-    named = ("proto/sensorium/assemble.py", "cloud/sensorium_cloud/reading.py", "models/cards/fusion.md")
+    named = ("proto/sensorium/assemble.py", "cloud/sensorium_cloud/fuse/reading.py", "models/cards/fusion.md")
 
     assert all(name in PAGE and (root / name).exists() for name in named)

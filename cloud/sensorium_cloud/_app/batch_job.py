@@ -21,7 +21,7 @@ from sensorium.symbol import Symbol
 from sensorium.window import Window
 from sensorium_cloud.batch import Overloaded
 from sensorium_cloud.refine import Arrival, Refinery
-from sensorium_cloud.room import Name, Said, Seat, check_size
+from sensorium_cloud.rooms.room import Name, Said, Seat, check_size
 
 _MS: Final = 1_000_000
 _LONGEST_NS: Final = 600_000 * _MS

@@ -9,8 +9,8 @@ from sensorium.episode import Episode
 from sensorium.event import Event
 from sensorium.symbol import Symbol
 from sensorium.v1 import symbol_pb2
-from sensorium_cloud.history import EPISODE, SYMBOL, Entry, History, Packed
 from sensorium_cloud.refine import Refined, Sink
+from sensorium_cloud.state.history import EPISODE, SYMBOL, Entry, History, Packed
 
 
 def event_entry(event: Event) -> Entry:

@@ -12,18 +12,18 @@ from sensorium import concepts
 from sensorium.event import Modality
 from sensorium.symbol import ModelRef
 from sensorium_cloud._app.settings import Encoders, Settings
-from sensorium_cloud.choice import AUTO, Choose, as_told, choose
-from sensorium_cloud.dialects import Dialects
-from sensorium_cloud.encode import FrameEncoder, SentenceEncoder
-from sensorium_cloud.evidence import embed
-from sensorium_cloud.fusion import Fuser
-from sensorium_cloud.listen import Hears, Listener
-from sensorium_cloud.network import Network, read_card
-from sensorium_cloud.reading import EncodeSentences
-from sensorium_cloud.runtime import Provider, available
-from sensorium_cloud.space import Space
-from sensorium_cloud.trials import FRAMES, FUSION, SENTENCES
-from sensorium_cloud.whisper import Whisper
+from sensorium_cloud.encode.encoders import FrameEncoder, SentenceEncoder
+from sensorium_cloud.encode.listen import Hears, Listener
+from sensorium_cloud.encode.whisper import Whisper
+from sensorium_cloud.fuse.dialects import Dialects
+from sensorium_cloud.fuse.evidence import embed
+from sensorium_cloud.fuse.fusion import Fuser
+from sensorium_cloud.fuse.network import Network, read_card
+from sensorium_cloud.fuse.reading import EncodeSentences
+from sensorium_cloud.fuse.space import Space
+from sensorium_cloud.fuse.trials import FRAMES, FUSION, SENTENCES
+from sensorium_cloud.runtime.choice import AUTO, Choose, as_told, choose
+from sensorium_cloud.runtime.net import Provider, available
 
 MODELS: Final = (
     "sentence_embedding",

@@ -30,8 +30,8 @@ from sensorium_cloud._app.parts import Parts
 from sensorium_cloud._app.scrape import MEDIA_TYPE
 from sensorium_cloud._app.visit import MAX_MESSAGE, Visit
 from sensorium_cloud.access import Access, Crowded, Grant, Right
-from sensorium_cloud.history import EPISODE, START, SYMBOL, Entry, is_id
-from sensorium_cloud.room import Name
+from sensorium_cloud.rooms.room import Name
+from sensorium_cloud.state.history import EPISODE, START, SYMBOL, Entry, is_id
 
 _MAX_HISTORY: Final = 10_000
 _UNDERSTOOD: Final = (SYMBOL, EPISODE)

@@ -25,10 +25,10 @@ from sensorium.window import Window
 from sensorium_cloud._app.chronicle import episode_entry, event_entry, read_symbol
 from sensorium_cloud._app.shared_rooms import SharedRooms
 from sensorium_cloud.answer import Answer, Desk, Sent
-from sensorium_cloud.history import History
-from sensorium_cloud.hosts import Kind
 from sensorium_cloud.refine import Arrival, Refined
-from sensorium_cloud.room import Room, Said, Seat, check_size
+from sensorium_cloud.rooms.hosts import Kind
+from sensorium_cloud.rooms.room import Room, Said, Seat, check_size
+from sensorium_cloud.state.history import History
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from fastapi.responses import JSONResponse, Response
 
 from sensorium_cloud.access import Crowd, Crowded
-from sensorium_cloud.history import Entry
+from sensorium_cloud.state.history import Entry
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send

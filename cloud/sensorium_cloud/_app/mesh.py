@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sensorium.errors import FieldError
 from sensorium.window import Window
-from sensorium_cloud.meeting import Meetings
-from sensorium_cloud.neighbours import Neighbours
-from sensorium_cloud.redis_link import heed_cancellation
+from sensorium_cloud.rooms.meeting import Meetings
+from sensorium_cloud.rooms.neighbours import Neighbours
+from sensorium_cloud.state.redis_link import heed_cancellation
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -10,7 +10,7 @@ from sensorium_cloud._app.batch_job import Job
 from sensorium_cloud._app.hall import Hall
 from sensorium_cloud._app.settings import Limits as LimitsTable
 from sensorium_cloud.access import Access, Crowd, Origins, Rates
-from sensorium_cloud.history import History
+from sensorium_cloud.state.history import History
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ import msgspec
 
 from sensorium_cloud._app import engines
 from sensorium_cloud._app.settings import Providers, Settings
-from sensorium_cloud.choice import AUTO, candidates, chosen
-from sensorium_cloud.runtime import Provider, available
-from sensorium_cloud.trials import FRAMES, FUSION, SENTENCES
+from sensorium_cloud.fuse.trials import FRAMES, FUSION, SENTENCES
+from sensorium_cloud.runtime.choice import AUTO, candidates, chosen
+from sensorium_cloud.runtime.net import Provider, available
 
 log = logging.getLogger(__name__)
 

@@ -34,10 +34,10 @@ from sensorium_cloud._app.settings import Listen, Settings, Tls, pem
 from sensorium_cloud._app.stream import Terms
 from sensorium_cloud.access import Access, Grant, Origins
 from sensorium_cloud.answer import Desk, Memory
-from sensorium_cloud.history import History
-from sensorium_cloud.redis_link import Standing
 from sensorium_cloud.refine import Capacity, Engines, Refined, Refinery, Sink
-from sensorium_cloud.store import Remembers, Store
+from sensorium_cloud.state.history import History
+from sensorium_cloud.state.redis_link import Standing
+from sensorium_cloud.state.store import Remembers, Store
 
 if TYPE_CHECKING:
     from sensorium_cloud._app.parts import Parts

@@ -18,7 +18,7 @@ from sensorium.errors import FieldError
 from sensorium.event import Event
 from sensorium.v1 import event_pb2
 from sensorium_cloud._app.mesh import Carrier
-from sensorium_cloud.hosts import HERE, Fed, Hosts, Kind, News, Told
+from sensorium_cloud.rooms.hosts import HERE, Fed, Hosts, Kind, News, Told
 
 log = logging.getLogger(__name__)
 

@@ -17,17 +17,17 @@ from sensorium_cloud._app.chronicle import symbol_data
 from sensorium_cloud._app.metrics import Metrics
 from sensorium_cloud._app.settings import Settings, State, Trace
 from sensorium_cloud.answer import Memory
-from sensorium_cloud.history import History, Recent
-from sensorium_cloud.hosts import Hosts
-from sensorium_cloud.meeting import Meetings
-from sensorium_cloud.neighbours import Neighbours
-from sensorium_cloud.redis_link import Standing
 from sensorium_cloud.refine import Engines, Refined, Sink
-from sensorium_cloud.store import Remembers, Store
+from sensorium_cloud.rooms.hosts import Hosts
+from sensorium_cloud.rooms.meeting import Meetings
+from sensorium_cloud.rooms.neighbours import Neighbours
+from sensorium_cloud.state.history import History, Recent
+from sensorium_cloud.state.redis_link import Standing
+from sensorium_cloud.state.store import Remembers, Store
 
 if TYPE_CHECKING:
     from sensorium_cloud._app.shared_rooms import SharedRooms
-    from sensorium_cloud.redis_store import RedisStore
+    from sensorium_cloud.state.redis_store import RedisStore
 
 
 def opened(state: State) -> Store:
@@ -38,7 +38,7 @@ def opened(state: State) -> Store:
 
 def prepare(settings: Settings) -> None:
     """Make all files of the state's folder, before several processes open them; raises as opening them does."""
-    from sensorium_cloud import file_history
+    from sensorium_cloud.state import file_history
 
     opened(settings.state).close()
     if _keeps_a_file(settings):
@@ -56,8 +56,8 @@ def shared(
     """What was answered, here and by all replicas; and what has to run for that."""
     if not settings.redis.url:
         return (local,)
-    from sensorium_cloud.redis_link import impatient
-    from sensorium_cloud.redis_store import RedisStore, SharedMemory
+    from sensorium_cloud.state.redis_link import impatient
+    from sensorium_cloud.state.redis_store import RedisStore, SharedMemory
 
     patience_s = settings.redis.patience_s
     store = RedisStore(
@@ -74,14 +74,14 @@ def history(settings: Settings, standing: Standing) -> History:
     """What happened in sessions: one history for all who share a Redis or a folder."""
     table = settings.history
     if settings.redis.url:
-        from sensorium_cloud.redis_history import RedisHistory
-        from sensorium_cloud.redis_link import connected
+        from sensorium_cloud.state.redis_history import RedisHistory
+        from sensorium_cloud.state.redis_link import connected
 
         return RedisHistory(connected(settings.redis.url), retention_s=table.retention_s, standing=standing)
     wall_s = WallSeconds(clock.DeviceClock())
     if not _keeps_a_file(settings):
         return Recent(lambda: 1000 * wall_s(), retention_s=table.retention_s, max_bytes=table.max_bytes)
-    from sensorium_cloud.file_history import FileHistory
+    from sensorium_cloud.state.file_history import FileHistory
 
     limits = {"retention_s": table.retention_s, "max_bytes": table.max_bytes}
     return FileHistory(Path(settings.state.folder), lambda: 1000 * wall_s(), symbol_data, **limits)
@@ -109,7 +109,7 @@ def together(settings: Settings, beside: Path | None) -> Together:
 
     hosts, device = Hosts(token_hex(4)), clock.DeviceClock()
     if settings.redis.url:
-        from sensorium_cloud.redis_link import connected
+        from sensorium_cloud.state.redis_link import connected
 
         mesh = Mesh(RedisMesh(connected(settings.redis.url), hosts.origin))
     elif beside is not None:
@@ -135,8 +135,8 @@ def sparing(
 
     tier = None
     if table.shared and settings.redis.url:
-        from sensorium_cloud.redis_cache import RedisCache
-        from sensorium_cloud.redis_link import impatient
+        from sensorium_cloud.state.redis_cache import RedisCache
+        from sensorium_cloud.state.redis_link import impatient
 
         client = impatient(settings.redis.url, settings.redis.patience_s)
         tier = RedisCache(client, identity(), ttl_s=table.ttl_s, count=metrics.redis, standing=standing)

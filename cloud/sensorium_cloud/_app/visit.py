@@ -14,7 +14,7 @@ from sensorium.errors import FieldError
 from sensorium_cloud._app.hall import Member
 from sensorium_cloud._app.parts import Parts
 from sensorium_cloud.access import Rate
-from sensorium_cloud.room import ClockAnswer, Said, is_binary, parsed
+from sensorium_cloud.rooms.room import ClockAnswer, Said, is_binary, parsed
 
 MAX_MESSAGE: Final = 1 << 20
 """Bytes."""

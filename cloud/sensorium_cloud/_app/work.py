@@ -16,7 +16,7 @@ from sensorium_cloud._app.engines import (
     load_whisper,
 )
 from sensorium_cloud._app.settings import Settings
-from sensorium_cloud.encode import add_pictures, add_words
+from sensorium_cloud.encode.encoders import add_pictures, add_words
 from sensorium_cloud.refine import Engines
 
 _COMPANY_NS: Final = 12_000_000

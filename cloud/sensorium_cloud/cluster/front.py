@@ -19,8 +19,8 @@ from sensorium.event import Modality
 from sensorium.symbol import Symbol
 from sensorium_cloud.batch import Overloaded
 from sensorium_cloud.cluster.parcel import Blobs, Floats, heard, packed
-from sensorium_cloud.encode import EncodedWindow, pictures_in, words_in
-from sensorium_cloud.whisper import Transcript
+from sensorium_cloud.encode.encoders import EncodedWindow, pictures_in, words_in
+from sensorium_cloud.encode.whisper import Transcript
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from sensorium_cloud._app import engines
 from sensorium_cloud._app.settings import Settings
 from sensorium_cloud.cluster import front, node
 from sensorium_cloud.cluster.front import Call, Deployment, NobodyAnswers, RemoteEar, ReplicaEnded, Undone
-from sensorium_cloud.evidence import check_sizes
+from sensorium_cloud.fuse.evidence import check_sizes
 from sensorium_cloud.refine import Engines
 
 log = logging.getLogger(__name__)

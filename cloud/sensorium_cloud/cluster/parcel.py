@@ -18,7 +18,7 @@ import numpy.typing as npt
 from sensorium.concepts import Vocabulary
 from sensorium.symbol import Symbol
 from sensorium.window import Slot, Window
-from sensorium_cloud.encode import FRAME_WIDTH, SENTENCE_WIDTH, EncodedWindow
+from sensorium_cloud.encode.encoders import FRAME_WIDTH, SENTENCE_WIDTH, EncodedWindow
 
 Floats = npt.NDArray[np.float32]
 

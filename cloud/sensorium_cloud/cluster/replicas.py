@@ -15,7 +15,7 @@ import numpy as np
 from sensorium_cloud._app import engines
 from sensorium_cloud._app.settings import Settings
 from sensorium_cloud.cluster.parcel import Blobs, Floats, Parcel, told, unpacked
-from sensorium_cloud.whisper import Transcript
+from sensorium_cloud.encode.whisper import Transcript
 
 
 class VideoAudio:

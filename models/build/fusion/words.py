@@ -35,6 +35,6 @@ def _encoded(descriptions: Sequence[str]) -> tuple[Floats, str]:
         model, tokenizer = store.path("sentence_embedding"), store.path("sentence_tokenizer")
     except SensoriumError:
         return np.eye(len(descriptions), 384, dtype=np.float32), "right angles (no sentence encoder was there)"
-    from sensorium_cloud.encode import SentenceEncoder
+    from sensorium_cloud.encode.encoders import SentenceEncoder
 
     return SentenceEncoder(model, tokenizer).encode(descriptions), "sentence embeddings of the descriptions"

@@ -34,10 +34,10 @@ from torch import nn
 
 from sensorium import concepts
 from sensorium.concepts import Vocabulary
-from sensorium_cloud.encode import SentenceEncoder
-from sensorium_cloud.evidence import embed
-from sensorium_cloud.reading import Manner, Reader
-from sensorium_cloud.space import Space
+from sensorium_cloud.encode.encoders import SentenceEncoder
+from sensorium_cloud.fuse.evidence import embed
+from sensorium_cloud.fuse.reading import Manner, Reader
+from sensorium_cloud.fuse.space import Space
 from sensorium_models import store
 
 _SEED: Final = 2026

@@ -27,8 +27,8 @@ from sensorium_agent.infer.biometric import BiometricPerceiver
 from sensorium_agent.infer.gesture.classify import HAND_FEATURES, hand_features
 from sensorium_agent.infer.sound.features import RATE_HZ, describe
 from sensorium_agent.infer.touch import TouchPerceiver
-from sensorium_cloud.encode import FrameEncoder
-from sensorium_cloud.reading import EncodeSentences, Read, Reader
+from sensorium_cloud.encode.encoders import FrameEncoder
+from sensorium_cloud.fuse.reading import EncodeSentences, Read, Reader
 from sensorium_models import media, store
 
 Floats = npt.NDArray[np.float32]

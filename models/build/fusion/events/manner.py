@@ -10,7 +10,7 @@ from models.build.figures import fit_temperature
 from models.build.fusion.events.lines import NOTHING_KNOWN, practised
 
 from sensorium.concepts import Vocabulary
-from sensorium_cloud.reading import EncodeSentences, Manner, Reader
+from sensorium_cloud.fuse.reading import EncodeSentences, Manner, Reader
 
 Doubles = npt.NDArray[np.float64]
 _STEPS: Final = 50

@@ -17,7 +17,7 @@ from models.build.fusion.events.mix import MODALITIES, Evidence, Inputs, Mixer, 
 from sensorium.concepts import Precedence, Vocabulary
 from sensorium.event import Modality
 from sensorium.symbol import disagreement_bits
-from sensorium_cloud.network import softmax
+from sensorium_cloud.fuse.network import softmax
 
 Run = Callable[[Inputs], tuple[Floats, Floats]]
 _SCENES: Final = 3000

@@ -24,7 +24,7 @@ from models.build.fusion.events.lines import DENIED, NOTHING_KNOWN
 
 from sensorium.concepts import Concept, Precedence, Vocabulary
 from sensorium.event import Modality
-from sensorium_cloud.network import FACTS
+from sensorium_cloud.fuse.network import FACTS
 
 MODALITIES: Final = tuple(Modality)
 _EVENTS: Final = 4

@@ -19,9 +19,9 @@ from models.build.fusion.events.bank import Floats
 from models.build.fusion.events.measure import Examiner
 from models.build.fusion.events.mix import MODALITIES, Inputs, Scene
 
-from sensorium_cloud import network
-from sensorium_cloud.network import Network, read_card
-from sensorium_cloud.runtime import Provider, available
+from sensorium_cloud.fuse import network
+from sensorium_cloud.fuse.network import Network, read_card
+from sensorium_cloud.runtime.net import Provider, available
 from sensorium_models import store
 
 Doubles = npt.NDArray[np.float64]

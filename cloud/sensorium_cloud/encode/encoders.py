@@ -25,7 +25,7 @@ from sensorium.event import Event, Modality
 from sensorium.symbol import ModelRef
 from sensorium.value import Value
 from sensorium.window import Window
-from sensorium_cloud.runtime import ModelError, Net, Provider, Sizes
+from sensorium_cloud.runtime.net import ModelError, Net, Provider, Sizes
 
 log = logging.getLogger(__name__)
 

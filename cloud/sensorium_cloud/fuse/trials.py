@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorium.event import Modality
-from sensorium_cloud.choice import Floats, Task
-from sensorium_cloud.encode import FrameEncoder, SentenceEncoder
-from sensorium_cloud.network import GROUPS, Inputs, Network
+from sensorium_cloud.encode.encoders import FrameEncoder, SentenceEncoder
+from sensorium_cloud.fuse.network import GROUPS, Inputs, Network
+from sensorium_cloud.runtime.choice import Floats, Task
 
 _WINDOWS: Final = 32
 _MODALITIES: Final = (1, 3, 4)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from sensorium_cloud.history import HistoryError
+from sensorium_cloud.state.history import HistoryError
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sensorium_cloud.runtime import ModelError
+from sensorium_cloud.runtime.net import ModelError
 
 Floats = npt.NDArray[np.float32]
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Final, NoReturn
 from weakref import WeakValueDictionary
 
-from sensorium_cloud.database import opened, transaction
-from sensorium_cloud.history import START, Batch, Entry, HistoryError, Packed, Unwritten, placed
+from sensorium_cloud.state.database import opened, transaction
+from sensorium_cloud.state.history import START, Batch, Entry, HistoryError, Packed, Unwritten, placed
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ _LOOK_AGAIN: Final = 1024
 
 
 class FileHistory:
-    """`sensorium_cloud.history.History` in a SQLite file.
+    """`sensorium_cloud.state.history.History` in a SQLite file.
 
     Args:
         folder: where the file lives, made if need be.

@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from sensorium.assemble import Thresholds
 from sensorium.event import Modality
-from sensorium_cloud.reading import Manner
-from sensorium_cloud.runtime import ModelError, Net, Provider, Sizes
+from sensorium_cloud.fuse.reading import Manner
+from sensorium_cloud.runtime.net import ModelError, Net, Provider, Sizes
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sensorium.delivery import Hello
 from sensorium_cloud.batch import Lane, Overloaded, WorkFailed
 from sensorium_cloud.circuit import Circuit
-from sensorium_cloud.redis_link import Standing, reason_of
-from sensorium_cloud.store import Place, Remembers
+from sensorium_cloud.state.redis_link import Standing, reason_of
+from sensorium_cloud.state.store import Place, Remembers
 
 if TYPE_CHECKING:
     from redis import Redis

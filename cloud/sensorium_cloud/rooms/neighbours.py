@@ -21,7 +21,7 @@ from sensorium import wire
 from sensorium.errors import FieldError
 from sensorium.v1 import window_pb2
 from sensorium.window import Window
-from sensorium_cloud.gossip import AGAIN_NS, HOLDS_NS, decoded, encode, parts
+from sensorium_cloud.rooms.gossip import AGAIN_NS, HOLDS_NS, decoded, encode, parts
 
 _SESSIONS: Final = 10_000
 
@@ -139,7 +139,7 @@ def _key(session_id: str) -> bytes:
 
 
 def _lean_bytes(window: Window) -> bytes:
-    """The window without pictures and clips: they stay where they came, see `sensorium_cloud.meeting`."""
+    """The window without pictures and clips: they stay where they came, see `sensorium_cloud.rooms.meeting`."""
     slots = tuple(
         replace(slot, events=tuple(e if e.media is None else replace(e, media=None) for e in slot.events))
         for slot in window.slots

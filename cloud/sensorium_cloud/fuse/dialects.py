@@ -16,10 +16,10 @@ import numpy as np
 
 from sensorium.concepts import Concept, Vocabulary, VocabularyFull, extended
 from sensorium.symbol import Symbol
-from sensorium_cloud.encode import EncodedWindow
-from sensorium_cloud.evidence import embed
-from sensorium_cloud.fusion import Fuser
-from sensorium_cloud.reading import EncodeSentences
+from sensorium_cloud.encode.encoders import EncodedWindow
+from sensorium_cloud.fuse.evidence import embed
+from sensorium_cloud.fuse.fusion import Fuser
+from sensorium_cloud.fuse.reading import EncodeSentences
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from sensorium_cloud.runtime import ModelError
+from sensorium_cloud.runtime.net import ModelError
 
 Floats = npt.NDArray[np.float32]
 _WORDINGS: Final = ("{}", "the user wants to {}", "{} please", "I want to {}", "a question about {}")

@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sensorium_cloud.runtime import NEEDS, Provider, available
+from sensorium_cloud.runtime.net import NEEDS, Provider, available
 
 log = logging.getLogger(__name__)
 

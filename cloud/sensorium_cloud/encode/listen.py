@@ -12,8 +12,8 @@ from typing import Final, Protocol
 from sensorium.event import Event, Modality
 from sensorium.symbol import ModelRef
 from sensorium.window import Presence, Slot, Window
-from sensorium_cloud.encode import EncodedWindow, clips_in
-from sensorium_cloud.whisper import Floats, Transcript, Unreadable, believed, samples
+from sensorium_cloud.encode.encoders import EncodedWindow, clips_in
+from sensorium_cloud.encode.whisper import Floats, Transcript, Unreadable, believed, samples
 
 log = logging.getLogger(__name__)
 

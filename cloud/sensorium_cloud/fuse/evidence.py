@@ -17,10 +17,10 @@ from sensorium.concepts import Concept, Vocabulary
 from sensorium.errors import FieldError
 from sensorium.event import Event, Modality, Tensor, joined
 from sensorium.window import Slot, Window
-from sensorium_cloud.encode import EncodedWindow
-from sensorium_cloud.filled import Filled, Indices, decays, units
-from sensorium_cloud.network import FACTS, Card, Floats, Inputs
-from sensorium_cloud.reading import EncodeSentences, Reader
+from sensorium_cloud.encode.encoders import EncodedWindow
+from sensorium_cloud.fuse.filled import Filled, Indices, decays, units
+from sensorium_cloud.fuse.network import FACTS, Card, Floats, Inputs
+from sensorium_cloud.fuse.reading import EncodeSentences, Reader
 
 _VIDEO, _AUDIO, _TEXT = Modality.VIDEO, Modality.AUDIO, Modality.TEXT  # reading one from its class is a call
 _WORDLESS: Final = (_VIDEO, _TEXT)
@@ -163,7 +163,7 @@ class Packer:
         return found
 
     def _facts(self, flat: _Flat, windows: Sequence[Window]) -> Floats:
-        """The facts [m, 4] of each piece of evidence, see `sensorium_cloud.network.FACTS`."""
+        """The facts [m, 4] of each piece of evidence, see `sensorium_cloud.fuse.network.FACTS`."""
         evidence = flat.evidence
         events = [one.event for one in evidence]
         ends_ns = [windows[row].end_ns for row, count in flat.places for _ in range(count)]

@@ -18,8 +18,8 @@ from sensorium.delivery import Hello
 from sensorium.errors import SensoriumError
 from sensorium.value import Value
 from sensorium_cloud.batch import Overloaded
-from sensorium_cloud.database import opened, transaction
-from sensorium_cloud.known import Known
+from sensorium_cloud.state.database import opened, transaction
+from sensorium_cloud.state.known import Known
 
 log = logging.getLogger(__name__)
 

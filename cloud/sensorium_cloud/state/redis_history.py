@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from sensorium_cloud.history import START, Batch, Entry, HistoryError, Unwritten, placed
-from sensorium_cloud.redis_link import FOLLOW_MS, Standing, heed_cancellation, reason_of
+from sensorium_cloud.state.history import START, Batch, Entry, HistoryError, Unwritten, placed
+from sensorium_cloud.state.redis_link import FOLLOW_MS, Standing, heed_cancellation, reason_of
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -41,7 +41,7 @@ def key(session_id: str) -> str:
 
 
 class RedisHistory:
-    """`sensorium_cloud.history.History` in Redis.
+    """`sensorium_cloud.state.history.History` in Redis.
 
     Args:
         redis: a client, see `redis_link.connected`.

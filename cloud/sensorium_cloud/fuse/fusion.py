@@ -24,15 +24,15 @@ from sensorium.concepts import Vocabulary
 from sensorium.errors import FieldError
 from sensorium.symbol import Entropy, ModelRef, Provenance, Revision, Share, Stage, Symbol
 from sensorium.window import Slot, Window
-from sensorium_cloud.choice import Choose, choose
-from sensorium_cloud.encode import EncodedWindow
-from sensorium_cloud.evidence import Packer, check_sizes, embed
-from sensorium_cloud.filled import PLACE, Doubles, Filled
-from sensorium_cloud.hearing import Hearing, Verdicts, entropies, normalised
-from sensorium_cloud.network import Floats, Network, read_card
-from sensorium_cloud.reading import EncodeSentences, Reader
-from sensorium_cloud.space import Space
-from sensorium_cloud.trials import FUSION
+from sensorium_cloud.encode.encoders import EncodedWindow
+from sensorium_cloud.fuse.evidence import Packer, check_sizes, embed
+from sensorium_cloud.fuse.filled import PLACE, Doubles, Filled
+from sensorium_cloud.fuse.hearing import Hearing, Verdicts, entropies, normalised
+from sensorium_cloud.fuse.network import Floats, Network, read_card
+from sensorium_cloud.fuse.reading import EncodeSentences, Reader
+from sensorium_cloud.fuse.space import Space
+from sensorium_cloud.fuse.trials import FUSION
+from sensorium_cloud.runtime.choice import Choose, choose
 
 log = logging.getLogger(__name__)
 

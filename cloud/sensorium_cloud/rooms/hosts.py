@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from sensorium_cloud.gossip import AGAIN_NS, HOLDS_NS, S_NS, decoded, encode, parts
+from sensorium_cloud.rooms.gossip import AGAIN_NS, HOLDS_NS, S_NS, decoded, encode, parts
 
 _SETTLED_NS: Final = S_NS
 _GUESTS_HEAR_NS: Final = 7 * S_NS // 2

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from sensorium.assemble import ALTERNATIVES, UNKNOWN_RANK
 from sensorium.event import Modality
-from sensorium_cloud.filled import PLACE, Doubles, Filled, Flags, Indices
-from sensorium_cloud.network import Inputs, Network, Outputs, Told
+from sensorium_cloud.fuse.filled import PLACE, Doubles, Filled, Flags, Indices
+from sensorium_cloud.fuse.network import Inputs, Network, Outputs, Told
 
 _NOT_THERE: Final = UNKNOWN_RANK + 1
 _TINY: Final = 1e-300

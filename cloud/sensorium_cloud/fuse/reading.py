@@ -39,7 +39,7 @@ from sensorium import phrases
 from sensorium.concepts import Concept, Vocabulary
 from sensorium.denial import Denial, affirmed, denial
 from sensorium.wording import says_nothing, words
-from sensorium_cloud.space import Space, encoders_own, in_words, unit
+from sensorium_cloud.fuse.space import Space, encoders_own, in_words, unit
 
 Floats = npt.NDArray[np.float32]
 EncodeSentences = Callable[[Sequence[str]], Floats]

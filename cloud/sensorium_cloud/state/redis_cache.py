@@ -14,7 +14,7 @@ from sensorium.errors import FieldError
 from sensorium.symbol import Symbol
 from sensorium.v1 import symbol_pb2
 from sensorium_cloud.circuit import Circuit
-from sensorium_cloud.redis_link import Standing, reason_of
+from sensorium_cloud.state.redis_link import Standing, reason_of
 
 if TYPE_CHECKING:
     from redis import Redis

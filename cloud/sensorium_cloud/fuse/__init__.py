@@ -1,0 +1,1 @@
+"""Windows become symbols: what all signals mean together."""

@@ -1,0 +1,1 @@
+"""What is kept: answers, how far spools came, history; embedded, or in Redis."""
