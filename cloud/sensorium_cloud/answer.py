@@ -288,10 +288,10 @@ class Desk:
 
     # --- too much ------------------------------------------------------------------------
 
-    def shed(self, deadline_ns: int, lay_ns: int) -> Refusal | None:
+    def shed(self, device: str, deadline_ns: int, lay_ns: int) -> Refusal | None:
         """Why a message that lay unread for ``lay_ns`` cannot be taken, if so: to be asked before it is looked into."""
         try:
-            self._behind.check(lay_ns, self._now_ns(), deadline_ns)
+            self._behind.check(device, lay_ns, self._now_ns(), deadline_ns)
             self._check_room(deadline_ns)
         except Overloaded as error:
             return _refusal(error)

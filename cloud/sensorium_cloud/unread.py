@@ -8,6 +8,7 @@ one takes longer, it lay.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Final
 
 from sensorium_cloud.batch import Overloaded, retry_ms
@@ -20,6 +21,10 @@ _BEARABLE: Final = 4
 """A message may lie for one part in so many of the time that its answer is of use."""
 _BURST_NS: Final = 100_000_000
 """For so long a burst may make messages lie; after it, more comes than can be done."""
+_DEVICES: Final = 16
+"""Of so many devices most have to wait: the clock of one, or its way here, says nothing of the service."""
+_LATELY_NS: Final = 500_000_000
+"""In so long that many devices have to be heard: of fewer, none waits for the others."""
 
 
 class Unread:
@@ -42,27 +47,51 @@ class Unread:
 
 
 class Behind:
-    """Told for how long each message of a service lay; refuses those that lay too long while no other ones come.
+    """Told for how long each message of a service lay; refuses those that lay too long while most devices' do.
 
     What is answered and what is refused share the processor, however long both have waited: taking all that can just be
     answered in time lets everybody wait until just before it is too late. Refused sooner, nobody has to, and as much is
     answered. A burst makes messages lie as well, so that only what lasts counts (Nichols and Jacobson 2012,
     "Controlling queue delay").
+
+    How long a message lay is what its device makes us believe. So each device has one voice, however much it sends, and
+    no message is refused for what others say that did not itself lie too long.
     """
 
     def __init__(self) -> None:
+        self._heard: OrderedDict[str, tuple[int, bool]] = OrderedDict()
+        """When each of the devices that were heard last was, and whether its message lay too long."""
+        self._waiting = 0
         self._since_ns: int | None = None
 
-    def check(self, lay_ns: int, now_ns: int, deadline_ns: int) -> None:
-        """Refuse a message that lay too long, if those before it did.
+    def check(self, device: str, lay_ns: int, now_ns: int, deadline_ns: int) -> None:
+        """Refuse a message of ``device`` that lay too long, if those of most devices do.
 
         Raises:
             Overloaded: come back when what lies now has been read.
         """
-        if lay_ns * _BEARABLE <= lay_ns + deadline_ns - now_ns:
+        if not lay_ns:  # it was read at once, or nobody knows
+            return
+        too_long = lay_ns * _BEARABLE > lay_ns + deadline_ns - now_ns
+        self._hear(device, now_ns, too_long=too_long)
+        if not self._most_wait(now_ns):
             self._since_ns = None
         elif self._since_ns is None:
             self._since_ns = now_ns
-        elif now_ns - self._since_ns >= _BURST_NS:
+        elif too_long and now_ns - self._since_ns >= _BURST_NS:
             reason = f"a message lies for {lay_ns / 1e6:.0f} ms before it is read: more comes than can be done"
             raise Overloaded("fusion", reason, retry_ms(lay_ns))
+
+    def _hear(self, device: str, now_ns: int, *, too_long: bool) -> None:
+        _, before = self._heard.pop(device, (0, False))
+        self._heard[device] = now_ns, too_long
+        self._waiting += too_long - before
+        if len(self._heard) > _DEVICES:
+            _, (_, forgotten) = self._heard.popitem(last=False)
+            self._waiting -= forgotten
+
+    def _most_wait(self, now_ns: int) -> bool:
+        if 2 * self._waiting <= _DEVICES or len(self._heard) < _DEVICES:
+            return False
+        heard_ns, _ = next(iter(self._heard.values()))
+        return now_ns - heard_ns <= _LATELY_NS

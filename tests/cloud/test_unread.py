@@ -54,43 +54,84 @@ def test_a_clock_that_was_set_back_does_not_make_its_device_late_for_ever() -> N
     assert unread.lay_ns(S + 100 * MS, 110 * MS) == 0
 
 
-def told(behind: Behind, *, at_ms: int, lay_ms: int, patience_ms: int = 400) -> bool:
+def told(behind: Behind, device: str = "pi", *, at_ms: int, lay_ms: int, patience_ms: int = 400) -> bool:
     """Whether a message is taken that lay for ``lay_ms`` of its ``patience_ms``."""
     try:
-        behind.check(lay_ms * MS, at_ms * MS, (at_ms - lay_ms + patience_ms) * MS)
+        behind.check(device, lay_ms * MS, at_ms * MS, (at_ms - lay_ms + patience_ms) * MS)
     except Overloaded:
         return False
     return True
 
 
+def crowded(*, lay_ms: int = 300, until_ms: int = 200) -> Behind:
+    """A service to which 40 devices speak in turn, one each millisecond; all their messages lay so long."""
+    behind = Behind()
+    for at_ms in range(until_ms):
+        told(behind, f"pi-{at_ms % 40}", at_ms=at_ms, lay_ms=lay_ms)
+    return behind
+
+
 def test_what_lies_too_long_for_a_tenth_of_a_second_is_refused() -> None:
     behind = Behind()
-    taken = [told(behind, at_ms=at_ms, lay_ms=101) for at_ms in (0, 50, 99, 100, 150)]
-    assert taken == [True, True, True, False, False]
+    taken = [told(behind, f"pi-{at_ms % 40}", at_ms=at_ms, lay_ms=101) for at_ms in range(300)]
+    assert taken == [True] * 115 + [False] * 185  # sixteen have to be heard before anything is known
 
 
 def test_a_burst_is_taken() -> None:
-    behind = Behind()
-    lay_ms = {0: 150, 60: 120, 90: 100, 120: 150, 180: 120}
-    assert all(told(behind, at_ms=at_ms, lay_ms=lay) for at_ms, lay in lay_ms.items())
+    behind = crowded(until_ms=90)
+    assert all(told(behind, f"pi-{at_ms % 40}", at_ms=at_ms, lay_ms=90) for at_ms in range(90, 110))
+    assert all(told(behind, f"pi-{at_ms % 40}", at_ms=at_ms, lay_ms=150) for at_ms in range(110, 200))
 
 
-def test_a_message_that_did_not_lie_ends_the_refusing() -> None:
+def test_whoever_did_not_wait_is_taken_while_others_are_refused() -> None:
+    behind = crowded()
+    assert not told(behind, "pi-1", at_ms=200, lay_ms=300)
+    assert told(behind, "pi-2", at_ms=201, lay_ms=100)
+    assert not told(behind, "pi-3", at_ms=202, lay_ms=300)
+
+
+def test_messages_of_many_that_did_not_lie_end_the_refusing() -> None:
+    behind = crowded()
+    for at_ms in range(200, 210):
+        told(behind, f"pi-{at_ms % 40}", at_ms=at_ms, lay_ms=1)
+    assert told(behind, "pi-20", at_ms=210, lay_ms=300)
+
+
+def test_one_device_whose_messages_never_lie_does_not_end_the_refusing() -> None:
+    behind = crowded()
+    assert all(told(behind, "liar", at_ms=200, lay_ms=1) for _ in range(100))
+    assert not told(behind, "pi-1", at_ms=201, lay_ms=300)
+
+
+def test_devices_that_do_not_say_when_they_sent_do_not_end_the_refusing() -> None:
+    behind = crowded()
+    assert all(told(behind, f"old-{n}", at_ms=200, lay_ms=0) for n in range(100))
+    assert not told(behind, "pi-1", at_ms=201, lay_ms=300)
+
+
+def test_one_device_whose_messages_always_lie_has_nobody_refused() -> None:
+    behind = crowded(lay_ms=1)
+    taken = [told(behind, "liar", at_ms=200 + n, lay_ms=50_000) for n in range(300)]
+    assert all(taken)
+    assert told(behind, "pi-1", at_ms=501, lay_ms=300)
+
+
+def test_a_slow_way_is_not_taken_for_a_service_that_is_behind() -> None:
     behind = Behind()
-    told(behind, at_ms=0, lay_ms=300)
-    assert not told(behind, at_ms=200, lay_ms=300)
-    assert told(behind, at_ms=201, lay_ms=0)
-    assert told(behind, at_ms=202, lay_ms=300)
+    assert all(told(behind, at_ms=at_ms, lay_ms=300) for at_ms in range(0, 60_000, 1_000))
+    assert all(told(behind, f"pi-{n % 20}", at_ms=60_000 + 50 * n, lay_ms=300) for n in range(100))
+
+
+def test_what_lay_long_ago_says_nothing_of_now() -> None:
+    assert told(crowded(until_ms=50), "pi-1", at_ms=3_600_000, lay_ms=300)
 
 
 def test_whoever_has_time_is_not_refused() -> None:
-    behind = Behind()
-    assert all(told(behind, at_ms=at_ms, lay_ms=500, patience_ms=2_000) for at_ms in range(0, 1_000, 100))
+    behind = crowded()
+    assert all(told(behind, f"pi-{n}", at_ms=200 + n, lay_ms=500, patience_ms=2_000) for n in range(40))
 
 
 def test_the_refusal_says_when_to_come_back() -> None:
-    behind = Behind()
-    told(behind, at_ms=0, lay_ms=300)
     with pytest.raises(Overloaded, match="lies for 250 ms") as caught:
-        behind.check(250 * MS, 200 * MS, 300 * MS)
+        crowded().check("pi-1", 250 * MS, 200 * MS, 300 * MS)
     assert caught.value.retry_after_ms == 250

@@ -192,7 +192,7 @@ class Stream:
         until_ns = self._since_ns + max(map(self._patience_ns, windows))
         talk = self._conversation
         refusal = talk.full() or talk.too_soon(received_ns) or self._too_fast(received_ns, len(windows))
-        if refusal is None and (refusal := self._desk.shed(until_ns, lay_ns)) is not None:
+        if refusal is None and (refusal := self._desk.shed(talk.hello.device_id, until_ns, lay_ns)) is not None:
             talk.put_off(refusal, received_ns)
         return None if refusal is None else _all_of(windows, refusal)
 
