@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+from multiprocessing import active_children
 from pathlib import Path
 
 import msgspec
 import pytest
+from cloud import hanging
 
 from sensorium_cloud._app import engines, runtimes
 from sensorium_cloud._app.engines import exact_identity, provider
@@ -85,6 +90,36 @@ def test_what_tries_them_may_be_killed(monkeypatch: pytest.MonkeyPatch, measurem
     monkeypatch.setattr(runtimes, "_measured_apart", lambda *_: None)
 
     assert set(chosen(settled(Settings())).values()) == {"auto"}
+
+
+@pytest.mark.parametrize("trial", [hanging.hangs, hanging.dies])
+def test_what_tries_them_may_hang_or_die(
+    trial: object, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(runtimes, "_measure", trial)
+    monkeypatch.setattr(runtimes, "_PATIENCE_S", 0.5 if trial is hanging.hangs else 60.0)
+
+    assert runtimes._measured_apart(Settings(), "warning") is None
+    assert caplog.messages[0].startswith("engine.providers_untried: ")
+    assert active_children() == []
+
+
+def test_who_is_told_to_stop_does_not_wait_for_what_tries_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise SystemExit(0)
+
+    monkeypatch.setattr(runtimes, "_measure", hanging.hangs)
+    before = signal.signal(signal.SIGTERM, stop)
+    alarm = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM))
+    try:
+        alarm.start()
+        with pytest.raises(SystemExit):
+            runtimes._measured_apart(Settings(), "warning")
+    finally:
+        alarm.join()
+        signal.signal(signal.SIGTERM, before)
+
+    assert active_children() == []
 
 
 @pytest.mark.parametrize("kept", ["", "{}", "[]", '{"basis": "b", "providers": {"fusion": "abacus"}}'])

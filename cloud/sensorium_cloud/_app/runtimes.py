@@ -8,20 +8,21 @@ nothing changes that it was measured on.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import signal
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from sensorium.errors import SensoriumError
 from sensorium_cloud._app import engines
 from sensorium_cloud._app.settings import Providers, Settings
 from sensorium_cloud.fuse.trials import FRAMES, FUSION, SENTENCES
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 FILE: Final = "sensorium-providers.json"
 _RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu", "openvino")
 _CPUINFO: Final = Path("/proc/cpuinfo")
+_PATIENCE_S: Final = 120.0
+"""How long they may be tried: tens of times what that takes, and less than whoever started us would wait."""
 
 
 def settled(settings: Settings, *, log_level: str = "warning") -> Settings:
@@ -125,17 +128,34 @@ def _in_words(providers: Mapping[str, str]) -> str:
 
 def _measured_apart(settings: Settings, log_level: str) -> dict[str, str] | None:
     """What is best here, found by a process that ends with it: runtimes keep their memory; None if it failed."""
-    with ProcessPoolExecutor(1, get_context("spawn"), _begin, (log_level,)) as process:
-        try:
-            return process.submit(measured, settings).result()
-        except BrokenProcessPool:
-            log.warning("engine.providers_untried: what tried them was killed; each process chooses for itself")
-            return None
+    context = get_context("spawn")
+    hears, says = context.Pipe(duplex=False)
+    process = context.Process(target=_measure, args=(settings, says, log_level), name="trial", daemon=True)
+    process.start()
+    says.close()
+    try:
+        found: dict[str, str] = hears.recv() if hears.poll(_PATIENCE_S) else {}
+    except EOFError:
+        found = {}
+    finally:  # also when we are told to stop meanwhile
+        process.kill()
+        process.join()
+        hears.close()
+    if not found:
+        log.warning("engine.providers_untried: what tried them failed, or hung; each process chooses for itself")
+    return found or None
 
 
-def _begin(log_level: str) -> None:
+def _measure(settings: Settings, says: Connection, log_level: str) -> None:
+    """The life of the process that measures: it ends when what it found is said, also where nobody hears it.
+
+    What cannot be loaded is told by who loads it next, with its exit code.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; who started us ends us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with contextlib.suppress(BrokenPipeError, SensoriumError):
+        says.send(measured(settings))
 
 
 def measured(settings: Settings) -> dict[str, str]:
