@@ -203,6 +203,16 @@ async def test_a_connection_on_which_nothing_is_asked_ends(
             await asyncio.to_thread(follower.rest)
 
 
+async def test_the_head_of_a_question_is_not_collected_without_end(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever is installed beside uvicorn: with httptools it would be."""
+    async with a_gateway(caplog) as address, a_raw(address) as client:
+        with contextlib.suppress(ConnectionError):
+            await asyncio.to_thread(client.ask, "/healthz", *(f"X-{n}: {'x' * 1000}" for n in range(200)))
+        head, _, _ = (await asyncio.to_thread(client.rest)).partition(b"\r\n")
+
+    assert head in (b"", b"HTTP/1.1 400 Bad Request")
+
+
 async def test_a_body_that_does_not_come_is_not_waited_for(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

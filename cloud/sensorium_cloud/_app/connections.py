@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from typing import Any, Final
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 from websockets.frames import CloseCode, Frame
@@ -20,8 +20,11 @@ _PIECES: Final = 1024
 """Of one WebSocket message: empty ones add nothing to its size, and could go on for ever."""
 
 
-class HttpConnection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # which it is depends on what is installed
-    """Ends when nobody asks for anything, however slowly they begin to."""
+class HttpConnection(H11Protocol):
+    """Ends when nobody asks for anything, however slowly they begin to.
+
+    It is h11 that reads, also where httptools is installed: that would collect headers without end.
+    """
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
