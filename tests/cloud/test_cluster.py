@@ -205,6 +205,13 @@ def test_a_cluster_that_begins_anew_in_the_place_of_ours_is_another() -> None:
     assert [list(head.dead()) for _ in range(3)] == [[], [], [("another began in its place",)]]
 
 
+def test_a_cluster_that_did_not_say_its_name_when_it_was_joined_is_no_other_when_it_does() -> None:
+    names = iter(["", "ours", "ours", "theirs"])
+    head = Head(lambda: next(names))
+
+    assert [bool(head.dead()) for _ in range(3)] == [False, False, True]
+
+
 @pytest.mark.parametrize(("address", "reason"), [("127.0.0.1:1", "nobody answers"), ("here", "not HOST:PORT")])
 def test_a_cluster_that_is_not_there_is_told_at_once(address: str, reason: str) -> None:
     command = [sys.executable, "-m", "sensorium_cloud", "serve", "--engine", "ray", "--ray-address", address]

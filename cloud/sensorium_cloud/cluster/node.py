@@ -164,6 +164,7 @@ class Head:
     def dead(self) -> Sequence[tuple[str]]:
         """What has been gone for too long; to be asked again and again."""
         now_s, name = self._now_s(), self._name()
+        self._joined = self._joined or name  # it may not have said it when we came
         if name and name != self._joined:
             return (("another began in its place",),)
         if name:
