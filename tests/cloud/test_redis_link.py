@@ -19,6 +19,7 @@ from sensorium_cloud.state.history import Entry, Unwritten
 from sensorium_cloud.state.redis_history import RedisHistory
 from sensorium_cloud.state.redis_link import Standing, reason_of
 from sensorium_cloud.state.redis_link import connected as a_client
+from sensorium_cloud.state.trouble import Trouble
 
 NOBODY = "redis://:secret@127.0.0.1:9/0"
 
@@ -43,7 +44,7 @@ def test_however_many_ask_one_line_says_that_it_is_gone_and_one_that_it_is_back(
 
 def test_that_redis_is_full_is_said_each_time_but_not_each_moment(caplog: pytest.LogCaptureFixture) -> None:
     clock, said = ManualClock(), []
-    standing = Standing(clock.now_ns)
+    standing = Standing(Trouble(clock.now_ns))
     for second, is_full in (
         (1, True),
         (2, True),

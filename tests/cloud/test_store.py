@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from sensorium.clock import ManualClock
+from sensorium_cloud.batch import Overloaded
 from sensorium_cloud.state.known import Known
 from sensorium_cloud.state.store import Place, Store, StoreError, run_together
+from sensorium_cloud.state.trouble import Trouble
 
 PLACE = Place("pi", "spool-a", 7, "kitchen.7/0", "c0ffee")
 
@@ -24,6 +27,10 @@ def store() -> Iterator[Store]:
 
 def fail(_: Store) -> None:
     raise ZeroDivisionError
+
+
+def full(_: Store) -> None:
+    raise sqlite3.OperationalError("database or disk is full")
 
 
 def test_a_new_spool_starts_at_the_beginning(store: Store) -> None:
@@ -145,6 +152,22 @@ def test_what_is_in_the_folder_outlives_the_service(tmp_path: Path) -> None:
     assert second.find(PLACE) == b"symbol"
     assert second.resume_after("pi", "spool-a") == 7
     second.close()
+
+
+def test_a_disk_that_stays_full_is_told_of_once_a_minute_however_often_a_little_fits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock, said = ManualClock(), []
+    with closing(Store(trouble=Trouble(clock.now_ns))) as store:
+        for second in (1, 2, 3, 62, 63):
+            clock.at_ns = second * 1_000_000_000
+            with pytest.raises(Overloaded):
+                run_together(store, [full])
+            run_together(store, [])
+            said.append([message.partition(":")[0] for message in caplog.messages])
+            caplog.clear()
+
+    assert said == [["state.away", "state.back"], [], [], ["state.away", "state.back"], []]
 
 
 def test_the_largest_sequence_of_the_wire_is_no_trouble(store: Store) -> None:

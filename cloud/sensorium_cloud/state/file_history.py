@@ -21,6 +21,7 @@ from weakref import WeakValueDictionary
 
 from sensorium_cloud.state.database import opened, transaction
 from sensorium_cloud.state.history import START, Batch, Entry, HistoryError, Packed, Unwritten, placed
+from sensorium_cloud.state.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class FileHistory:
         self._writes, self._reads, self._looks = (_opened(folder) for _ in range(3))
         self._reading = threading.Lock()
         self._fresh: Counter[str] = Counter()
-        self._up = True
+        self._trouble = Trouble()
         self._followed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self._seen_id: int | None = None
         self._trimmed = 0
@@ -160,15 +161,13 @@ class FileHistory:
     def _took(self, batch: Batch, trimmed: int | Exception) -> bool:
         """Whether the file took ``batch``, of which nothing waits then any more."""
         if isinstance(trimmed, Exception):
-            if self._up:
+            if self._trouble.begins():
                 log.warning("history.away waiting=%d: %s; answers go on without it", len(self._waiting), trimmed)
-            self._up = False
             return False
         self._trimmed += trimmed
         self._waiting.written(batch)
-        if not self._up:
+        if self._trouble.ends():
             log.warning("history.back waiting=%d dropped=%d", len(self._waiting), self.dropped)
-        self._up = True
         return True
 
     def _store(self, batch: Batch) -> int | Exception:

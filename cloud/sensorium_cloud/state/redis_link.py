@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from sensorium_cloud.state.history import HistoryError
+from sensorium_cloud.state.trouble import Trouble
 
 if TYPE_CHECKING:
     from redis import Redis
     from redis.asyncio import Redis as AsyncRedis
 
 log = logging.getLogger(__name__)
-
-_FULL_AGAIN_NS: Final = 60_000_000_000
 
 FOLLOW_MS: Final = 5_000
 """How long whoever follows a stream waits for news."""
@@ -77,11 +74,9 @@ class Standing:
     Every line is a warning: whoever saw that something was wrong wants to see that it is well again.
     """
 
-    def __init__(self, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(self, full: Trouble | None = None) -> None:
         self._without: set[str] = set()
-        self._now_ns = now_ns
-        self._told_full = False
-        self._full_again_ns = 0
+        self._full = full or Trouble()
 
     def away(self, who: str, reason: str) -> None:
         """``who`` gets no answer, and said so not before it was back."""
@@ -96,12 +91,10 @@ class Standing:
                 log.warning("redis.back")
 
     def full(self) -> None:
-        """It takes nothing more; said each time, but at most once a minute: what expires makes room for a moment."""
-        now_ns = self._now_ns()
-        if not self._told_full and now_ns >= self._full_again_ns:
-            self._told_full, self._full_again_ns = True, now_ns + _FULL_AGAIN_NS
+        """It takes nothing more; what expires makes room for a moment."""
+        if self._full.begins():
             log.warning("redis.full: it keeps nothing new; raise maxmemory, or let it evict (volatile-ttl)")
 
     def kept(self) -> None:
         """It has taken something new."""
-        self._told_full = False
+        self._full.ends()

@@ -20,6 +20,7 @@ from sensorium.value import Value
 from sensorium_cloud.batch import Overloaded
 from sensorium_cloud.state.database import opened, transaction
 from sensorium_cloud.state.known import Known
+from sensorium_cloud.state.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -114,19 +115,27 @@ class Store:
         folder: where the file lives, made if need be; None keeps everything in memory.
         retention_s: how long an answer is remembered.
         max_answers: how many are remembered at most; the oldest go first.
+        trouble: what was said of the file.
 
     Raises:
         StoreError: the folder or file cannot be used.
     """
 
-    def __init__(self, folder: Path | None = None, *, retention_s: int = 3600, max_answers: int = 50_000) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        retention_s: int = 3600,
+        max_answers: int = 50_000,
+        trouble: Trouble | None = None,
+    ) -> None:
         self._retention_s = retention_s
         self._max_answers = max_answers
         self._saved = 0
         # By content an index of the file would have every answer change a page somewhere: twice the cost of saving it.
         self._known = Known(2 * (max_answers + _FORGET_EVERY))
         self._learned, self._version = 0, 0
-        self._up = True
+        self._trouble = trouble or Trouble()
         self._db = _opened(folder)
         self._learn()
 
@@ -221,17 +230,15 @@ class Store:
         )
 
     def away(self, reason: Exception) -> None:
-        """It could not be read or written; said once."""
-        if self._up:
+        """It could not be read or written."""
+        if self._trouble.begins():
             way_out = "windows are put off until it can be written; make room, or give another folder with --state"
             log.error("state.away: %s; %s", reason, way_out)
-        self._up = False
 
     def back(self) -> None:
         """It can."""
-        if not self._up:
+        if self._trouble.ends():
             log.warning("state.back")
-        self._up = True
 
     def __len__(self) -> int:
         return int(self._db.execute("SELECT count(*) FROM answers").fetchone()[0])
