@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,11 +20,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sensorium.event import Modality
 from sensorium.symbol import Evidence, Stage
+from sensorium_cloud._app import state
 from sensorium_cloud._app.metrics import Metrics, exposition
 from sensorium_cloud._app.place import AddressTaken
 from sensorium_cloud._app.server import running
-from sensorium_cloud._app.settings import Gateway, Limits
+from sensorium_cloud._app.settings import Gateway, Limits, Redis, Settings
 from sensorium_cloud._app.settings import Metrics as MetricsTable
+from sensorium_cloud.answer import Memory
+from sensorium_cloud.state.redis_link import Standing
+from sensorium_cloud.state.store import Store
 
 
 def values(text: bytes) -> dict[str, float]:
@@ -118,6 +123,17 @@ def test_what_alerts_look_at_is_there_before_the_first_of_it_comes() -> None:
     assert samples["multimodal_windows_total"] == {("fused",), ("remembered",), ("later",), ("refused",)}
     objectives = ("latency", "confidence", "coverage")
     assert samples["multimodal_sla_windows_total"] == {(o, met) for o in objectives for met in ("true", "false")}
+
+
+def test_what_becomes_of_questions_to_redis_counts_from_0_where_there_is_one() -> None:
+    registry = CollectorRegistry()
+    chosen = Settings(redis=Redis(url="redis://127.0.0.1:9/0"))
+    with closing(Store()) as store:
+        state.shared(chosen, Memory(store, wall_s=lambda: 0), Metrics(registry), Standing())
+
+    outcomes = ("done", "slow", "away", "full", "read_only", "skipped")
+    name = "multimodal_redis_operations_total"
+    assert [registry.get_sample_value(name, {"outcome": o}) for o in outcomes] == [0.0] * 6
 
 
 def test_no_label_grows_with_sessions_or_devices() -> None:

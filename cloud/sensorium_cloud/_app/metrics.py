@@ -34,6 +34,7 @@ _EVERY_S: Final = 1.0
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
 _SHARES: Final = tuple(n / 20 for n in range(1, 21))
 _OUTCOMES: Final = ("fused", "remembered", "later", "refused")
+_OF_REDIS: Final = ("done", "slow", "away", "full", "read_only", "skipped")
 _BURN_S: Final = {"5m": 300.0, "1h": 3600.0, "6h": 21600.0}
 
 _NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
@@ -75,8 +76,7 @@ class Metrics:
         )  # fmt: skip
         self._redis = Count(
             "multimodal_redis_operations",
-            "What became of questions to Redis: done, slow, away, full, read_only, skipped", ["outcome"],
-            registry=registry,
+            f"What became of questions to Redis: {', '.join(_OF_REDIS)}", ["outcome"], registry=registry,
         )  # fmt: skip
         dropped = Count(
             "multimodal_dropped",
@@ -139,6 +139,11 @@ class Metrics:
     def looked_up(self, cache: str, outcome: str, count: int = 1) -> None:
         """Something was looked up in ``cache``: a ``local_hit``, a ``redis_hit``, ``similar`` or a ``miss``."""
         self._lookups.labels(cache, outcome).inc(count)
+
+    def expect_redis(self) -> None:
+        """There is one to be asked: what may become of that counts from 0, not from the first time."""
+        for outcome in _OF_REDIS:
+            self._redis.labels(outcome)
 
     def redis(self, outcome: str) -> None:
         """Redis was asked, or would have been."""

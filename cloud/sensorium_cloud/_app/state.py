@@ -59,6 +59,7 @@ def shared(
     from sensorium_cloud.state.redis_link import impatient
     from sensorium_cloud.state.redis_store import RedisStore, SharedMemory
 
+    metrics.expect_redis()
     patience_s = settings.redis.patience_s
     store = RedisStore(
         impatient(settings.redis.url, patience_s),
