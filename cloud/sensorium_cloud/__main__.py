@@ -43,12 +43,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; its exit code."""
     args = _parser().parse_args(arguments)
     try:
-        return _COMMANDS[args.command](args)
+        return _run(args)
     except SensoriumError as error:
         sys.stderr.write(f"sensorium-cloud: {error}\n")
         return error.exit_code
+    except BrokenPipeError:
+        if args.command == "serve":
+            raise
+        # Whoever read our lines has gone; what is left of them must not fail once more at the very end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Run the command; what it printed has gone out then."""
+    code = _COMMANDS[args.command](args)
+    sys.stdout.flush()
+    return code
 
 
 # --- what it understands ---------------------------------------------------------------

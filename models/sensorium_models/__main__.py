@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SensoriumError as error:
         sys.stderr.write(f"sensorium_models: {error}\n")
         return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our lines has gone; what is left of them must not fail once more at the very end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130
 

@@ -250,6 +250,23 @@ def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert store.models("cloud")
 
 
+@pytest.mark.parametrize(
+    "said", ["sensorium_cloud models list", "sensorium_cloud validate --schema", "sensorium_models list"]
+)
+def test_who_stops_reading_ends_it_without_a_word(said: str) -> None:
+    """As `head` does; a pipe that nobody reads is one that was read for long enough."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", *said.split()], stdout=writes, stderr=subprocess.PIPE, text=True, check=False
+        )
+    finally:
+        os.close(writes)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_help_imports_nothing_heavy() -> None:
     script = "import sys; from sensorium_cloud.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     script += "print(sorted(sys.modules), file=sys.stderr)"
