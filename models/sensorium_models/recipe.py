@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from sensorium.errors import SensoriumError
+from sensorium_models.blobs import PARTIAL
 from sensorium_models.manifest import Model
 
 _TOOL_MISSING = 3
@@ -33,7 +34,7 @@ def make(model: Model, source: Path, *, scratch: Path) -> bytes:
         ToolMissing: a package the recipe imports is not installed.
         RecipeError: the recipe failed.
     """
-    with tempfile.TemporaryDirectory(prefix="recipe-", dir=scratch) as folder:
+    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=scratch) as folder:
         made = Path(folder) / model.file
         command = [sys.executable, "-m", __name__, model.recipe, str(source), str(made)]
         done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)  # noqa: S603

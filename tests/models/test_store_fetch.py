@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 from pathlib import Path
 
@@ -53,6 +54,23 @@ def test_mends_what_is_damaged(shelf: Shelf) -> None:
     store.path("one").write_bytes(b"rot")
 
     assert standing(shelf) == {"one": "ok"}
+
+
+def test_what_a_power_cut_left_is_removed_at_the_next_fetch_and_what_is_being_written_stays(shelf: Shelf) -> None:
+    shelf.use(shelf.wheel("pack", {"pack/one.tflite": ONE}) + taken("one", "pack", "pack/one.tflite", ONE))
+    fetch(say=shelf.say)
+    names = store.root() / "names"
+    for folder in (names, store.root() / f"{blobs.PARTIAL}old"):
+        folder.mkdir()
+    for path in (store.root() / f"{blobs.PARTIAL}new", names / f"{blobs.PARTIAL}old", names / ".lock"):
+        path.touch()
+    for path in store.root().rglob("*old"):
+        os.utime(path, (0, 0))
+
+    fetch(say=shelf.say)
+
+    left = {str(path.relative_to(store.root())) for path in store.root().rglob("*")}
+    assert left == {store.path("one").name, f"{blobs.PARTIAL}new", "names", "names/.lock"}
 
 
 def test_brings_only_what_a_side_runs(shelf: Shelf) -> None:
