@@ -275,10 +275,18 @@ def test_one_pod_can_always_be_taken_away() -> None:
     assert 0 < budget["minAvailable"] < scaler["minReplicas"]
 
 
-def test_models_of_the_image_come_whole_or_not_at_all(tmp_path: Path) -> None:
-    """As the container does it, with other folders: what is there stays, also a file that another pod is writing."""
+def bring_models(image: Path, volume: Path, *programs: Path) -> int:
+    """The exit code of the container that does it, with other folders, and ``programs`` before the system's."""
     pod = the("Deployment", rendered(KUBERNETES / "base"))["spec"]["template"]["spec"]
     (container,) = pod["initContainers"]
+    script = container["args"][0].replace("/opt/models", str(image)).replace("/models/", f"{volume}/")
+    path = os.pathsep.join([*map(str, programs), os.environ["PATH"]])
+    done = subprocess.run([*container["command"], script], check=False, env={"HOSTNAME": "pod-1", "PATH": path})
+    return done.returncode
+
+
+def test_models_of_the_image_come_whole_or_not_at_all(tmp_path: Path) -> None:
+    """What is there stays, also a file that another pod is writing."""
     image, volume = tmp_path / "image", tmp_path / "volume"
     (image / "sub").mkdir(parents=True)
     volume.mkdir()
@@ -286,11 +294,23 @@ def test_models_of_the_image_come_whole_or_not_at_all(tmp_path: Path) -> None:
     (image / "sub" / "b.onnx").write_text("b")
     (volume / "a.onnx").write_text("old")
     (volume / "a.onnx.other-pod").write_text("ha")
-    script = container["args"][0].replace("/opt/models", str(image)).replace("/models/", f"{volume}/")
-    subprocess.run([*container["command"], script], check=True, env={"HOSTNAME": "pod-1", "PATH": os.environ["PATH"]})
 
+    assert bring_models(image, volume) == 0
     found = {str(path.relative_to(volume)): path.read_text() for path in volume.rglob("*") if path.is_file()}
     assert found == {"a.onnx": "old", "a.onnx.other-pod": "ha", "sub/b.onnx": "b"}
+
+
+def test_a_pod_does_not_start_without_a_model_that_had_no_room(tmp_path: Path) -> None:
+    image, volume, programs = (tmp_path / name for name in ("image", "volume", "programs"))
+    for folder in (image, volume, programs):
+        folder.mkdir()
+    for name in ("a.onnx", "b.onnx"):
+        (image / name).write_text(name)
+    (programs / "cp").write_text('#!/bin/sh\nprintf a > "$2"\nexit 1\n')
+    (programs / "cp").chmod(0o755)
+
+    assert bring_models(image, volume, programs) == 1
+    assert list(volume.iterdir()) == []
 
 
 def test_selectors_find_their_pods() -> None:
