@@ -6,6 +6,7 @@ other things to do the CPU time of a window is the figure to trust, and its rati
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import os
@@ -223,6 +224,7 @@ def show_trips(title: str, trips: Sequence[float], stages: dict[str, float]) -> 
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     one, many = bare(1), bare(BATCH)
     print(one.line("bare fusion, one window at a time"))
     for size in (4, 8):

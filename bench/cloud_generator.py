@@ -2,8 +2,9 @@
 
 Open loop: every window has a time at which it is due, and is sent then, whether or not the one before was answered. Its
 latency counts from the time it was due to the time its answer was read. The generator wakes up every two milliseconds,
-reads all that has come and sends all that is due, so that up to two milliseconds of a latency are its own. The streams'
-phases are drawn at random, from a fixed seed, and kept: in each second windows crowd where they did in the one before.
+reads all that has come and sends all that is due, so that some four milliseconds of a latency are its own: up to two
+until a window is sent, and two until its answer is read (`cloud_clients` measures that). The streams' phases are drawn
+at random, from a fixed seed, and kept: in each second windows crowd where they did in the one before.
 
 The generator shares the machine with the service, so it speaks HTTP/2 itself (`http2`), writes a window's numbers into
 bytes that are there, and reads no more of an answer than its kind and its number. A window has sound, a gesture and a
