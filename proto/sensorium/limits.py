@@ -22,6 +22,8 @@ MODELS: Final = 64
 TIMELINE_ENTRIES: Final = 6 * EVENTS_PER_SLOT
 """Every event of a full window."""
 SOURCES_PER_DEVICE: Final = 16
+SPAN_NS: Final = (1 << 63) - 1
+"""Spans of time travel as int64; two times may be further apart."""
 READINGS_PER_MESSAGE: Final = 256
 VALUES_PER_READING: Final = 4096
 DEVICE_NAME_BYTES: Final = 60

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from cloud.doubles import MS, FakeFusion, a_picture, a_window, an_event, words
 
+from sensorium import wire
 from sensorium.event import Event, Media, Modality
 from sensorium.symbol import ModelRef, Symbol
 from sensorium.window import Presence, Window
@@ -129,6 +130,21 @@ def test_what_is_said_in_a_clip_is_an_event_of_words_that_says_who_heard_it() ->
     assert said.score == pytest.approx(np.exp(-0.2))
     assert (slot.presence, slot.age_ns, slot.offset_ns) == (Presence.PRESENT, 493 * MS, 4 * MS)
     assert encoded.heard_by == WHISPER
+
+
+def test_a_clip_of_before_is_heard_where_nothing_is_here() -> None:
+    window = a_window(0, a_clip())
+    stale = tuple(replace(s, presence=Presence.STALE, offset_ns=None) if s.events else s for s in window.slots)
+
+    text = listened(replace(window, slots=stale)).window.slot(Modality.TEXT)
+
+    assert ([event.text for event in text.events], text.offset_ns) == ([SAID.text], 0)
+
+
+def test_a_clip_whose_time_is_too_far_away_for_the_wire_is_heard() -> None:
+    window = listened(a_window(2, a_clip(at_ns=-(1 << 63)))).window
+
+    assert wire.window_from_proto(wire.window_to_proto(window)) == window
 
 
 def test_what_was_written_stays_beside_what_was_heard() -> None:

@@ -128,3 +128,22 @@ async def test_a_gesture_of_one_device_and_a_word_of_another_meet_over_grpc(engi
     assert said.symbol.modalities == (Modality.TEXT, Modality.GESTURE)
     assert said.symbol.concept == "stop"
     assert {s.modality for s in said.symbol.shares if s.contribution} == {Modality.TEXT, Modality.GESTURE}
+
+
+def test_times_that_are_too_far_apart_for_the_wire_do_not_stop_an_answer() -> None:
+    meetings = Meetings()
+    meetings.join("camera", saw(PALM, 100), arrived_ns=550 * MS)
+    odd = saw(STOP, 200)
+    first, last = (
+        replace(STOP, at_ns=-(1 << 63)),
+        replace(an_event("speech", modality=Modality.AUDIO), at_ns=(1 << 63) - 1),
+    )
+    slots = {
+        Modality.TEXT: Slot(Modality.TEXT, Presence.PRESENT, (first,), 0, 0),
+        Modality.AUDIO: Slot(Modality.AUDIO, Presence.PRESENT, (last,), 0, 0),
+    }
+
+    met = meetings.join("phone", replace(odd, slots=tuple(slots.get(s.modality, s) for s in odd.slots)), 551 * MS)
+
+    assert met.slot(Modality.GESTURE).here
+    assert wire.window_from_proto(wire.window_to_proto(met)) == met

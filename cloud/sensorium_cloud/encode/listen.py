@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from sensorium.event import Event, Modality
+from sensorium.limits import SPAN_NS
 from sensorium.symbol import ModelRef
 from sensorium.window import Presence, Slot, Window
 from sensorium_cloud.encode.encoders import EncodedWindow, clips_in
@@ -93,7 +94,7 @@ def with_words(window: Window, said: Sequence[Event]) -> Window:
     known = text.events if text.here else ()
     events = tuple(sorted((*known, *said), key=lambda event: event.at_ns))
     presence = text.presence if text.here else Presence.PRESENT
-    first_ns = min(s.events[0].at_ns for s in window.slots if s.here and s.events)
-    age_ns, offset_ns = max(window.end_ns - events[-1].at_ns, 0), max(events[0].at_ns - first_ns, 0)
-    slot = Slot(Modality.TEXT, presence, events, age_ns, offset_ns)
+    first_ns = min((s.events[0].at_ns for s in window.slots if s.here and s.events), default=events[0].at_ns)
+    age_ns, offset_ns = (max(ns, 0) for ns in (window.end_ns - events[-1].at_ns, events[0].at_ns - first_ns))
+    slot = Slot(Modality.TEXT, presence, events, min(age_ns, SPAN_NS), min(offset_ns, SPAN_NS))
     return replace(window, slots=tuple(slot if s.modality is Modality.TEXT else s for s in window.slots))

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 from sensorium.clock_sync.one_way import OneWayClock
 from sensorium.event import Event, Modality
-from sensorium.limits import EVENTS_PER_SLOT
+from sensorium.limits import EVENTS_PER_SLOT, SPAN_NS
 from sensorium.window import Presence, Slot, Window
 
 K = TypeVar("K", bound=Hashable)
@@ -133,7 +133,7 @@ def _filled(window: Window, slot: Slot, near: Sequence[Event]) -> Slot:
         own = slot.events if slot.here else ()
         events = tuple(sorted((*own, *inside), key=lambda e: (e.at_ns, e.stream_id, e.sequence))[-EVENTS_PER_SLOT:])
         presence = slot.presence if slot.here else Presence.PRESENT
-        return Slot(slot.modality, presence, events, max(window.end_ns - events[-1].at_ns, 0))
+        return Slot(slot.modality, presence, events, min(max(window.end_ns - events[-1].at_ns, 0), SPAN_NS))
     if near and slot.presence is Presence.ABSENT:
         last = max(near, key=lambda event: event.at_ns)
         return Slot(slot.modality, Presence.STALE, (last,), window.end_ns - last.at_ns)
@@ -142,4 +142,6 @@ def _filled(window: Window, slot: Slot, near: Sequence[Event]) -> Slot:
 
 def _placed(slot: Slot, earliest_ns: int) -> Slot:
     """The slot with its distance from the window's first event."""
-    return replace(slot, offset_ns=slot.events[0].at_ns - earliest_ns) if slot.here and slot.events else slot
+    if not (slot.here and slot.events):
+        return slot
+    return replace(slot, offset_ns=min(slot.events[0].at_ns - earliest_ns, SPAN_NS))
