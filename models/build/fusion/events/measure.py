@@ -24,7 +24,8 @@ _SCENES: Final = 3000
 _CONFIDENT: Final = 0.5
 _OUTVOTED: Final = 0.95
 _FALSE_ALARMS: Final = 0.02
-_WRONG_NAMES: Final = 0.015
+WRONG_NAMES: Final = 0.015
+"""Part of the unknown scenes that may be named: how low that lets the bar of "none of them" lie, is `Figures.shift`."""
 _SHIFTS: Final = np.arange(0.0, 5.01, 0.1)
 _LEAST_CONFLICT_BITS: Final = 0.35
 
@@ -39,8 +40,12 @@ class Figures:
     rows: list[Row] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
-        """The table, for people."""
+        """What was fitted, and the table of what was measured, for people."""
         yield f"shift {self.shift:.1f}, temperature {self.temperature:.3f}, thresholds {self.thresholds}"
+        yield from self.table()
+
+    def table(self) -> Iterator[str]:
+        """What was measured."""
         for row in self.rows:
             yield f"{row.name:<58} {row.value:6.3f}  [{row.low:.3f}, {row.high:.3f}]  n={row.count}"
 
@@ -103,10 +108,14 @@ class Examiner:
 
 
 def measure(vocabulary: Vocabulary, concepts: Floats, fit: Bank, exam: Bank, run: Run) -> Figures:
-    """Fit temperature and thresholds on ``fit``, measure on ``exam``."""
-    fitting = Examiner(vocabulary, concepts, fit, run, 11)
-    figures = _fitted(fitting)
-    examiner = Examiner(vocabulary, concepts, exam, run, 12)
+    """Fit shift, temperature and thresholds on ``fit``, measure on ``exam``."""
+    figures = _fitted(Examiner(vocabulary, concepts, fit, run, 11))
+    examine(figures, Examiner(vocabulary, concepts, exam, run, 12))
+    return figures
+
+
+def examine(figures: Figures, examiner: Examiner) -> None:
+    """Add to what was fitted what is measured with it."""
     examiner.shift = figures.shift
     _agreement(figures, examiner)
     _words(figures, examiner)
@@ -115,7 +124,6 @@ def measure(vocabulary: Vocabulary, concepts: Floats, fit: Bank, exam: Bank, run
     _noisy(figures, examiner)
     _unknown(figures, examiner)
     _conflict(figures, examiner)
-    return figures
 
 
 # --- what is fitted --------------------------------------------------------------------
@@ -143,7 +151,7 @@ def _eager(examiner: Examiner) -> float:
         shifted = np.concatenate([logits[:, :-1], logits[:, -1:] - shift], axis=1)
         return float((softmax(shifted)[:, :-1].max(1) >= _CONFIDENT).mean())
 
-    return round(float(max((s for s in _SHIFTS if named(s) <= _WRONG_NAMES), default=0.0)), 1)
+    return round(float(max((s for s in _SHIFTS if named(s) <= WRONG_NAMES), default=0.0)), 1)
 
 
 def _agreeing(examiner: Examiner) -> list[Scene]:

@@ -15,19 +15,16 @@ import numpy as np
 import numpy.typing as npt
 from models.build.figures import ece, wilson
 from models.build.fusion.events.__main__ import World
-from models.build.fusion.events.bank import Floats
 from models.build.fusion.events.measure import Examiner
-from models.build.fusion.events.mix import MODALITIES, Inputs, Scene
+from models.build.fusion.events.mix import Scene
+from models.build.fusion.events.shipped import SEED, runner, shipped
 
-from sensorium_cloud.fuse import network
-from sensorium_cloud.fuse.network import Network, read_card
+from sensorium_cloud.fuse.network import softmax
 from sensorium_cloud.runtime.net import Provider, available
-from sensorium_models import store
 
 Doubles = npt.NDArray[np.float64]
 _SCENES: Final = 3000
 _NAMED: Final = 0.5
-_AT_ONCE: Final = 32
 
 
 def main() -> None:
@@ -45,35 +42,15 @@ def main() -> None:
 
 def _scenes(world: World) -> list[Scene]:
     """Scenes of one meaning, and as many of nothing known."""
-    mixer = Examiner(world.vocabulary, world.concepts, world.bank("exam"), world.run, 12).mixer
+    mixer = Examiner(world.vocabulary, world.concepts, world.bank("exam"), world.run, SEED).mixer
     return [mixer.agreement() for _ in range(_SCENES)] + [mixer.unknown() for _ in range(_SCENES)]
 
 
 def _posteriors(world: World, provider: Provider, scenes: list[Scene]) -> Doubles:
-    """Probabilities [n, K + 1] as the service has them, calibrated, from batches as large as its own."""
-    meeting = store.path("fusion")
-    card = read_card(meeting.with_suffix(".json"))
-    net = Network(store.path("fusion_senses"), meeting, card, world.concepts, provider=provider)
-
-    def run(inputs: Inputs) -> tuple[Floats, Floats]:
-        begins = range(0, len(inputs.facts), _AT_ONCE)
-        found = np.concatenate([_answered(net, inputs, slice(at, at + _AT_ONCE)) for at in begins])
-        return np.log(np.maximum(found, 1e-300)), np.zeros(0, np.float32)
-
-    return np.exp(Examiner(world.vocabulary, world.concepts, world.bank("exam"), run, 12).logits(scenes))
-
-
-def _answered(net: Network, inputs: Inputs, rows: slice) -> Doubles:
-    """What all senses of some scenes say together."""
-    trust = inputs.trust[rows]
-    places = [(m, row) for m in range(len(MODALITIES)) for row in np.flatnonzero(trust[:, m])]
-    given = network.Inputs.zeros(places, net.card)
-    for place, (m, row) in enumerate(places):
-        given.features_of(place)[:] = inputs.features[m][rows][row]
-        given.phrases[place] = inputs.phrases[rows][row, m]
-        given.facts[place] = inputs.facts[rows][row, m]
-    groups = [[place for place, (_, own) in enumerate(places) if own == row] for row in range(len(trust))]
-    return net.meet(net.hear(given), groups).posteriors
+    """Probabilities [n, K + 1] as the service has them, calibrated."""
+    net = shipped(world, provider)
+    examiner = Examiner(world.vocabulary, world.concepts, world.bank("exam"), runner(net), SEED)
+    return softmax(examiner.logits(scenes) / net.card.temperature)
 
 
 def _line(found: Doubles, scenes: list[Scene], expected: Doubles) -> str:
