@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import gc
+import importlib
 import inspect
 import pickle
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 
 import msgspec
@@ -75,3 +77,22 @@ def test_it_is_a_value_that_is_copied_and_never_changed() -> None:
 
 def test_the_garbage_collector_passes_it_by() -> None:
     assert not gc.is_tracked(Quick("a", parts=(1, 2)))
+
+
+def every(kind: type[Value] = Value) -> Iterator[type[Value]]:
+    """The values of both sides, and of this file."""
+    for module in ("sensorium.assemble", "sensorium.delivery", "sensorium_cloud.answer", "sensorium_cloud.quality"):
+        importlib.import_module(module)
+    for one in kind.__subclasses__():
+        yield one
+        yield from every(one)
+
+
+def test_every_value_is_frozen_and_begins_without_what_others_could_change() -> None:
+    kinds = [kind for kind in every() if kind is not Listing]
+    assert {"Event", "Symbol", "SequencedWindow", "Arrival", "Place"} <= {kind.__name__ for kind in kinds}
+    for kind in kinds:
+        config = kind.__struct_config__
+        assert config.frozen, kind  # else it could become part of a cycle, which nobody would find
+        assert not config.gc, kind
+        assert all(field.default_factory is msgspec.NODEFAULT for field in msgspec.structs.fields(kind)), kind
