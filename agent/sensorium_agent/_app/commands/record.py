@@ -83,14 +83,16 @@ def run(args: argparse.Namespace) -> int:
 async def _until_told(recording: Coroutine[Any, Any, T], told: list[signal.Signals]) -> T:
     """Record until ``told`` to stop, and then go the way of an error: the file gets its end.
 
-    An exception out of a signal's handler could leave any lock of ours locked.
+    An exception out of a signal's handler could leave any lock of ours locked. Who is told again, as a shell tells what
+    runs in a terminal that is closed, is on that way already.
     """
     task = asyncio.current_task()
     assert task is not None
 
     def stop(number: signal.Signals) -> None:
         told.append(number)
-        task.cancel()
+        if len(told) == 1:
+            task.cancel()
 
     on_told_to_stop(stop)
     return await recording
