@@ -17,6 +17,9 @@ _DRIFT: Final = 10_000
 """Clocks part by at most one in so many: by 100 millionths."""
 _UNLIKELY_NS: Final = 60_000_000_000
 """Nothing lies for so long; a device's clock was set instead."""
+_LONG_NS: Final = 1_000_000_000
+_ASLEEP_NS: Final = 10_000_000_000
+"""Where all messages of a stream lie so long for longer than this, its device slept, and its clock with it."""
 _BEARABLE: Final = 4
 """A message may lie for one part in so many of the time that its answer is of use."""
 _BURST_NS: Final = 100_000_000
@@ -32,6 +35,7 @@ class Unread:
 
     def __init__(self) -> None:
         self._least_ns: int | None = None
+        self._long_since_ns: int | None = None
         self._read_ns = 0
 
     def lay_ns(self, sent_ns: int, now_ns: int) -> int:
@@ -40,10 +44,22 @@ class Unread:
             return 0
         apart_ns = now_ns - sent_ns
         least_ns = apart_ns if self._least_ns is None else self._least_ns + (now_ns - self._read_ns) // _DRIFT
-        if apart_ns - least_ns > _UNLIKELY_NS:
+        if self._was_set(apart_ns - least_ns, now_ns):
             least_ns = apart_ns
         self._least_ns, self._read_ns = min(apart_ns, least_ns), now_ns
         return apart_ns - self._least_ns
+
+    def _was_set(self, lay_ns: int, now_ns: int) -> bool:
+        """Whether it is the device's clock that makes messages seem to lie for ``lay_ns``."""
+        if lay_ns < _LONG_NS:
+            self._long_since_ns = None
+            return False
+        if self._long_since_ns is None:
+            self._long_since_ns = now_ns
+        if lay_ns <= _UNLIKELY_NS and now_ns - self._long_since_ns <= _ASLEEP_NS:
+            return False
+        self._long_since_ns = None
+        return True
 
 
 class Behind:

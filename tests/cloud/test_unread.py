@@ -54,6 +54,22 @@ def test_a_clock_that_was_set_back_does_not_make_its_device_late_for_ever() -> N
     assert unread.lay_ns(S + 100 * MS, 110 * MS) == 0
 
 
+def test_a_device_that_slept_for_half_a_minute_is_not_late_for_ever() -> None:
+    unread = Unread()
+    unread.lay_ns(AHEAD, 0)
+    asleep_ns = 30 * S  # for so long its monotonic clock stood still
+    waits = [unread.lay_ns(AHEAD + second * S, asleep_ns + second * S) for second in range(1, 30)]
+    assert waits[0] > 29 * S
+    assert max(waits[11:]) == 0
+
+
+def test_messages_that_lie_for_seconds_are_known_to_as_long_as_others_do_not() -> None:
+    unread = Unread()
+    unread.lay_ns(AHEAD, 0)
+    waits = [unread.lay_ns(AHEAD + s * S, s * S + (0 if s % 10 == 0 else 3 * S)) for s in range(1, 120)]
+    assert all(wait > 2.9 * S for s, wait in enumerate(waits, 1) if s % 10)
+
+
 def told(behind: Behind, device: str = "pi", *, at_ms: int, lay_ms: int, patience_ms: int = 400) -> bool:
     """Whether a message is taken that lay for ``lay_ms`` of its ``patience_ms``."""
     try:
