@@ -132,6 +132,19 @@ def test_a_unit_in_brackets_is_no_part_of_a_columns_name(name: str) -> None:
     assert skin.signal is Signal.SKIN
 
 
+@pytest.mark.parametrize("name", ["RR (ms)", "rr interval [ms]", '"RR (ms)"'])
+def test_the_name_of_an_only_column_may_have_several_words(name: str) -> None:
+    (beats,) = read_body(f"{name}\n800\n820\n")
+
+    assert isinstance(beats, BeatSeries)
+
+
+@pytest.mark.parametrize("unit", ["kOhm", "k\N{OHM SIGN}", "ohms"])
+def test_a_resistance_is_no_conductance(unit: str) -> None:
+    with pytest.raises(BadFile, match="skin is in ohms, write its conductance in microsiemens"):
+        read_body(f"t_s,EDA ({unit})\n0.00,200\n0.25,201\n")
+
+
 def test_a_sensor_that_was_not_worn_takes_nothing_from_the_others(caplog: pytest.LogCaptureFixture) -> None:
     (pulse,) = read_body("t_s,ppg,eda_us\n0.00,1,\n0.02,2,\n")
 

@@ -23,7 +23,8 @@ Floats = npt.NDArray[np.float64]
 log = logging.getLogger(__name__)
 
 _RATE: Final = re.compile(r"rate(?:_hz)?\s*[:=]\s*(\d*[.,]?\d+(?:e[+-]?\d+)?)", re.IGNORECASE)
-_UNIT: Final = re.compile(r"\s*[(\[].*[)\]]$")
+_UNIT: Final = re.compile(r"\s*[(\[][^(\[]*[)\]]$")
+_RESISTANCE: Final = re.compile(r"ohms?\W*$|\N{GREEK SMALL LETTER OMEGA}\W*$")
 _QUOTED: Final = re.compile(r'"([^"]*)"')
 _SLOWEST_S: Final = 0.5
 _SLOWEST_SKIN_S: Final = 10.0
@@ -152,10 +153,14 @@ def in_microsiemens(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]
 def _columns(text: str, signal: Signal) -> dict[int, Signal]:
     """What the columns are by the names in the first line, by their place; none where it does not name them all."""
     lines = (line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
-    first, second = ([_name(field) for field in _fields(next(lines, ""))] for _ in range(2))
-    if second == [""] or len(first) != len(second) or _row(first) is not None:
+    head, second = next(lines, ""), _fields(next(lines, ""))
+    fields = [head.strip().strip('"')] if len(second) == 1 else _fields(head)  # a name of several words is no table
+    if second == [""] or len(fields) != len(second) or _row(fields) is not None:
         return {}
+    first = [_name(field) for field in fields]
     known = {n: _NAMES[name] for n, name in enumerate(first) if name in _NAMES}
+    if any(found is Signal.SKIN and _RESISTANCE.search(fields[n].lower()) for n, found in known.items()):
+        raise BadFile("skin is in ohms, write its conductance in microsiemens")
     if len(first) == 2 and 0 not in known and Signal.TIME not in known.values():
         known[0] = Signal.TIME  # two columns were always time and value, whatever they are called
     rest = [n for n in range(len(first)) if n not in known]
