@@ -7,6 +7,7 @@ way between them: gRPC, the event loop, other threads, and processor caches that
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import os
 import time
@@ -77,6 +78,7 @@ def saving(symbols: list[bytes]) -> Callable[[], object]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     rng = np.random.default_rng(0)
     fuse = load_engines(Settings()).fuse
     batch = [EncodedWindow(cloud.a_window("stages", n, rng), None, None, 0.0) for n in range(cloud.BATCH)]

@@ -8,6 +8,7 @@ all three, and each two of them: seven answers. Figures are CPU time of one thre
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import time
@@ -61,6 +62,7 @@ def cost_ms(fuser: Fuser, windows: Sequence[EncodedWindow], batches: int = 30) -
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     rng = np.random.default_rng(1)
     encoder = SentenceEncoder(store.path("sentence_embedding"), store.path("sentence_tokenizer"))
     fuser = Fuser.load(*NETWORK, concepts.load(), encoder.encode, space=Space.load(store.path("sentence_space")))

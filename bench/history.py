@@ -7,6 +7,7 @@ processor time is told beside its client's, where there is a ``redis-server``.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import os
@@ -116,6 +117,7 @@ def cpu_s(pid: int) -> float:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     print(f"CPU us an entry of {SYMBOL_BYTES} bytes, {TOGETHER} together, {SESSIONS} sessions, the history full")
     print(f"  in this process         {in_this_process():6.1f}")
     print(f"  in a file               {in_a_file():6.1f}")

@@ -6,6 +6,7 @@ same sound in the same run. Also how long `sensorium --help` takes.
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -77,6 +78,7 @@ def models_share(room: Path) -> float:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         room = Path(scratch) / "room.wav"
         write_room(room)

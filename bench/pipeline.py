@@ -8,6 +8,7 @@ work on the machine only ever adds.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import tempfile
 import time
@@ -129,6 +130,7 @@ def longest_callback() -> Iterator[list[float]]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     bare, reading, whole, lags = Spent(), Spent(), Spent(), []
     with tempfile.TemporaryDirectory() as scratch:
         video = Path(scratch) / "hands.avi"

@@ -8,6 +8,7 @@ in turns with the bare model in one run.
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -200,6 +201,7 @@ def _lag_ms(hands: list[tuple[np.ndarray, float]], softness: Softness) -> float:
 
 def main() -> None:
     """Print every figure on a line of its own."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     cost_of_following()
     cost_of_looking()
     fastest()

@@ -6,6 +6,7 @@ once. Windows come as on a device, one at a time; then a spool full of them is d
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 import tempfile
@@ -100,6 +101,7 @@ async def run(directory: Path) -> None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as directory:
         asyncio.run(run(Path(directory)))
 

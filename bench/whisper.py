@@ -7,6 +7,7 @@ Real recordings of the pocketsphinx samples (readers, playing cards, a command t
 
 from __future__ import annotations
 
+import argparse
 import re
 import statistics
 import sys
@@ -76,6 +77,7 @@ def interval(wrong: Sequence[int], of: Sequence[int]) -> tuple[float, float]:
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     try:
         whisper = load_whisper(Encoders())
     except SensoriumError as error:

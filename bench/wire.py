@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -67,6 +68,7 @@ def cost_us(work: Callable[[], object], rounds: int = 30, times: int = 200) -> f
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     window = a_window()
     data = window_to_proto(window).SerializeToString()
     parse = window_pb2.Window.FromString
